@@ -1,0 +1,1 @@
+"""What a finding offers to change in the text, and how it is applied."""

@@ -1,0 +1,1 @@
+"""The engine: abstract interpretation of libcst trees."""

@@ -1,0 +1,1 @@
+"""Facts about torch and its surroundings as data, apart from the engine."""

@@ -1,0 +1,1 @@
+"""How findings are shown: for terminals, for CI systems, for machines."""

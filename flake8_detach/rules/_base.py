@@ -1,0 +1,74 @@
+"""What a rule is: a page (its docstring), a bad/good pair, and a function from events to findings.
+
+A rule decides from the facts that an event carries; it holds no analysis, looks at no identifier and never imports
+the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from flake8_detach.config import Confidence
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.source import Source, Span
+
+
+class Note(NamedTuple):
+    """One step of the evidence: where, and what happened there ("cut by `.detach()`")."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A report: `message` is one line without the code; `trail` leads from the cause to the effect."""
+
+    code: str
+    message: str
+    span: Span
+    confidence: Confidence = "certain"
+    trail: tuple[Note, ...] = ()
+    fix: Fix | None = None
+
+
+class Example(NamedTuple):
+    """A whole program that misuses autograd and the same program put right; both run in the tests."""
+
+    bad: str
+    good: str
+
+
+class Rule:
+    """Base of all rules.
+
+    code: `AGDnnn`. name: reads well after "allow". listens: the event classes of `flow.events` that `check` wants.
+    default: off-by-default rules are added to flake8's `extend_default_ignore`.
+    """
+
+    code: ClassVar[str]
+    name: ClassVar[str]
+    listens: ClassVar[tuple[type[Any], ...]] = ()
+    example: ClassVar[Example]
+    default: ClassVar[bool] = True
+
+    def check(self, event: Any, source: Source) -> Iterable[Finding]:
+        """Yield what `event` (an instance of one of `listens`) gives reason to report."""
+        raise NotImplementedError
+
+    def summary(self) -> str:
+        """The first line of the docstring, for tables."""
+        return (self.__doc__ or "").strip().splitlines()[0]
+
+
+RULES: dict[str, Rule] = {}
+
+
+def register(rule: type[Rule]) -> type[Rule]:
+    """Class decorator: make the rule known under its code. Raises ValueError when the code is taken."""
+    if rule.code in RULES:
+        raise ValueError(f"{rule.code} is registered twice")
+    RULES[rule.code] = rule()
+    return rule

@@ -1,0 +1,99 @@
+"""One Python file as the analysis sees it: text, top-level statements parsed on demand, positions on demand.
+
+libcst parses about 11,000 lines a second and resolving positions doubles that, so both are lazy: a top-level
+statement becomes a libcst tree when the engine first asks for it, and positions are resolved for a statement
+only when a finding needs one.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+
+class Span(NamedTuple):
+    """A stretch of text: lines count from 1, columns (in characters) from 0, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(eq=False)
+class Chunk:
+    """The text of one or more top-level statements that share lines, with its libcst tree once parsed."""
+
+    first_line: int
+    last_line: int
+    text: str
+    tree: ast.Module
+    """The statements of this chunk as `ast` has them (positions are those of the whole file)."""
+
+    @cached_property
+    def module(self) -> cst.Module:
+        """The libcst tree. Raises libcst.ParserSyntaxError where libcst's grammar differs from Python's."""
+        return cst.parse_module(self.text)
+
+    @cached_property
+    def spans(self) -> dict[int, Span]:
+        """`id(node)` -> span in the file, for every node of this chunk."""
+        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
+        shift = self.first_line - 1
+        return {
+            id(node): Span(r.start.line + shift, r.start.column, r.end.line + shift, r.end.column)
+            for node, r in wrapper.resolve(PositionProvider).items()
+        }
+
+
+class Source:
+    """The file under analysis.
+
+    `tree` is the `ast` that flake8 has parsed already; it is parsed here when absent (SyntaxError passes through).
+    """
+
+    def __init__(self, text: str, tree: ast.Module | None = None) -> None:
+        # `ast` and libcst know \n, \r\n and \r as line ends; str.splitlines() would also split at \f and \x1c.
+        self.text = text.removeprefix("\ufeff")
+        self.lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.tree = ast.parse(self.text) if tree is None else tree
+        self.chunks = _cut(self.tree, self.lines)
+
+    def span(self, node: cst.CSTNode) -> Span:
+        """Where `node` stands in the file. Raises KeyError for a node that is not of this file."""
+        for chunk in self.chunks:
+            if "module" in chunk.__dict__ and id(node) in chunk.spans:
+                return chunk.spans[id(node)]
+        raise KeyError(node)
+
+    def line(self, node: cst.CSTNode) -> int:
+        """The line on which `node` begins."""
+        return self.span(node).line
+
+
+def code(node: cst.CSTNode) -> str:
+    """The source text of one node, on one line."""
+    return " ".join(cst.Module([]).code_for_node(node).split())
+
+
+def _cut(tree: ast.Module, lines: list[str]) -> list[Chunk]:
+    """Group the top-level statements by the lines that they stand on (`a = 1; b = 2` is one chunk)."""
+    chunks: list[Chunk] = []
+    for statement in tree.body:
+        decorators = getattr(statement, "decorator_list", [])
+        first = min([statement.lineno, *(d.lineno for d in decorators)])
+        last = statement.end_lineno or statement.lineno
+        if chunks and first <= chunks[-1].last_line:
+            previous = chunks.pop()
+            first, last = previous.first_line, max(last, previous.last_line)
+            body = [*previous.tree.body, statement]
+        else:
+            body = [statement]
+        text = "\n".join(lines[first - 1 : last]) + "\n"
+        chunks.append(Chunk(first, last, text, ast.Module(body=body, type_ignores=[])))
+    return chunks
