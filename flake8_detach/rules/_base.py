@@ -32,6 +32,8 @@ class Finding:
     confidence: Confidence = "certain"
     trail: tuple[Note, ...] = ()
     fix: Fix | None = None
+    cause: Any = None
+    """What went wrong, if that is elsewhere: two rules that trace their finding to one cause report it once."""
 
 
 class Example(NamedTuple):
@@ -46,6 +48,10 @@ class Rule:
 
     code: `AGDnnn`. name: reads well after "allow". listens: the event classes of `flow.events` that `check` wants.
     default: off-by-default rules are added to flake8's `extend_default_ignore`.
+    triggers: what a file must mention for a finding of the rule to be possible: of every set at least one word, as an
+        identifier (variable, attribute, argument, keyword, part of an import or its alias) or in a short string. The
+        first set names the action: the rule reports only inside top-level statements that mention one of its words.
+        A word that is a module also stands for the local names that it is imported under. `()`: always possible.
     """
 
     code: ClassVar[str]
@@ -53,6 +59,7 @@ class Rule:
     listens: ClassVar[tuple[type[Any], ...]] = ()
     example: ClassVar[Example]
     default: ClassVar[bool] = True
+    triggers: ClassVar[tuple[frozenset[str], ...]] = ()
 
     def check(self, event: Any, source: Source) -> Iterable[Finding]:
         """Yield what `event` (an instance of one of `listens`) gives reason to report."""

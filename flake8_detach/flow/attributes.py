@@ -1,0 +1,183 @@
+"""Reading and writing attributes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd, modules, tensors
+from flake8_detach.flow.operators import use_none
+from flake8_detach.flow.values import (
+    NO,
+    NONE,
+    UNKNOWN,
+    YES,
+    Array,
+    Class,
+    Const,
+    External,
+    Foreign,
+    Instance,
+    Layer,
+    Method,
+    Optimizer,
+    Ref,
+    Scalar,
+    Super,
+    Tensor,
+    Thing,
+    Tuple,
+    Value,
+)
+from flake8_detach.imports import canonical
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def get(m: Machine, owner: Value, name: str, node: cst.Attribute, tested: bool = False) -> Value:
+    """`owner.name`; `tested`: only to compare it with None."""
+    use_none(m, node, owner, node.value)
+    if isinstance(owner, Ref):
+        if len(owner.addresses) == 1:
+            return _of_object(m, owner, name, node, tested)
+        return _each(m, owner, name, node, tested)
+    if isinstance(owner, External):
+        return External(canonical(f"{owner.name}.{name}"))
+    if isinstance(owner, Foreign):
+        return owner if owner == tensors.BATCH and name not in _PLAIN_TENSOR else _of_foreign(owner, name)
+    if isinstance(owner, Tuple) and name in owner.names:
+        return owner.items[owner.names.index(name)]
+    if isinstance(owner, (Class, Super)):
+        found = modules.find(m, owner, name)
+        return UNKNOWN if found is None else found
+    if isinstance(owner, Array):
+        return owner if name in ("T", "real", "imag", "flat") else Method(owner, name)
+    if isinstance(owner, (Tuple, Const, Scalar)):
+        return Method(owner, name)
+    return UNKNOWN
+
+
+_PLAIN_TENSOR = ("shape", "dtype", "device", "ndim")
+
+
+def _of_foreign(owner: Foreign, name: str) -> Value:
+    return UNKNOWN if owner == tensors.BATCH else Method(owner, name)
+
+
+def _each(m: Machine, owner: Ref, name: str, node: cst.Attribute, tested: bool) -> Value:
+    """The attribute of several objects: one Ref to all of the results where that is possible."""
+    results = [_of_object(m, Ref((a,)), name, node, tested) for a in owner.addresses]
+    if not results:
+        return UNKNOWN
+    if all(isinstance(r, Method) for r in results):
+        return Method(owner, name)
+    if all(r == results[0] for r in results):
+        return results[0]
+    missing = next((r for r in results if isinstance(r, Const) and r.value is None and r.why is not None), None)
+    if missing is not None and not tested:
+        return missing
+    if all(isinstance(r, Ref) for r in results):
+        return Ref(tuple(dict.fromkeys(a for r in results if isinstance(r, Ref) for a in r.addresses)))
+    return UNKNOWN
+
+
+def _of_object(m: Machine, owner: Ref, name: str, node: cst.Attribute, tested: bool) -> Value:
+    address = owner.addresses[0]
+    cell = m.state.cell(address)
+    if isinstance(cell, Tensor):
+        return _of_tensor(m, address, cell, name, node, tested)
+    found: Value | None = m.state.get((address, name))
+    if found is not None:
+        return found
+    if isinstance(cell, Instance):
+        from flake8_detach.flow import calls
+
+        found = modules.find(m, owner, name)
+        if isinstance(found, Method) and found.name == "*property":
+            return calls.call(m, found.receiver, calls.Args([]), node)
+        if found is not None:
+            return found
+        return Method(owner, name) if modules.is_module(m, owner) or modules.is_optimizer(m, owner) else UNKNOWN
+    if isinstance(cell, Layer):
+        return modules.layer_attribute(m, owner, cell, name)
+    if isinstance(cell, Optimizer) and name == "param_groups":
+        return modules.param_groups(m, cell)
+    if isinstance(cell, Thing):
+        part = cell.part(name)
+        return Method(owner, name) if part is None else part
+    return Method(owner, name)
+
+
+def _of_tensor(m: Machine, address: int, tensor: Tensor, name: str, node: cst.Attribute, tested: bool) -> Value:
+    owner = Ref((address,))
+    if name == "grad":
+        return autograd.read_grad(m, node, address, tensor, tested)
+    if name == "data":
+        return autograd.detach(m, node, owner, node.value, "`.data`", shares_version=False)
+    if name == "requires_grad":
+        return Const(tensor.grad is YES) if tensor.grad.proved else Scalar("bool")
+    if name == "is_leaf":
+        return Const(tensor.leaf is YES) if tensor.leaf.proved else Scalar("bool")
+    if name == "grad_fn":
+        return NONE if tensor.grad is NO or tensor.leaf is YES else UNKNOWN
+    if name in ("shape", "dtype", "device", "layout", "names"):
+        return UNKNOWN
+    if name in ("ndim",):
+        return Const(tensor.rank) if tensor.rank is not None else Scalar("int")
+    op = ops.attribute(name)
+    if op is not None and op.graph != "python":
+        return tensors.apply(m, node, op, {"self": owner}, m.text(node.value))
+    custom: Value | None = m.state.get((address, f".{name}"))
+    return Method(owner, name) if custom is None else custom
+
+
+def put(m: Machine, owner: Value, name: str, value: Value, node: cst.Attribute) -> None:
+    """`owner.name = value`."""
+    use_none(m, node, owner, node.value)
+    if isinstance(owner, Class):
+        m.state.put(owner.frame, name, value)
+    if not isinstance(owner, Ref):
+        return
+    for address in owner.addresses:
+        cell = m.state.cell(address)
+        if isinstance(cell, Tensor):
+            _put_on_tensor(m, address, cell, name, value, node)
+        elif isinstance(cell, Instance):
+            if len(owner.addresses) == 1:
+                setter = modules.find_setter(m, cell, name)
+                if setter is not None:
+                    from flake8_detach.flow import calls
+
+                    calls.call(m, setter, calls.Args([owner, value]), node)
+                    continue
+            m.state.put(address, name, value)
+        elif isinstance(cell, Layer):
+            if cell.children is not None and modules.is_module(m, value) and name not in cell.children:
+                from dataclasses import replace
+
+                m.state.set((address, ""), replace(cell, children=(*cell.children, name)))
+            m.state.put(address, name, value)
+        else:
+            m.state.put(address, name, value)
+
+
+def _put_on_tensor(m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.Attribute) -> None:
+    if name == "requires_grad":
+        asked = YES if value == Const(True) else NO if value == Const(False) else None
+        autograd.require(m, node, address, tensor, asked, "`.requires_grad = " + f"{value.value}`" if isinstance(value, Const) else "")
+    elif name == "grad":
+        m.state.set((address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value)
+    elif name == "data":
+        source = m.cell(value)
+        if isinstance(source, Tensor):
+            m.change(address, rank=source.rank, dtype=source.dtype)
+        else:
+            m.change(address, rank=None)
+    else:
+        m.state.set((address, f".{name}"), value)
+
+
+__all__ = ["NO", "get", "put"]

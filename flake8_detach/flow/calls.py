@@ -1,0 +1,214 @@
+"""Calls: what is called decides where it goes on; what is not known lets its arguments escape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence as Seq
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import operators, tensors
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    UNKNOWN,
+    Array,
+    Class,
+    Const,
+    External,
+    Foreign,
+    Function,
+    Instance,
+    Layer,
+    Mapping_,
+    Method,
+    Partial,
+    Ref,
+    Sequence,
+    Super,
+    Tensor,
+    Thing,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+@dataclass
+class Args:
+    """Evaluated arguments. `open`: `*args` or `**kwargs` added some that are not known.
+
+    nodes: the expression of a positional (by index) or keyword (by name) argument, where there is one.
+    """
+
+    pos: list[Value]
+    kw: dict[str, Value] = field(default_factory=dict)
+    open: bool = False
+    nodes: dict[int | str, cst.BaseExpression] = field(default_factory=dict)
+
+    def get(self, index: int, name: str) -> Value | None:
+        """The argument at position `index` or with keyword `name`."""
+        if name in self.kw:
+            return self.kw[name]
+        return self.pos[index] if index < len(self.pos) else None
+
+    def node(self, index: int, name: str, default: cst.CSTNode) -> cst.CSTNode:
+        return self.nodes.get(name) or self.nodes.get(index) or default
+
+    def bind(self, params: Seq[str]) -> dict[str, Value]:
+        """Parameter name -> value for a library function with these parameters ("*size" takes the rest)."""
+        bound: dict[str, Value] = {}
+        rest = list(self.pos)
+        for name in params:
+            if not rest or name == "*":
+                break
+            if name.startswith("*"):
+                bound[name] = Tuple(tuple(rest))
+                rest = []
+            else:
+                bound[name] = rest.pop(0)
+        for extra, value in enumerate(rest):
+            bound[f"*extra{extra}"] = value
+        bound.update(self.kw)
+        if self.open:
+            bound["*open"] = UNKNOWN
+        return bound
+
+    def values(self) -> Iterator[Value]:
+        yield from self.pos
+        yield from self.kw.values()
+
+
+def evaluate_args(m: Machine, nodes: Seq[cst.Arg]) -> Args:
+    from flake8_detach.flow import iteration
+    from flake8_detach.flow.evaluate import evaluate
+
+    args = Args([])
+    for arg in nodes:
+        value = evaluate(m, arg.value)
+        if arg.star == "*":
+            inner = iteration.exact(m, value)
+            if inner is None:
+                args.open = True
+                if value != UNKNOWN:
+                    args.pos.append(iteration.element(m, value))
+            else:
+                args.pos.extend(inner)
+        elif arg.star == "**":
+            cell = m.cell(value)
+            if isinstance(cell, Mapping_) and all(isinstance(k, str) for k, _ in cell.items):
+                args.kw.update(dict(cell.items))
+                args.open = args.open or cell.rest is not None
+            else:
+                args.open = True
+        elif arg.keyword is not None:
+            args.kw[arg.keyword.value] = value
+            args.nodes[arg.keyword.value] = arg.value
+        else:
+            args.nodes[len(args.pos)] = arg.value
+            args.pos.append(value)
+    return args
+
+
+def call_node(m: Machine, node: cst.Call) -> Value:
+    """Evaluate a call expression."""
+    from flake8_detach.flow import methods
+    from flake8_detach.flow.evaluate import evaluate
+
+    if isinstance(node.func, cst.Attribute):
+        receiver = evaluate(m, node.func.value)
+        name = node.func.attr.value
+        if receiver == UNKNOWN:
+            return methods.on_unknown(m, node, name, evaluate_args(m, node.args))
+        if m.is_tensor(receiver) or isinstance(receiver, Array):
+            operators.use_none(m, node, receiver, node.func.value)
+            return methods.call(m, node, Method(receiver, name), evaluate_args(m, node.args))
+        from flake8_detach.flow import attributes
+
+        function = attributes.get(m, receiver, name, node.func)
+    else:
+        function = evaluate(m, node.func)
+    return call(m, function, evaluate_args(m, node.args), node)
+
+
+def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
+    """Call a value with evaluated arguments; `node` is the place for reports."""
+    from flake8_detach.flow import functions, library, methods, modules
+
+    if isinstance(function, Function):
+        return functions.call(m, function, args, node)
+    if isinstance(function, Class):
+        return modules.instantiate(m, function, args, node)
+    if isinstance(function, External):
+        return library.call(m, function.name, args, node)
+    if isinstance(function, Method):
+        return methods.call(m, node, function, args)
+    if isinstance(function, Partial):
+        kw = {**dict(function.kwargs), **args.kw}
+        return call(m, function.function, Args([*function.args, *args.pos], kw, args.open), node)
+    if isinstance(function, Foreign):
+        library.convert_arguments(m, function.name, args, node)
+        return function
+    if isinstance(function, Ref) and len(function.addresses) == 1:
+        cell = m.state.cell(function.addresses[0])
+        if isinstance(cell, (Instance, Layer)):
+            return modules.call_object(m, function, args, node)
+        if isinstance(cell, Thing):
+            return library.call_thing(m, cell, args, node)
+    escape(m, args.values())
+    return UNKNOWN
+
+
+def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
+    """Unknown code gets hold of these values: what it may change is not known any more."""
+    seen: set[int] = set()
+    todo = list(values)
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Tuple):
+            todo.extend(value.items)
+        elif isinstance(value, (Partial,)):
+            todo.extend([value.function, *value.args])
+        elif isinstance(value, Function) and value.bound is not None:
+            todo.append(value.bound)
+        elif isinstance(value, Method):
+            todo.append(value.receiver)
+        elif isinstance(value, Ref):
+            for address in value.addresses:
+                if address not in seen:
+                    seen.add(address)
+                    m.step()
+                    todo.extend(_loosen(m, address))
+
+
+def _loosen(m: Machine, address: int) -> list[Value]:
+    """Forget what unknown code may change in the object at `address`; returns what it reaches from there."""
+    cell = m.state.cell(address)
+    m.escaped.add(address)
+    if isinstance(cell, Tensor):
+        if cell.parameter or (cell.leaf.yes and cell.grad.yes):
+            m.state.set((address, CELL), replace(cell, grad=MAYBE if cell.parameter else cell.grad.presumed()))
+        elif cell.leaf.yes:
+            m.state.set((address, CELL), replace(cell, grad=cell.grad.presumed()))
+        if cell.grad is not MAYBE and not cell.grad.no:
+            m.state.set((address, "grad"), UNKNOWN)
+        return []
+    if isinstance(cell, Sequence):
+        inner = list(cell.items) if cell.items is not None else [cell.element]
+        if cell.kind in ("list", "set", "deque"):
+            m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN))
+        return inner
+    if isinstance(cell, Mapping_):
+        inner = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+        m.state.set((address, CELL), Mapping_((), UNKNOWN))
+        return inner
+    if isinstance(cell, (Instance, Layer)):
+        reached = [m.state.get((address, name)) for name in m.state.names(address)]
+        return [v for v in reached if isinstance(v, (Ref, Tuple))]
+    return []
+
+
+__all__ = ["Args", "Const", "Super", "call", "call_node", "escape", "evaluate_args", "tensors"]

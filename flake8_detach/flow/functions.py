@@ -1,0 +1,151 @@
+"""Calls of functions of the same file: run their body with the actual arguments, on the caller's state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
+from flake8_detach.flow.state import Delta
+from flake8_detach.flow.values import (
+    NO,
+    NONE,
+    PRESUMED_YES,
+    UNKNOWN,
+    Const,
+    External,
+    Function,
+    Mapping_,
+    Mode,
+    Sequence,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+RETURN = "*return"
+
+
+def call(m: Machine, function: Function, args: Args, node: cst.CSTNode) -> Value:
+    """The value that the call returns; UNKNOWN beyond the bounds on depth and contexts."""
+    definition = function.definition
+    running = sum(1 for f in m.frames if f.function is not None and f.function.definition is definition)
+    done = m.contexts.get(id(definition), 0)
+    if running > 1 or len(m.frames) > MAX_CALLS or done > MAX_CONTEXTS:
+        escape(m, [*args.values(), *([function.bound] if function.bound is not None else [])])
+        return UNKNOWN
+    m.contexts[id(definition)] = done + 1
+    if function.bound is not None:
+        args = Args([function.bound, *args.pos], args.kw, args.open, args.nodes)
+    return run(m, function, args, node)
+
+
+def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) -> Value:
+    """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function."""
+    from flake8_detach.flow import interpreter
+
+    m.step()
+    frame_id = m.state.address()
+    mode = m.mode
+    depth, m.depth = m.depth, 0
+    guards = m.guards
+    frame = Frame((frame_id, *function.scope), function, node, m.state.mark(), owner=function.owner)
+    m.frames.append(frame)
+    try:
+        bind_parameters(m, function, args)
+        for wrapper in reversed(function.wrappers):
+            autograd.enter(m, wrapper.removesuffix("()").removesuffix("(False)"), _argument(wrapper), function.definition)
+        wrapped = m.mode
+        if isinstance(function.definition, cst.Lambda):
+            m.state.set((frame_id, RETURN), m.evaluate(function.definition.body))
+            paths = [m.state.rollback(frame.mark)]
+        else:
+            alive = interpreter.execute_body(m, function.definition.body)
+            paths = list(frame.returns)
+            if alive:
+                if (frame_id, RETURN) not in m.state.slots:
+                    m.state.set((frame_id, RETURN), NONE)
+                paths.append(m.state.rollback(frame.mark))
+            else:
+                m.state.rollback(frame.mark)
+        m.state.join(paths) if paths else None
+        if function.wrappers or m.mode == wrapped:
+            m.set_mode(mode)
+        result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
+        if frame.yields:
+            result = m.new(Sequence("generator", None, _common(frame.yields)))
+        return result
+    finally:
+        m.frames.pop()
+        m.depth, m.guards = depth, guards
+
+
+def _argument(wrapper: str) -> Value | None:
+    return Const(False) if wrapper.endswith("(False)") else None
+
+
+def _common(values: list[Value]) -> Value:
+    return values[0] if all(v == values[0] for v in values) else UNKNOWN
+
+
+def bind_parameters(m: Machine, function: Function, args: Args) -> None:
+    """Give the parameters their arguments, defaults, or UNKNOWN (refined by annotations)."""
+    params = function.definition.params
+    defaults = dict(function.defaults)
+    rest = list(args.pos)
+    keywords = dict(args.kw)
+    frame = m.frame.id
+    for param in (*params.posonly_params, *params.params):
+        name = param.name.value
+        if rest:
+            value = rest.pop(0)
+        elif name in keywords:
+            value = keywords.pop(name)
+        elif name in defaults and not args.open:
+            value = defaults[name]
+        else:
+            value = annotated(m, param)
+        m.state.set((frame, name), value)
+    if isinstance(params.star_arg, cst.Param):
+        extra: Value = Tuple(tuple(rest)) if not args.open else m.new(Sequence("tuple"))
+        m.state.set((frame, params.star_arg.name.value), extra)
+    for param in params.kwonly_params:
+        name = param.name.value
+        value = keywords.pop(name) if name in keywords else UNKNOWN if args.open else defaults.get(name, UNKNOWN)
+        m.state.set((frame, name), value)
+    if params.star_kwarg is not None:
+        rest_of = Mapping_(tuple(keywords.items()), UNKNOWN if args.open else None)
+        m.state.set((frame, params.star_kwarg.name.value), m.new(rest_of))
+
+
+def annotated(m: Machine, param: cst.Param) -> Value:
+    """An argument that nobody gave: what its annotation says."""
+    if param.annotation is None:
+        return UNKNOWN
+    kind = m.evaluate(param.annotation.annotation)
+    if kind == External("torch.Tensor"):
+        return m.tensor(grad=MAYBE, leaf=MAYBE, storage=0)
+    return UNKNOWN
+
+
+def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> Delta:
+    """Analyse a function that nobody in the file calls, with unknown arguments; undo its effects and return them."""
+    mark = m.state.mark()
+    presume_grad_mode(m)
+    takes_nothing = "builtins.staticmethod" in function.wrappers
+    run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
+    return m.state.rollback(mark)
+
+
+def presume_grad_mode(m: Machine) -> None:
+    """Who calls from outside is not known: grad mode is on, presumably, unless the file switched it off for good."""
+    if not m.mode.grad.no:
+        m.set_mode(Mode(PRESUMED_YES, NO, None))
+
+
+__all__ = ["call", "run", "run_unknown"]

@@ -1,0 +1,259 @@
+"""Iterating, unpacking, comprehensions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach.flow import operators, tensors
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    UNKNOWN,
+    YES,
+    Array,
+    Const,
+    External,
+    Foreign,
+    Instance,
+    Layer,
+    Mapping_,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Thing,
+    Truth,
+    Tuple,
+    Value,
+    truth,
+)
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+UNROLL = 8
+"""A sequence of known elements up to this length is gone through one by one."""
+
+
+def exact(m: Machine, value: Value) -> list[Value] | None:
+    """All elements in order, if they are known."""
+    if isinstance(value, Tuple):
+        return list(value.items)
+    cell = m.cell(value)
+    if isinstance(cell, Sequence):
+        return list(cell.items) if cell.items is not None else None
+    if isinstance(cell, Mapping_) and cell.rest is None:
+        return [Const(k) for k, _ in cell.items]
+    if isinstance(cell, Layer) and cell.children is not None and isinstance(value, Ref):
+        return [m.state.get((value.addresses[0], c), UNKNOWN) for c in cell.children]
+    return None
+
+
+def element(m: Machine, value: Value) -> Value:
+    """One value that stands for every element."""
+    if value == tensors.BATCH or isinstance(value, Foreign):
+        return value
+    if isinstance(value, Array):
+        return Array(value.dtype, value.why)
+    if isinstance(value, Const) and isinstance(value.value, str):
+        return Scalar("str")
+    known = exact(m, value)
+    if known is not None:
+        return common(m, known)
+    cell = m.cell(value)
+    if isinstance(cell, Sequence):
+        return cell.element
+    if isinstance(cell, Mapping_):
+        return UNKNOWN
+    if isinstance(cell, Tensor):
+        return row(m, value, cell)
+    if isinstance(cell, Thing):
+        return cell.part("element") or UNKNOWN
+    if isinstance(value, Ref) and len(value.addresses) > 1:
+        return UNKNOWN
+    return UNKNOWN
+
+
+def row(m: Machine, value: Value, cell: Tensor) -> Value:
+    """What iterating over a tensor yields: views, several of one base."""
+    op = ops.method("unbind")
+    if op is None:
+        return UNKNOWN
+    from dataclasses import replace
+
+    rank = None if cell.rank is None else max(cell.rank - 1, 0)
+    site = m.frame.call or cst.Name("x")
+    result = tensors.apply(m, site, replace(op, when=(), listed=False, view="multi"), {"self": value})
+    if isinstance(result, Ref):
+        for address in result.addresses:
+            m.change(address, rank=rank)
+    return result
+
+
+def common(m: Machine, values: list[Value]) -> Value:
+    """One value for all of `values`; several objects of one kind become one Ref to each of them."""
+    if not values:
+        return UNKNOWN
+    if all(v == values[0] for v in values):
+        return values[0]
+    if all(isinstance(v, (Const, Scalar)) for v in values):
+        kinds = {operators._number(v) for v in values if isinstance(v, (Const, Scalar))}
+        if len(kinds) == 1 and None not in kinds:
+            return Scalar(kinds.pop())  # type: ignore[arg-type]
+        return UNKNOWN
+    if all(isinstance(v, Tuple) and len(v.items) == len(values[0].items) for v in values if isinstance(values[0], Tuple)):
+        if isinstance(values[0], Tuple):
+            columns = zip(*(v.items for v in values if isinstance(v, Tuple)), strict=True)
+            return Tuple(tuple(common(m, list(c)) for c in columns))
+    if all(isinstance(v, Ref) for v in values):
+        addresses = tuple(dict.fromkeys(a for v in values if isinstance(v, Ref) for a in v.addresses))
+        kinds_of = {type(m.state.cell(a)) for a in addresses}
+        if kinds_of == {Tensor}:
+            return Ref(addresses)
+        if len(kinds_of) == 1:
+            result: Value = values[0]
+            for other in values[1:]:
+                result = operators._either(m, result, other)
+            return result
+    return UNKNOWN
+
+
+def filled(m: Machine, value: Value) -> Truth:
+    """Does iterating over it yield anything?"""
+    if isinstance(value, Tuple):
+        return truth(bool(value.items))
+    cell = m.cell(value)
+    if isinstance(cell, Sequence):
+        return truth(bool(cell.items)) if cell.items is not None else cell.filled
+    if isinstance(cell, Mapping_) and cell.items:
+        return YES
+    if isinstance(cell, Layer) and cell.children:
+        return YES
+    return MAYBE
+
+
+def once(m: Machine, value: Value) -> bool:
+    """Does one pass over it visit each of several distinct objects once?"""
+    cell = m.cell(value)
+    return isinstance(cell, Sequence) and cell.each
+
+
+def unpack(m: Machine, value: Value, count: int, star: int | None = None) -> list[Value]:
+    """The values of `count` targets that `value` is unpacked into; the target at `star` takes a list."""
+    known = exact(m, value)
+    if isinstance(m.cell(value), Mapping_) and known is None:
+        return [UNKNOWN] * count
+    if known is not None and star is not None and len(known) >= count - 1:
+        tail = count - 1 - star
+        middle = known[star : len(known) - tail]
+        bundle = m.new(Sequence("list", tuple(middle), filled=truth(bool(middle))))
+        return [*known[:star], bundle, *known[len(known) - tail :]]
+    if known is not None and star is None and len(known) == count:
+        return known
+    if known is not None:
+        return [UNKNOWN] * count
+    one = element(m, value)
+    if m.is_tensor(one) and isinstance(one, Ref) and len(one.addresses) == 1 and (
+        isinstance(m.cell(value), (Tensor, Sequence))
+    ):
+        cell = m.state.cell(one.addresses[0])
+        return [m.new(cell) if i != star else m.new(Sequence("list", None, one)) for i in range(count)]
+    return [one if i != star else m.new(Sequence("list", None, one)) for i in range(count)]
+
+
+def comprehension(m: Machine, node: Any, kind: str) -> Value:
+    """List, set, dict comprehensions and generator expressions (run at once)."""
+    from flake8_detach.flow.machine import Frame
+
+    frame = Frame((m.state.address(), *m.frame.scope), m.frame.function, None, m.state.mark(), owner=m.frame.owner)
+    frame.yields = m.frame.yields
+    m.frames.append(frame)
+    try:
+        first = node.for_in
+        source = m.evaluate(first.iter)
+        items = exact(m, source)
+        simple = first.inner_for_in is None and not first.ifs
+        if items is not None and simple and len(items) <= UNROLL:
+            results = [_element(m, node, first, item) for item in items]
+            return _collect(m, kind, results)
+        if items is not None and not items:
+            return _collect(m, kind, [])
+        if once(m, source):
+            return _each(m, node, first, source, kind)
+        some = filled(m, source)
+        result = _nested(m, node, first, source)
+        if kind == "dict":
+            assert isinstance(result, Tuple)
+            return m.new(Mapping_((), result.items[1]))
+        return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE))
+    finally:
+        m.frames.pop()
+
+
+def _each(m: Machine, node: Any, first: cst.CompFor, source: Value, kind: str) -> Value:
+    from flake8_detach.flow import interpreter
+
+    one = element(m, source)
+    if isinstance(one, Ref) and not one.addresses:
+        return _collect(m, kind, [])
+    interpreter.assign(m, first.target, one)
+    for condition in first.ifs:
+        known = operators.condition(m, m.evaluate(condition.test))
+        if known is NO:
+            return _collect(m, kind, [])
+        operators.narrow(m, condition.test, True)
+    if first.inner_for_in is not None:
+        result = _nested(m, node, first.inner_for_in, m.evaluate(first.inner_for_in.iter))
+        return m.new(Sequence(kind, None, result, each=isinstance(result, Ref)))
+    result = _result(m, node)
+    if kind == "dict":
+        assert isinstance(result, Tuple)
+        return m.new(Mapping_((), result.items[1]))
+    many = isinstance(result, Ref) and len(result.addresses) != 1
+    return m.new(Sequence(kind, None, result, each=many, filled=filled(m, source)))
+
+
+def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:
+    from flake8_detach.flow import interpreter
+
+    interpreter.assign(m, first.target, item)
+    return _result(m, node)
+
+
+def _nested(m: Machine, node: Any, clause: cst.CompFor, source: Value) -> Value:
+    from flake8_detach.flow import interpreter
+
+    interpreter.assign(m, clause.target, element(m, source))
+    for condition in clause.ifs:
+        m.evaluate(condition.test)
+        operators.narrow(m, condition.test, True)
+    if clause.inner_for_in is not None:
+        return _nested(m, node, clause.inner_for_in, m.evaluate(clause.inner_for_in.iter))
+    return _result(m, node)
+
+
+def _result(m: Machine, node: Any) -> Value:
+    if isinstance(node, cst.DictComp):
+        return Tuple((m.evaluate(node.key), m.evaluate(node.value)))
+    return m.evaluate(node.elt)
+
+
+def _collect(m: Machine, kind: str, results: list[Value]) -> Value:
+    if kind == "dict":
+        mapping = Mapping_()
+        for pair in results:
+            assert isinstance(pair, Tuple)
+            key, value = pair.items
+            if isinstance(key, Const):
+                mapping = mapping.put(key.value, value)
+            else:
+                rest = value if mapping.rest is None or mapping.rest == value else UNKNOWN
+                mapping = Mapping_(mapping.items, rest)
+        return m.new(mapping)
+    return m.new(Sequence(kind, tuple(results), filled=truth(bool(results))))
+
+
+__all__ = ["External", "Instance", "comprehension", "element", "exact", "filled", "unpack"]

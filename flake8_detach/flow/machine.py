@@ -1,0 +1,240 @@
+"""The abstract machine: the state, the call stack, what has been seen, and how much work is left.
+
+Everything that evaluates (`evaluate`, `interpreter`, the transfer functions) works on one `Machine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import libcst as cst
+
+from flake8_detach.flow.events import Event
+from flake8_detach.flow.state import CELL, Delta, State
+from flake8_detach.flow.values import (
+    NO,
+    UNKNOWN,
+    YES,
+    Cause,
+    CauseKind,
+    Cell,
+    Class,
+    Const,
+    Edge,
+    Function,
+    Mode,
+    Node,
+    Ref,
+    Saved,
+    Tensor,
+    Truth,
+    Value,
+)
+from flake8_detach.source import code
+
+MODE = (0, "mode")
+"""The slot that holds grad mode."""
+SPOILED = (0, "spoiled")
+"""Set after a reported backward: which gradients exist from then on is anybody's guess."""
+
+STEPS_PER_NODE = 60
+MAX_DEPTH = 150
+"""Nesting of expressions and statements that is followed; what lies deeper is Unknown."""
+MAX_CALLS = 25
+"""Calls within calls that are followed."""
+MAX_CONTEXTS = 40
+"""How often one function is run through before its calls count as unknown."""
+
+C = TypeVar("C", bound=Cell)
+
+
+class OutOfBudget(Exception):
+    """The file needs more work than is linear in its size; what has been found until then stands."""
+
+
+@dataclass
+class Loop:
+    """A loop that is being run: the paths that left its body early."""
+
+    mark: int
+    breaks: list[Delta] = field(default_factory=list)
+    continues: list[Delta] = field(default_factory=list)
+
+
+@dataclass
+class Frame:
+    """One call. `scope`: frames in which names are looked up, innermost first."""
+
+    scope: tuple[int, ...]
+    function: Function | None = None
+    call: cst.CSTNode | None = None
+    mark: int = 0
+    returns: list[Delta] = field(default_factory=list)
+    yields: list[Value] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+    owner: Class | None = None
+
+    @property
+    def id(self) -> int:
+        return self.scope[0]
+
+
+class Machine:
+    """The machine that runs one file. `sink` takes the events."""
+
+    def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
+        self.state = State()
+        self.sink = sink
+        self.budget = budget
+        self.depth = 0
+        self.guards = 0
+        self.quiet = 0
+        self.fatal = 0
+        self.frames: list[Frame] = []
+        self.contexts: dict[int, int] = {}
+        self.escaped: set[int] = set()
+        self.serial = 0
+        self.lookup_global: Callable[[str], Value | None] = lambda name: None
+        self.evaluate: Callable[[cst.CSTNode], Value]
+        self.state.set(MODE, Mode())
+
+    # Work
+
+    def step(self) -> None:
+        self.budget -= 1
+        if self.budget < 0:
+            raise OutOfBudget
+
+    # Frames and names
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[-1]
+
+    def lookup(self, name: str) -> Value | None:
+        """What `name` is bound to, or None if nothing in the file binds it."""
+        for frame in self.frame.scope:
+            value: Value | None = self.state.get((frame, name))
+            if value is not None:
+                return value
+        return self.lookup_global(name)
+
+    def bind(self, name: str, value: Value) -> None:
+        target = self.frame.id
+        where: int | None = self.state.get((target, f"*scope {name}"))
+        owner = self.frame.owner
+        if owner is not None and owner.frame == target:
+            self.state.put(target, name, value)
+        else:
+            self.state.set((target if where is None else where, name), value)
+
+    # Modes
+
+    @property
+    def mode(self) -> Mode:
+        mode: Mode = self.state.get(MODE)
+        return mode
+
+    def set_mode(self, mode: Mode) -> None:
+        self.state.set(MODE, mode)
+
+    # Cells
+
+    def new(self, cell: Cell) -> Ref:
+        return self.state.new(cell)
+
+    def cell(self, value: Value) -> Cell | None:
+        """The object that a Ref to exactly one object points at."""
+        if isinstance(value, Ref) and len(value.addresses) == 1:
+            return self.state.cell(value.addresses[0])
+        return None
+
+    def cells(self, value: Value) -> list[tuple[int, Cell]]:
+        """Every object that the value points at, with its address."""
+        if isinstance(value, Ref):
+            return [(a, self.state.cell(a)) for a in value.addresses]
+        return []
+
+    def tensors(self, value: Value) -> list[tuple[int, Tensor]]:
+        return [(a, c) for a, c in self.cells(value) if isinstance(c, Tensor)]
+
+    def is_tensor(self, value: Value) -> bool:
+        return isinstance(value, Ref) and bool(value.addresses) and all(
+            isinstance(self.state.cell(a), Tensor) for a in value.addresses
+        )
+
+    def change(self, address: int, **facts: Any) -> Tensor:
+        """Update facts of the tensor at `address`."""
+        cell = self.state.cell(address)
+        assert isinstance(cell, Tensor)
+        changed = replace(cell, **facts)
+        self.state.set((address, CELL), changed)
+        return changed
+
+    def tensor(self, **facts: Any) -> Ref:
+        """A new tensor with a storage of its own unless one is given."""
+        facts.setdefault("storage", self.state.address())
+        return self.new(Tensor(**facts))
+
+    # Evidence
+
+    def cause(
+        self, kind: CauseKind, what: str, site: cst.CSTNode, subject: str = "", lost: Truth = NO, before: Cause | None = None
+    ) -> Cause:
+        self.serial += 1
+        return Cause(kind, what, site, subject, lost, before)
+
+    # Graph
+
+    def edge(self, address: int, tensor: Tensor) -> Edge:
+        sure = tensor.grad.yes
+        return Edge(tensor.node, None if tensor.node is not None else address, sure)
+
+    def version(self, storage: int) -> int:
+        version: int = self.state.get((storage, "version"), 0)
+        return version
+
+    def save(self, tensor: Tensor, role: str, site: cst.CSTNode) -> Saved:
+        return Saved(tensor.storage, self.version(tensor.storage), role, site)
+
+    def graph_node(self, node: Node) -> int:
+        number = self.state.address()
+        self.state.graph[number] = node
+        return number
+
+    # Events
+
+    def raises(self) -> None:
+        """Torch raises here on every path that comes by: what follows does not run until that is mended."""
+        if not self.guards:
+            self.fatal += 1
+
+    def emit(self, make: Callable[..., Event], node: cst.CSTNode, **facts: Any) -> None:
+        if self.quiet:
+            return
+        calls = tuple(f.call for f in self.frames if f.call is not None)
+        self.sink(make(node=node, calls=calls, guarded=self.guards > 0, **facts))
+
+    def text(self, node: cst.CSTNode) -> str:
+        """Source text for messages, shortened."""
+        text = code(node)
+        return text if len(text) <= 40 else text[:37] + "..."
+
+
+def constant(value: Value) -> Any:
+    """The Python constant that `value` is, or the value itself."""
+    return value.value if isinstance(value, Const) else value
+
+
+def fact(value: Value | None, default: bool | None = None) -> Truth:
+    """Is the value true as a condition? MAYBE if that is not known."""
+    if value is None:
+        return {None: Truth.MAYBE, True: YES, False: NO}[default]
+    if isinstance(value, Const):
+        return YES if value.value else NO
+    return Truth.MAYBE
+
+
+__all__ = ["CELL", "UNKNOWN", "Frame", "Loop", "Machine", "OutOfBudget", "constant", "fact"]

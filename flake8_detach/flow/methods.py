@@ -1,0 +1,630 @@
+"""Methods that are not defined in the file: of tensors, modules, optimizers, containers, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd, iteration, modules, operators, tensors
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.machine import fact
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    NONE,
+    UNKNOWN,
+    YES,
+    Array,
+    Const,
+    Foreign,
+    Function,
+    Instance,
+    Layer,
+    Mapping_,
+    Method,
+    Optimizer,
+    Ref,
+    Scalar,
+    Sequence,
+    Super,
+    Tensor,
+    Thing,
+    Truth,
+    Tuple,
+    Value,
+    truth,
+)
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+TensorMethod = Callable[["Machine", cst.CSTNode, Ref, Args, cst.CSTNode], Value]
+TENSOR: dict[str, TensorMethod] = {}
+"""Tensor methods that do more than an op."""
+
+
+def tensor_method(*names: str) -> Callable[[TensorMethod], TensorMethod]:
+    def add(function: TensorMethod) -> TensorMethod:
+        TENSOR.update(dict.fromkeys(names, function))
+        return function
+
+    return add
+
+
+def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
+    """Call `method.receiver.<name>(...)`."""
+    receiver, name = method.receiver, method.name
+    if name == "*property":
+        from flake8_detach.flow import calls
+
+        return calls.call(m, calls.call(m, receiver, Args([]), node), args, node)
+    if m.is_tensor(receiver):
+        assert isinstance(receiver, Ref)
+        return _of_tensor(m, node, receiver, name, args)
+    if isinstance(receiver, Super):
+        return _of_super(m, node, receiver, name, args)
+    if isinstance(receiver, Tuple) and name in ("index", "count"):
+        return Scalar("int")
+    if isinstance(receiver, (Const, Scalar)):
+        return _of_scalar(receiver, name)
+    if isinstance(receiver, Array):
+        return Scalar("number", receiver.why) if name in ("item", "tolist") else Array(None, receiver.why)
+    if receiver == tensors.BATCH:
+        return receiver
+    if isinstance(receiver, Foreign):
+        from flake8_detach.flow import library
+
+        library.convert_arguments(m, f"{receiver.name}.{name}", args, node)
+        return receiver
+    cell = m.cell(receiver)
+    if isinstance(cell, Sequence):
+        return _of_sequence(m, node, receiver, cell, name, args)
+    if isinstance(cell, Mapping_):
+        return _of_mapping(m, node, receiver, cell, name, args)
+    if isinstance(cell, (Layer, Instance)) and modules.is_module(m, receiver):
+        assert isinstance(receiver, Ref)
+        return of_module(m, node, receiver, name, args)
+    if modules.is_optimizer(m, receiver):
+        return _of_optimizer(m, node, receiver, name, args)
+    if isinstance(cell, Thing):
+        from flake8_detach.flow import library
+
+        return library.thing_method(m, node, receiver, cell, name, args)
+    if isinstance(receiver, Ref) and len(receiver.addresses) > 1:
+        results = [call(m, node, Method(Ref((a,)), name), args) for a in receiver.addresses]
+        return iteration.common(m, results)
+    escape(m, [receiver, *args.values()])
+    return UNKNOWN
+
+
+def receiver_node(node: cst.CSTNode) -> cst.CSTNode:
+    """The expression `x` of a call `x.name(...)`."""
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        return node.func.value
+    return node
+
+
+def _of_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Args) -> Value:
+    owner = receiver_node(node)
+    special = TENSOR.get(name)
+    if special is not None:
+        return special(m, node, receiver, args, owner)
+    op = ops.method(name)
+    if op is None:
+        escape(m, [receiver, *args.values()])
+        return UNKNOWN
+    bound = args.bind(op.params[1:] if op.params[:1] == ("self",) else op.params)
+    return tensors.apply(m, node, op, {"self": receiver, **bound}, m.text(owner))
+
+
+@tensor_method("detach")
+def _detach(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    return autograd.detach(m, node, receiver, owner, "`.detach()`")
+
+
+@tensor_method("detach_")
+def _detach_in_place(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    for address, tensor in m.tensors(receiver):
+        why = m.cause("cut", "cut by `.detach_()`", node, m.text(owner), tensor.grad, tensor.why)
+        m.change(address, grad=NO, leaf=YES, node=None, why=why)
+    return receiver
+
+
+@tensor_method("requires_grad_")
+def _requires_grad(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    asked = args.get(0, "requires_grad")
+    flag = None if args.open else YES if asked is None else None if not isinstance(asked, Const) else truth(bool(asked.value))
+    for address, tensor in m.tensors(receiver):
+        autograd.require(m, node, address, tensor, flag, "`.requires_grad_(False)`")
+    return receiver
+
+
+@tensor_method("backward")
+def _backward(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    backward(m, node, receiver, owner, args)
+    return NONE
+
+
+def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, args: Args) -> None:
+    """`root.backward(*args)`."""
+    create = fact(args.get(2, "create_graph"), None if args.open else False)
+    retain = args.get(1, "retain_graph")
+    keep = create if retain in (None, NONE) else fact(retain)
+    given = args.get(3, "inputs")
+    chosen: tuple[int, ...] | None = None
+    if given is not None and given != NONE:
+        found = modules.parameters_in(m, given)
+        chosen = None if found is None else tuple(found)
+        if isinstance(given, Ref) and chosen is not None:
+            cell = m.cell(given)
+            if isinstance(cell, Sequence) and cell.kind == "generator":
+                m.state.set((given.addresses[0], CELL), Sequence("generator", (), filled=NO))
+    gradient = args.get(0, "gradient") not in (None, NONE) or args.open
+    autograd.backward(m, node, root, owner, "backward", keep, create, gradient, chosen)
+
+
+@tensor_method("numpy", "__array__")
+def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    forced = fact(args.kw.get("force"), None if args.open else False)
+    if forced.no:
+        operators.to_numpy(m, node, receiver, owner, m.text(node), element=False)
+    tensor = m.tensors(receiver)[0][1]
+    if forced.no and tensor.grad.yes and m.mode.grad.yes:
+        return UNKNOWN  # torch raises
+    why = m.cause("cut", "turned into a numpy array", node, m.text(owner), tensor.grad, tensor.why)
+    return Array(tensor.dtype, why)
+
+
+@tensor_method("retain_grad")
+def _retain(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    for address, tensor in m.tensors(receiver):
+        autograd.retain_grad(m, address, tensor)
+    return NONE
+
+
+@tensor_method("register_hook", "register_post_accumulate_grad_hook")
+def _hook(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    m.escaped.update(receiver.addresses)
+    return UNKNOWN
+
+
+@tensor_method("size", "shape")
+def _size(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    return Scalar("int") if args.pos or args.kw else UNKNOWN
+
+
+@tensor_method("item", "tolist", "__float__", "__int__")
+def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    tensor = m.tensors(receiver)[0][1]
+    name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else "item"
+    why = m.cause("scalar", f"turned into a Python number by `.{name}()`", node, m.text(owner), tensor.grad, tensor.why)
+    if name == "tolist":
+        return UNKNOWN
+    kind = tensor.dtype if tensor.dtype in ("float", "int", "bool", "complex") else "number"
+    return Scalar(kind or "number", why)
+
+
+@tensor_method("to", "type", "cuda", "cpu", "float", "double", "half", "bfloat16", "long", "int", "short", "bool", "byte", "char", "contiguous", "type_as")
+def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    """Moves and casts: the very same tensor if nothing changes, else a copy that is connected unless it is integer."""
+    name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else "to"
+    kind = _cast_kind(name, args)
+    op = ops.method(name) if name != "type" else ops.method("to")
+    if op is None:
+        return UNKNOWN
+    made = []
+    for address, tensor in m.tensors(receiver):
+        target = kind or (tensor.dtype if name in ("cuda", "cpu", "contiguous") or _device_only(m, args) else None)
+        if kind is not None and tensor.dtype == kind and kind in ("int", "bool"):
+            made.append(address)  # same kind: no gradient before, none after
+            continue
+        bound = {"self": Ref((address,))}
+        result = tensors.apply(m, node, replace(op, graph="yes", dtype="same", same="maybe", when=()), bound, m.text(owner))
+        if not isinstance(result, Ref):
+            return UNKNOWN
+        copy = result.addresses[0]
+        changes = _surely_changes(m, name, args, tensor, target)
+        if target in ("int", "bool"):
+            lost = m.state.cell(copy).grad if tensor.grad.no else tensor.grad  # type: ignore[union-attr]
+            why = tensor.why if tensor.grad.no else m.cause("op", f"cast to {target} by `{m.text(node)}`", node, m.text(owner), lost, tensor.why)
+            m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, rank=tensor.rank)
+        elif changes:
+            m.change(copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), rank=tensor.rank)
+        else:
+            # it may be the very same tensor: then everything that is known of it still holds, also its gradient
+            if tensor.leaf.yes and tensor.grad.yes:
+                m.change(copy, leaf=MAYBE, dtype=target, rank=tensor.rank)
+                m.escaped.add(copy)
+            else:
+                m.change(copy, dtype=target, rank=tensor.rank, view=tensor.view, base=tensor.base)
+        if name == "cuda":
+            m.change(copy, device="cuda")
+        made.append(copy)
+    return Ref(tuple(made))
+
+
+def _cast_kind(name: str, args: Args) -> tensors.Dtype | None:
+    if name in tensors.KINDS:
+        return tensors.KINDS[name]
+    if name == "byte" or name == "char":
+        return "int"
+    given = [*args.pos, *args.kw.values()]
+    for value in given:
+        kind = tensors.dtype_of(value)
+        if kind is not None:
+            return kind
+        if isinstance(value, Const) and value.value == "torch.LongTensor":
+            return "int"
+    return None
+
+
+def _device_only(m: Machine, args: Args) -> bool:
+    return bool(args.pos) and isinstance(args.pos[0], Const) and isinstance(args.pos[0].value, (str, int)) and len(args.pos) == 1
+
+
+def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: str | None) -> bool:
+    """Is the result certainly another tensor? A float leaf that torch made is float32 unless told otherwise."""
+    if fact(args.kw.get("copy"), False).yes:
+        return True
+    if name in ("double", "half", "bfloat16"):
+        return tensor.made in _FLOAT32
+    names = {v.name.rpartition(".")[2] for v in args.values() if hasattr(v, "name")}
+    if names & {"float64", "double", "float16", "half", "bfloat16"}:
+        return tensor.made in _FLOAT32
+    return tensor.dtype is not None and target is not None and tensor.dtype != target
+
+
+_FLOAT32 = frozenset({"torch.ones", "torch.zeros", "torch.rand", "torch.randn", "parameter"})
+"""Factories whose result is float32 when no dtype is given (the default dtype is hardly ever changed)."""
+
+
+@tensor_method("clone")
+def _clone(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    op = ops.method("clone")
+    made = []
+    for address, _ in m.tensors(receiver):
+        result = tensors.apply(m, node, op, {"self": Ref((address,))}, m.text(owner)) if op else UNKNOWN
+        if not isinstance(result, Ref):
+            return UNKNOWN
+        made.extend(result.addresses)
+    return Ref(tuple(made))
+
+
+@tensor_method("new_tensor")
+def _new_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    from flake8_detach.flow import library
+
+    return library.call(m, "torch.tensor", args, node)
+
+
+# A receiver that is not known
+
+ONLY_TENSORS = frozenset({"detach", "requires_grad_", "retain_grad", "backward"})
+
+
+def on_unknown(m: Machine, node: cst.Call, name: str, args: Args) -> Value:
+    """A method of something unknown. `.detach()` is evidence of a tensor."""
+    assert isinstance(node.func, cst.Attribute)
+    if name == "detach" and not node.args:
+        tensor = m.tensor(grad=MAYBE, leaf=MAYBE)
+        return autograd.detach(m, node, tensor, node.func.value, "`.detach()`")
+    if name == "backward":
+        backward(m, node, UNKNOWN, node.func.value, args)
+        escape(m, args.values())
+        return UNKNOWN
+    if name == "manual_backward" and args.pos:
+        autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
+        return UNKNOWN
+    escape(m, args.values())
+    return UNKNOWN
+
+
+# Modules
+
+
+def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Args) -> Value:
+    """A method that nn.Module defines."""
+    address = receiver.addresses[0]
+    cell = m.state.cell(address)
+    if name in ("parameters", "named_parameters"):
+        deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
+        found = modules.parameters(m, receiver) if deep.yes else Ref(tuple(a for a in modules.tree(m, receiver).parameters))
+        if name == "parameters":
+            return modules.each(m, found)
+        return m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
+    if name in ("children", "modules", "named_children", "named_modules"):
+        return _submodules(m, receiver, name)
+    if name in ("train", "eval", "to", "cuda", "cpu", "float", "double", "half", "bfloat16", "type", "share_memory", "to_empty"):
+        return receiver
+    if name == "requires_grad_":
+        asked = args.get(0, "requires_grad")
+        flag = YES if asked is None else truth(bool(asked.value)) if isinstance(asked, Const) else None
+        for a, t in m.tensors(modules.parameters(m, receiver)):
+            autograd.require(m, node, a, t, flag, "`.requires_grad_(False)`")
+        return receiver
+    if name == "zero_grad":
+        why = m.cause("constant", "cleared by `zero_grad()`", node)
+        autograd.clear(m, modules.parameters(m, receiver).addresses, fact(args.get(0, "set_to_none"), True), why)
+        return NONE
+    if name in ("register_buffer", "register_parameter", "add_module", "register_module"):
+        key, value = args.get(0, "name"), args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module"))
+        if isinstance(key, Const) and isinstance(key.value, str) and value is not None:
+            m.state.put(address, key.value, value)
+            if isinstance(cell, Layer) and cell.children is not None:
+                m.state.set((address, CELL), replace(cell, children=(*cell.children, key.value)))
+        elif value is not None:
+            m.state.put(address, f"*registered {len(m.state.names(address))}", value)
+        return NONE
+    if name.startswith("register_") and "hook" in name:
+        if "forward" in name:
+            m.state.set((address, "*hooked"), YES)
+        return UNKNOWN
+    if name == "apply":
+        from flake8_detach.flow import calls
+
+        function = args.get(0, "fn")
+        found_modules = modules.tree(m, receiver).modules
+        if isinstance(function, Function) and len(found_modules) <= 40:
+            for a in reversed(found_modules):
+                calls.call(m, function, Args([Ref((a,))]), node)
+        else:
+            escape(m, [receiver])
+        return receiver
+    if name in ("append", "extend", "insert", "update", "pop", "keys", "values", "items"):
+        return _of_container(m, receiver, name, args)
+    if name in ("state_dict", "load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
+        if name in ("buffers", "named_buffers"):
+            return UNKNOWN
+        return UNKNOWN
+    if name == "forward" and isinstance(cell, Layer):
+        return modules.call_layer(m, receiver, cell, args, node)
+    if name in ("manual_backward",) and args.pos:
+        autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", NO, NO, False)
+        return NONE
+    if name in ("log", "log_dict", "print", "save_hyperparameters"):
+        return NONE
+    if isinstance(cell, Layer) and not modules.layers.layer(cell.kind):
+        escape(m, [receiver, *args.values()])
+    escape(m, args.values())
+    return UNKNOWN
+
+
+def _submodules(m: Machine, receiver: Ref, name: str) -> Value:
+    if name in ("modules", "named_modules"):
+        found = modules.tree(m, receiver)
+        items: list[Value] = [Ref((a,)) for a in found.modules]
+        complete = found.complete
+    else:
+        items = [v for v in modules.children(m, receiver.addresses[0]) if modules.is_module(m, v)]
+        complete = modules.tree(m, receiver).complete
+    if name.startswith("named"):
+        items = [Tuple((Scalar("str"), v)) for v in items]
+    if not complete:
+        return m.new(Sequence("generator", None, UNKNOWN))
+    return m.new(Sequence("generator", tuple(items), filled=truth(bool(items))))
+
+
+def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
+    """ModuleList, ModuleDict, Sequential, ParameterList as containers."""
+    address = receiver.addresses[0]
+    cell = m.state.cell(address)
+    if not isinstance(cell, Layer):
+        escape(m, args.values())
+        return UNKNOWN
+    if cell.children is None:
+        if name == "append" and args.pos:
+            m.state.put(address, f"*registered {len(m.state.names(address))}", args.pos[0])
+        return receiver if name in ("append", "extend") else UNKNOWN
+    if name in ("keys", "values", "items"):
+        pairs = [(Const(c), m.state.get((address, c), UNKNOWN)) for c in cell.children]
+        chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
+        return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
+    added = [args.pos[0]] if name == "append" and args.pos else iteration.exact(m, args.pos[0]) if name == "extend" and args.pos else None
+    if added is None:
+        m.state.set((address, CELL), replace(cell, children=None))
+        return UNKNOWN
+    names = list(cell.children)
+    for value in added:
+        key = str(len(names))
+        m.state.put(address, key, value)
+        names.append(key)
+    m.state.set((address, CELL), replace(cell, children=tuple(names)))
+    return receiver
+
+
+def _of_super(m: Machine, node: cst.CSTNode, receiver: Super, name: str, args: Args) -> Value:
+    """`super().name(...)` where the base is not of the file."""
+    instance = receiver.instance
+    cell = m.cell(instance)
+    if not isinstance(cell, Instance) or not isinstance(instance, Ref):
+        escape(m, args.values())
+        return UNKNOWN
+    if name == "__init__":
+        modules.initialise(m, instance, cell.cls, args, node)
+        return NONE
+    if name == "forward":
+        base = modules.base_layer(cell.cls)
+        if base is not None:
+            return modules.call_layer(m, instance, Layer(base), args, node)
+    if name == "__setattr__" and len(args.pos) == 2 and isinstance(args.pos[0], Const):
+        m.state.put(instance.addresses[0], str(args.pos[0].value), args.pos[1])
+        return NONE
+    if modules.is_module(m, instance):
+        return of_module(m, node, instance, name, args)
+    if modules.is_optimizer(m, instance):
+        return _of_optimizer(m, node, instance, name, args)
+    escape(m, [instance, *args.values()])
+    return UNKNOWN
+
+
+# Optimizers
+
+
+def owned(m: Machine, receiver: Value) -> tuple[int, ...] | None:
+    """The parameters that an optimizer steps, or None."""
+    cell = m.cell(receiver)
+    if isinstance(cell, Optimizer):
+        return cell.owned
+    assert isinstance(receiver, Ref)
+    held = m.state.get((receiver.addresses[0], modules.OWNED))
+    return held.addresses if isinstance(held, Ref) else None
+
+
+def _of_optimizer(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) -> Value:
+    from flake8_detach.flow import calls
+
+    if name == "zero_grad":
+        mine = owned(m, receiver)
+        why = m.cause("constant", "cleared by `zero_grad()`", node)
+        if mine is not None:
+            autograd.clear(m, mine, fact(args.get(0, "set_to_none"), True), why)
+        return NONE
+    if name == "step":
+        closure = args.get(0, "closure")
+        if closure is not None and closure != NONE:
+            mode = m.mode
+            autograd.enter(m, "torch.enable_grad", None, node)
+            result = calls.call(m, closure, Args([]), node)
+            m.set_mode(mode)
+            return result
+        for address in owned(m, receiver) or ():
+            tensor = m.state.cell(address)
+            if isinstance(tensor, Tensor) and tensor.storage:
+                m.state.set((tensor.storage, "version"), m.version(tensor.storage) + 1)
+        return NONE
+    if name == "add_param_group":
+        cell = m.cell(receiver)
+        more = modules.parameters_in(m, args.get(0, "param_group") or UNKNOWN)
+        if isinstance(cell, Optimizer) and isinstance(receiver, Ref):
+            both = None if more is None or cell.owned is None else (*cell.owned, *more)
+            m.state.set((receiver.addresses[0], CELL), Optimizer(cell.kind, both))
+        return NONE
+    return UNKNOWN
+
+
+# Containers
+
+
+def _of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, name: str, args: Args) -> Value:
+    assert isinstance(receiver, Ref)
+    address = receiver.addresses[0]
+    first = args.pos[0] if args.pos else None
+
+    def set_to(new: Sequence) -> None:
+        m.state.set((address, CELL), new)
+
+    if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:
+        if cell.items is not None and len(cell.items) < 64:
+            items = (first, *cell.items) if name == "appendleft" else (*cell.items, first)
+            set_to(replace(cell, items=items, filled=YES))
+        else:
+            have = iteration.common(m, list(cell.items)) if cell.items is not None else cell.element
+            element = first if cell.filled is NO else have if have == first else operators._either(m, have, first)
+            set_to(Sequence(cell.kind, None, element, filled=YES))
+        return NONE
+    if name in ("extend", "update", "extendleft") and first is not None:
+        more = iteration.exact(m, first)
+        if cell.items is not None and more is not None:
+            set_to(replace(cell, items=(*cell.items, *more), filled=truth(bool(cell.items or more))))
+        elif cell.items == ():
+            inner = m.cell(first)
+            each = isinstance(inner, Sequence) and inner.each
+            set_to(Sequence(cell.kind, None, iteration.element(m, first), each=each, filled=iteration.filled(m, first)))
+        else:
+            set_to(Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
+        return NONE
+    if name in ("pop", "popleft", "get", "get_nowait"):
+        if cell.items:
+            at = first.value if isinstance(first, Const) and isinstance(first.value, int) else -1 if first is None else None
+            at = 0 if name != "pop" else at
+            if at is not None and -len(cell.items) <= at < len(cell.items):
+                taken = cell.items[at]
+                rest = list(cell.items)
+                del rest[at]
+                set_to(replace(cell, items=tuple(rest), filled=truth(bool(rest))))
+                return taken
+        set_to(Sequence(cell.kind, None, iteration.common(m, list(cell.items)) if cell.items else cell.element))
+        return iteration.element(m, receiver)
+    if name == "clear":
+        set_to(Sequence(cell.kind, (), filled=NO))
+        return NONE
+    if name in ("sort", "reverse", "rotate"):
+        if cell.items is not None:
+            set_to(Sequence(cell.kind, None, iteration.common(m, list(cell.items)), filled=cell.filled))
+        return NONE
+    if name == "copy":
+        return m.new(cell)
+    if name in ("index", "count", "__len__"):
+        return Scalar("int")
+    if name == "insert" and len(args.pos) == 2:
+        have = iteration.element(m, receiver)
+        set_to(Sequence(cell.kind, None, args.pos[1] if cell.filled is NO else have if have == args.pos[1] else UNKNOWN, filled=YES))
+        return NONE
+    if name == "remove":
+        set_to(Sequence(cell.kind, None, iteration.element(m, receiver)))
+        return NONE
+    return UNKNOWN
+
+
+def _of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, name: str, args: Args) -> Value:
+    assert isinstance(receiver, Ref)
+    address = receiver.addresses[0]
+    values = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+    if name in ("keys", "values", "items"):
+        if cell.rest is None:
+            pairs = [(Const(k), v) for k, v in cell.items]
+            chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
+            return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
+        value = values[0] if all(v == values[0] for v in values) else UNKNOWN
+        one: Value = UNKNOWN if name == "keys" else value if name == "values" else Tuple((UNKNOWN, value))
+        return m.new(Sequence("iterable", None, one))
+    if name in ("get", "pop", "setdefault"):
+        key = args.pos[0] if args.pos else UNKNOWN
+        found = cell.get(key.value) if isinstance(key, Const) else None
+        if name == "setdefault" and found is None and isinstance(key, Const) and cell.rest is None:
+            default = args.get(1, "default") or NONE
+            m.state.set((address, CELL), cell.put(key.value, default))
+            return default
+        if found is not None:
+            if name == "pop":
+                m.state.set((address, CELL), Mapping_(tuple(i for i in cell.items if i[0] != key.value), cell.rest))  # type: ignore[union-attr]
+            return found
+        if isinstance(key, Const) and cell.rest is None:
+            return args.get(1, "default") or NONE
+        return UNKNOWN
+    if name == "update":
+        other = m.cell(args.pos[0]) if args.pos else Mapping_()
+        merged = cell
+        if isinstance(other, Mapping_) and other.rest is None and not args.open:
+            for k, v in (*other.items, *args.kw.items()):
+                merged = merged.put(k, v)
+        else:
+            merged = Mapping_((), UNKNOWN)
+        m.state.set((address, CELL), merged)
+        return NONE
+    if name == "clear":
+        m.state.set((address, CELL), Mapping_())
+        return NONE
+    if name == "copy":
+        return m.new(cell)
+    return UNKNOWN
+
+
+_STRING = frozenset({"format", "join", "strip", "lower", "upper", "replace", "title", "rstrip", "lstrip", "encode", "zfill"})
+
+
+def _of_scalar(receiver: Const | Scalar, name: str) -> Value:
+    text = isinstance(receiver, Scalar) and receiver.kind == "str" or isinstance(receiver, Const) and isinstance(receiver.value, str)
+    if text and name in _STRING:
+        return Scalar("str")
+    if text and name in ("startswith", "endswith", "isdigit"):
+        return Scalar("bool")
+    return UNKNOWN
+
+
+__all__ = ["Mapping", "Truth", "call", "of_module", "on_unknown", "owned"]

@@ -1,0 +1,460 @@
+"""The state of the abstract machine, and `join`: the only place where paths meet.
+
+A state maps slots to values. A slot is `(owner, name)`: a variable of a frame, an attribute of an object, and with the
+name `CELL` the object itself. Everything that a path can change is a slot (also grad mode, versions of storages and
+freed graph nodes), so one join serves all.
+
+Paths share one dictionary. Trying a branch writes to it and keeps a trail; `rollback` undoes the branch and
+hands back its changes as a delta; `join` merges the deltas of all branches. The cost is the number of changes, not
+the size of the state, and looking up a slot costs one dictionary access however deep the nesting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Seq
+from dataclasses import replace
+from typing import Any, TypeAlias, get_args
+
+from flake8_detach.flow.values import (
+    NONE,
+    UNKNOWN,
+    Array,
+    Cell,
+    Const,
+    Edge,
+    Instance,
+    Layer,
+    Mapping_,
+    Mode,
+    Node,
+    Optimizer,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Thing,
+    Truth,
+    Tuple,
+    Value,
+)
+
+Slot: TypeAlias = tuple[int, str]
+CELL = ""
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__bool__": lambda self: False})()
+Delta: TypeAlias = dict[Slot, Any]
+"""The changes of one path: slot -> new content (ABSENT: the slot was emptied)."""
+
+
+VALUES = get_args(Value)
+
+
+class State:
+    """The slots, with a trail that lets changes be undone. Addresses count up and are never used twice."""
+
+    def __init__(self) -> None:
+        self.slots: dict[Slot, Any] = {}
+        self.graph: dict[int, Node] = {}
+        self.trail: list[tuple[Slot, Any]] = []
+        self._next = 1
+
+    def address(self) -> int:
+        """A new address (also used for frames, storages and graph nodes)."""
+        self._next += 1
+        return self._next
+
+    def get(self, slot: Slot, default: Any = None) -> Any:
+        return self.slots.get(slot, default)
+
+    def set(self, slot: Slot, content: Any) -> None:
+        old = self.slots.get(slot, ABSENT)
+        if old is content:
+            return
+        self.trail.append((slot, old))
+        if content is ABSENT:
+            del self.slots[slot]
+        else:
+            self.slots[slot] = content
+
+    def cell(self, address: int) -> Cell:
+        """The object at `address`. Raises KeyError when there is none."""
+        cell: Cell = self.slots[address, CELL]
+        return cell
+
+    def new(self, cell: Cell) -> Ref:
+        """Put `cell` at a new address."""
+        address = self.address()
+        self.set((address, CELL), cell)
+        return Ref((address,))
+
+    def names(self, owner: int) -> list[str]:
+        """The names of the slots that `owner` has, in order of creation. Costs a pass over the index of `owner`."""
+        index: tuple[str, ...] = self.slots.get((owner, "*names"), ())
+        return [name for name in index if (owner, name) in self.slots]
+
+    def put(self, owner: int, name: str, content: Value) -> None:
+        """Like `set`, and remember the name so that `names` lists it."""
+        index = self.slots.get((owner, "*names"), ())
+        if name not in index:
+            self.set((owner, "*names"), (*index, name))
+        self.set((owner, name), content)
+
+    # Paths
+
+    def mark(self) -> int:
+        """A point to roll back to."""
+        return len(self.trail)
+
+    def delta(self, mark: int) -> Delta:
+        """What changed since `mark`."""
+        return {slot: self.slots.get(slot, ABSENT) for slot, _ in self.trail[mark:]}
+
+    def rollback(self, mark: int) -> Delta:
+        """Undo everything since `mark` and return it."""
+        changes = self.delta(mark)
+        slots, trail = self.slots, self.trail
+        while len(trail) > mark:
+            slot, old = trail.pop()
+            if old is ABSENT:
+                slots.pop(slot, None)
+            else:
+                slots[slot] = old
+        return changes
+
+    def apply(self, delta: Delta) -> None:
+        """Take the path whose changes are `delta`."""
+        for slot, content in delta.items():
+            self.set(slot, content)
+
+    def join(self, deltas: Seq[Delta], presume: bool = False) -> None:
+        """Continue where the paths `deltas`, which all start from here, meet.
+
+        presume: the first path is the unlikely one (a loop that never ran); what only the others changed is kept as
+        presumed.
+        """
+        if len(deltas) == 1:
+            self.apply(deltas[0])
+            return
+        changed = dict.fromkeys(slot for delta in deltas for slot in delta)
+        joiner = _Joiner(self, deltas, presume)
+        for slot in changed:
+            contents = [delta.get(slot, self.slots.get(slot, ABSENT)) for delta in deltas]
+            joined = joiner.contents(slot, contents)
+            if joined is not ABSENT or slot in self.slots:
+                joiner.write(slot, joined)
+        joiner.finish()
+
+
+class _Joiner:
+    """One meeting of paths: joins contents slot by slot; new objects are made for pairs of different objects."""
+
+    def __init__(self, state: State, deltas: Seq[Delta], presume: bool) -> None:
+        self.state, self.deltas, self.presume = state, deltas, presume
+        self.pairs: dict[tuple[tuple[int, ...], ...], Ref] = {}
+        self.pending: Delta = {}
+        self.made: set[int] = set()
+
+    def write(self, slot: Slot, content: Any) -> None:
+        self.pending[slot] = content
+
+    def finish(self) -> None:
+        self.state.apply(self.pending)
+
+    def look(self, path: int, slot: Slot) -> Any:
+        if slot[0] in self.made:  # made by this very join, on no path
+            return self.pending.get(slot, ABSENT)
+        return self.deltas[path].get(slot, self.state.slots.get(slot, ABSENT))
+
+    def contents(self, slot: Slot, contents: list[Any], depth: int = 0) -> Any:
+        first = contents[0]
+        if all(c is first for c in contents):
+            return first
+        if slot[1] == CELL:
+            present = [c for c in contents if c is not ABSENT]
+            if len(present) != len(contents):
+                return present[0]
+            return self.cells(present, depth, [slot[0]] * len(contents))
+        if slot[1] == "*names":
+            merged = dict.fromkeys(n for c in contents if c is not ABSENT for n in c)
+            return tuple(merged)
+        if isinstance(first, Mode):
+            result = first
+            for other in contents[1:]:
+                result = result.join(other)
+            return result
+        if any(isinstance(c, Truth) for c in contents):
+            facts = [c if isinstance(c, Truth) else Truth.NO for c in contents]
+            result_fact = facts[0]
+            for fact in facts[1:]:
+                result_fact = result_fact.join(fact)
+            return result_fact
+        if any(isinstance(c, int) for c in contents):  # the version of a storage
+            return max(c for c in contents if c is not ABSENT)
+        if not any(isinstance(c, VALUES) for c in contents):  # a place in the file, a tuple of names
+            return next(c for c in contents if c is not ABSENT)
+        if any(c is ABSENT for c in contents):
+            if slot[1] == "grad":  # an empty .grad slot is None
+                contents = [NONE if c is ABSENT else c for c in contents]
+            elif self.presume and contents[0] is ABSENT:
+                rest = contents[1:]
+                return rest[0] if all(c is rest[0] for c in rest) else self.values([c for c in rest], depth)
+            else:
+                return UNKNOWN
+        return self.values(contents, depth)
+
+    def values(self, values: list[Value], depth: int) -> Value:
+        first = values[0]
+        if all(v == first for v in values):
+            return first
+        if self.presume and len(values) == 2 and not _alike(*values):
+            return self.presumed(values[1])
+        if depth > 4:
+            return UNKNOWN
+        if all(isinstance(v, (Const, Scalar)) and not (isinstance(v, Const) and v.value is None) for v in values):
+            kinds = {_kind(v) for v in values}
+            why = next((v.why for v in values if isinstance(v, (Const, Scalar)) and v.why), None)
+            return Scalar(kinds.pop() if len(kinds) == 1 else "number", why) if "?" not in kinds else UNKNOWN
+        if all(isinstance(v, Array) for v in values):
+            return Array(None, next((v.why for v in values if isinstance(v, Array) and v.why), None))
+        if all(isinstance(v, Tuple) for v in values):
+            shapes = {(len(v.items), v.names) for v in values if isinstance(v, Tuple)}
+            if len(shapes) == 1 and isinstance(first, Tuple):
+                columns = zip(*(v.items for v in values if isinstance(v, Tuple)), strict=True)
+                return Tuple(tuple(self.values(list(c), depth + 1) for c in columns), first.names)
+            return UNKNOWN
+        if all(isinstance(v, Ref) and len(v.addresses) == 1 for v in values):
+            return self.refs([v for v in values if isinstance(v, Ref)], depth)
+        return UNKNOWN
+
+    def refs(self, refs: list[Ref], depth: int) -> Value:
+        """The paths hold different objects: one new object stands for either."""
+        key = tuple(r.addresses for r in refs)
+        if key in self.pairs:
+            return self.pairs[key]
+        cells = [self.look(path, (r.addresses[0], CELL)) for path, r in enumerate(refs)] if len(refs) == len(
+            self.deltas
+        ) else [ABSENT]
+        if any(c is ABSENT for c in cells) or len({type(c) for c in cells}) != 1:
+            return UNKNOWN
+        address = self.state.address()
+        made = self.pairs[key] = Ref((address,))
+        self.made.add(address)
+        joined = self.cells(cells, depth + 1, [r.addresses[0] for r in refs])
+        if joined is None:
+            return UNKNOWN
+        self.write((address, CELL), joined)
+        # attributes: those that all have
+        owners = [r.addresses[0] for r in refs]
+        names = dict.fromkeys(n for path, o in enumerate(owners) for n in (self.look(path, (o, "*names")) or ()))
+        names["grad"] = None
+        for name in names:
+            contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]
+            if all(c is ABSENT for c in contents):
+                continue
+            self.write((address, name), self.contents((address, name), contents, depth + 1))
+        if any(self.look(path, (o, "*names")) is not ABSENT for path, o in enumerate(owners)):
+            self.write((address, "*names"), tuple(n for n in names if n != "grad"))
+        return made
+
+    def cells(self, cells: list[Any], depth: int, addresses: list[int]) -> Any:
+        first = cells[0]
+        if all(c == first for c in cells):
+            # equal facts may still carry different evidence; the first is as good as any
+            return first
+        if len({type(c) for c in cells}) != 1:
+            return None
+        if isinstance(first, Tensor):
+            joined = cells[-1] if self.presume else first
+            for other in cells:
+                joined = join_tensors(joined, other)
+            if joined.node is None and not joined.grad.no:
+                joined = replace(joined, node=self.meeting(cells, addresses))
+            if self.presume and len(cells) == 2 and not joined.grad.proved and cells[1].grad.proved:
+                joined = replace(joined, grad=cells[1].grad.presumed())
+            return joined
+        if isinstance(first, Sequence):
+            return self.sequences(cells, depth)
+        if isinstance(first, Mapping_):
+            return self.mappings(cells, depth)
+        if isinstance(first, Instance):
+            return first if all(c.cls == first.cls for c in cells) else None
+        if isinstance(first, Layer):
+            if any(c.kind != first.kind or c.children != first.children for c in cells):
+                return Layer("?", (), None)
+            return Layer(first.kind, (), first.children)
+        if isinstance(first, Optimizer):
+            return Optimizer(first.kind if all(c.kind == first.kind for c in cells) else "?", None)
+        if isinstance(first, Thing) and all(c.kind == first.kind for c in cells):
+            return Thing(first.kind)
+        return None
+
+    def meeting(self, cells: list[Tensor], addresses: list[int]) -> int | None:
+        """A graph node from which backward may go on to the graph of either tensor."""
+        edges = dict.fromkeys(
+            Edge(c.node, None if c.node is not None else a, False)
+            for c, a in zip(cells, addresses, strict=True)
+            if not c.grad.no
+        )
+        if all(e.node is None for e in edges) and len(edges) < 2:
+            return None
+        node = self.state.address()
+        self.state.graph[node] = Node("join", tuple(edges), (), None)
+        return node
+
+    def sequences(self, cells: list[Sequence], depth: int) -> Sequence:
+        first = cells[0]
+        kind = first.kind if all(c.kind == first.kind for c in cells) else "iterable"
+        filled = first.filled
+        for c in cells[1:]:
+            filled = filled.join(c.filled)
+        if self.presume and len(cells) == 2 and cells[1].filled.yes:
+            filled = cells[1].filled.presumed()
+        if all(c.items is not None and len(c.items) == len(first.items or ()) for c in cells) and not (
+            self.presume and depth == 0
+        ):
+            columns = zip(*(c.items or () for c in cells), strict=True)
+            return Sequence(kind, tuple(self.values(list(col), depth + 1) for col in columns), filled=filled)
+        # one path per list: an element of any of them stands for all, looked up on its own path
+        elements = [self.summary(path, c, depth) for path, c in enumerate(cells)]
+        known = [(path, e) for path, e in enumerate(elements) if e is not None]
+        return Sequence(kind, None, self.mixed(known, depth), filled=filled)
+
+    def summary(self, path: int, cell: Sequence, depth: int) -> Value | None:
+        if cell.items is None:
+            return cell.element
+        return self.mixed([(path, item) for item in cell.items], depth) if cell.items else None
+
+    def mixed(self, members: list[tuple[int, Value]], depth: int) -> Value:
+        """One value for several values that live on the given paths."""
+        if not members:
+            return UNKNOWN
+        inner = _Joiner(self.state, [self.deltas[path] for path, _ in members], False)
+        inner.pending, inner.made = self.pending, self.made
+        return inner.values([v for _, v in members], depth + 1)
+
+    def mappings(self, cells: list[Mapping_], depth: int) -> Mapping_:
+        keys = dict.fromkeys((type(k), k) for c in cells for k, _ in c.items)
+        items = []
+        for _, key in keys:
+            found = [c.get(key) for c in cells]
+            if all(v is not None for v in found):
+                items.append((key, self.values([v for v in found if v is not None], depth + 1)))
+            elif self.presume and found[0] is None and found[-1] is not None:
+                items.append((key, found[-1]))
+            else:
+                items.append((key, UNKNOWN))
+        rests = [(path, c.rest) for path, c in enumerate(cells) if c.rest is not None]
+        return Mapping_(tuple(items), self.mixed(rests, depth) if rests else None)
+
+    def presumed(self, value: Value) -> Value:
+        """`value` from a loop that is presumed to have run."""
+        if isinstance(value, Ref):
+            for address in value.addresses:
+                cell = self.look(len(self.deltas) - 1, (address, CELL))
+                if isinstance(cell, Tensor):
+                    self.write((address, CELL), replace(cell, grad=cell.grad.presumed(), leaf=cell.leaf.presumed()))
+        return value
+
+
+def join_tensors(a: Tensor, b: Tensor) -> Tensor:
+    """What is known of a tensor that is `a` on one path and `b` on the other."""
+    if a is b:
+        return a
+    return Tensor(
+        grad=a.grad.join(b.grad),
+        leaf=a.leaf.join(b.leaf),
+        rank=a.rank if a.rank == b.rank else None,
+        dtype=a.dtype if a.dtype == b.dtype else None,
+        node=a.node if a.node == b.node else None,
+        storage=a.storage if a.storage == b.storage else 0,
+        view=a.view if a.view == b.view else "",
+        base=a.base if a.base == b.base else None,
+        why=a.why or b.why,
+        made=a.made if a.made == b.made else "",
+        parameter=a.parameter and b.parameter,
+        inference=a.inference.join(b.inference),
+        device=a.device if a.device == b.device else None,
+    )
+
+
+def _alike(a: Value, b: Value) -> bool:
+    """Can the two be joined into something better than Unknown?"""
+    if isinstance(a, Ref) and isinstance(b, Ref):
+        return True
+    if isinstance(a, Const) and isinstance(b, Const):
+        return (a.value is None) == (b.value is None)
+    return type(a) is type(b)
+
+
+def _kind(value: Value) -> Any:
+    if isinstance(value, Scalar):
+        return value.kind
+    if isinstance(value, Const):
+        return {bool: "bool", int: "int", float: "float", str: "str", complex: "complex"}.get(type(value.value), "?")
+    return "?"
+
+
+
+
+class Comparison:
+    """Do two paths agree in everything but the addresses of the objects that they made?"""
+
+    def __init__(self, state: State, first: Delta, second: Delta) -> None:
+        self.state, self.first, self.second = state, first, second
+        self.assumed: set[tuple[int, int]] = set()
+
+    def contents(self, a: Any, b: Any) -> bool:
+        if a is b:
+            return True
+        if isinstance(a, Ref) and isinstance(b, Ref):
+            return len(a.addresses) == len(b.addresses) and all(
+                self.objects(x, y) for x, y in zip(a.addresses, b.addresses, strict=True)
+            )
+        if isinstance(a, Tuple) and isinstance(b, Tuple):
+            return len(a.items) == len(b.items) and all(
+                self.contents(x, y) for x, y in zip(a.items, b.items, strict=True)
+            )
+        if isinstance(a, Mode) and isinstance(b, Mode):
+            return a[:2] == b[:2]
+        if isinstance(a, tuple):  # sites and the like
+            return True
+        return bool(a == b)
+
+    def objects(self, x: int, y: int) -> bool:
+        if (x, y) in self.assumed:
+            return True
+        self.assumed.add((x, y))
+        slots = self.state.slots
+        a = self.first.get((x, CELL), slots.get((x, CELL)))
+        b = self.second.get((y, CELL), slots.get((y, CELL)))
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, Tensor):
+            filled = [
+                self.first.get((x, "grad"), slots.get((x, "grad"), NONE)),
+                self.second.get((y, "grad"), slots.get((y, "grad"), NONE)),
+            ]
+            return _facts(a) == _facts(b) and self.contents(*filled)
+        if isinstance(a, Sequence):
+            if (a.items is None) != (b.items is None) or a.filled is not b.filled:
+                return False
+            if a.items is None:
+                return self.contents(a.element, b.element)
+            return self.contents(Tuple(a.items), Tuple(b.items))
+        if isinstance(a, Mapping_):
+            if [k for k, _ in a.items] != [k for k, _ in b.items] or (a.rest is None) != (b.rest is None):
+                return False
+            values = zip(a.items, b.items, strict=True)
+            return all(self.contents(u, v) for (_, u), (_, v) in values) and self.contents(a.rest, b.rest)
+        if x != y:
+            names = self.first.get((x, "*names"), slots.get((x, "*names"), ()))
+            return bool(a == b) and all(
+                self.contents(
+                    self.first.get((x, n), slots.get((x, n))), self.second.get((y, n), slots.get((y, n)))
+                )
+                for n in names
+            )
+        return bool(a == b)
+
+
+def _facts(t: Tensor) -> tuple[Any, ...]:
+    return (t.grad, t.leaf, t.rank, t.dtype, t.view, t.parameter, t.inference, t.device, t.node is None)

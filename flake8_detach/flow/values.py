@@ -1,0 +1,395 @@
+"""What a Python expression may be, as far as autograd cares: frozen abstract values and their lattice.
+
+A *value* is what a name is bound to. Objects with identity (tensors, modules, lists, instances) are *cells* that live
+at an address of the state; a value points at them with `Ref`. So `y = x; y.requires_grad_()` changes `x`.
+This module knows no syntax: the places in the file that it carries along (`site`) are opaque to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+
+class Truth(Enum):
+    """How much is known of a yes/no fact.
+
+    NO and YES are proved from what stands in the file. PRESUMED is nearly always so (a loop over a data loader runs at
+    least once). MAYBE means silence.
+    """
+
+    NO = "no"
+    PRESUMED_NO = "presumed no"
+    MAYBE = "maybe"
+    PRESUMED_YES = "presumed yes"
+    YES = "yes"
+
+    @property
+    def yes(self) -> bool:
+        return self is Truth.YES or self is Truth.PRESUMED_YES
+
+    @property
+    def no(self) -> bool:
+        return self is Truth.NO or self is Truth.PRESUMED_NO
+
+    @property
+    def proved(self) -> bool:
+        return self is Truth.YES or self is Truth.NO
+
+    def join(self, other: Truth) -> Truth:
+        """What holds when one of two paths was taken."""
+        if self is other:
+            return self
+        if self.yes and other.yes:
+            return Truth.PRESUMED_YES
+        if self.no and other.no:
+            return Truth.PRESUMED_NO
+        return Truth.MAYBE
+
+    def presumed(self) -> Truth:
+        """The same fact, resting on a presumption."""
+        return {Truth.YES: Truth.PRESUMED_YES, Truth.NO: Truth.PRESUMED_NO}.get(self, self)
+
+    def __invert__(self) -> Truth:
+        return _NOT[self]
+
+    def __and__(self, other: Truth) -> Truth:
+        return ~(~self | ~other)
+
+    def __or__(self, other: Truth) -> Truth:
+        return self if _STRENGTH[self] >= _STRENGTH[other] else other
+
+
+_STRENGTH = {truth: rank for rank, truth in enumerate(Truth)}
+_NOT = dict(zip(Truth, reversed(Truth), strict=True))
+
+NO, PRESUMED_NO, MAYBE, PRESUMED_YES, YES = Truth
+
+
+def truth(fact: bool | None) -> Truth:
+    """A Python bool as a proved fact; None as MAYBE."""
+    return MAYBE if fact is None else YES if fact else NO
+
+
+CauseKind = Literal["cut", "mode", "op", "frozen", "constant", "scalar"]
+"""Why a value carries no gradient: cut (detach, data, copy), mode (no_grad), op (no derivative), frozen (parameters
+that were switched off), constant (it never had one), scalar (it became a Python number)."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Cause:
+    """Evidence: what happened to a value, where, and what it was before.
+
+    what: "cut by `.detach()`". subject: the source text of the value that it happened to. lost: did that value have a
+    gradient to lose? before: the evidence of the value that it was made from. name: what the result was assigned to.
+    """
+
+    kind: CauseKind
+    what: str
+    site: Any
+    subject: str = ""
+    lost: Truth = MAYBE
+    before: Cause | None = None
+    name: str = ""
+
+
+# Values
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Anything at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A Python constant: None, bool, int, float, str, bytes, Ellipsis."""
+
+    value: Any
+    why: Cause | None = field(default=None, compare=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Const) and type(self.value) is type(other.value) and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((type(self.value), self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A Python number, bool or str whose value is not known; `why` tells from what tensor it came."""
+
+    kind: Literal["int", "float", "bool", "str", "complex", "number"]
+    why: Cause | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A numpy array (or numpy scalar) and, if it was made from a tensor, how."""
+
+    dtype: str | None = None
+    why: Cause | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The object at an address; with several addresses: each of these objects in turn (`for p in m.parameters()`)."""
+
+    addresses: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """A tuple of known length; `names` if it is a namedtuple such as torch.return_types.max."""
+
+    items: tuple[Value, ...]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Something imported, by its canonical dotted name; also builtins ("builtins.len")."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An object made by a library that the engine only knows by name ("matplotlib.axes")."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method that is not defined in the file, bound to its receiver: `x.sum`, `losses.append`."""
+
+    receiver: Value
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function, lambda or method of the file.
+
+    definition: its syntax node. scope: the frames that its free names are looked up in, innermost first.
+    defaults: values of the parameters that have one. wrappers: names of decorators that matter ("torch.no_grad").
+    bound: the receiver if it is a bound method. owner: the class whose body it stands in, for `super()`.
+    """
+
+    definition: Any
+    name: str
+    scope: tuple[int, ...]
+    defaults: tuple[tuple[str, Value], ...] = ()
+    wrappers: tuple[str, ...] = ()
+    bound: Value | None = None
+    owner: Class | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A class of the file; its attributes are slots of `frame`. Bases that are not values of the file stay External."""
+
+    name: str
+    frame: int
+    bases: tuple[Value, ...]
+    definition: Any = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Super:
+    """`super()` in a method of `owner`, for the receiver `instance`."""
+
+    owner: Class
+    instance: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """functools.partial, or a callable wrapped so that some arguments are given."""
+
+    function: Value
+    args: tuple[Value, ...]
+    kwargs: tuple[tuple[str, Value], ...]
+
+
+Value: TypeAlias = (
+    Unknown
+    | Const
+    | Scalar
+    | Array
+    | Ref
+    | Tuple
+    | External
+    | Foreign
+    | Method
+    | Function
+    | Class
+    | Super
+    | Partial
+)
+
+UNKNOWN = Unknown()
+NONE = Const(None)
+
+
+# Cells
+
+Dtype: TypeAlias = Literal["float", "int", "bool", "complex"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """What is known of one tensor.
+
+    grad: requires_grad. leaf: is_leaf. rank: number of dimensions. node: its grad_fn (an index into the graph).
+    storage: tensors with the same storage share memory and version counter. view: "" or how it is a view ("view",
+    "multi", "no_grad"). base: the address of the tensor that it is a view of. why: evidence for having no gradient
+    (or for having lost it). accumulates: a summary of several tensors.
+    """
+
+    grad: Truth = MAYBE
+    leaf: Truth = MAYBE
+    rank: int | None = None
+    dtype: Dtype | None = None
+    node: int | None = None
+    storage: int = 0
+    view: Literal["", "view", "multi", "no_grad", "inference"] = ""
+    base: int | None = None
+    why: Cause | None = field(default=None, compare=False)
+    made: str = field(default="", compare=False)
+    parameter: bool = False
+    inference: Truth = NO
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """list, set, deque, generator, iterator. `items` if every element is known, else `element` stands for all.
+
+    each: the elements are distinct objects that one pass over the sequence visits once (module parameters).
+    filled: has it at least one element?
+    """
+
+    kind: str
+    items: tuple[Value, ...] | None = None
+    element: Value = UNKNOWN
+    each: bool = False
+    filled: Truth = MAYBE
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping_:
+    """dict: values under known constant keys, and `rest`, which stands for values under other keys (None: none)."""
+
+    items: tuple[tuple[Any, Value], ...] = ()
+    rest: Value | None = None
+
+    def get(self, key: Any) -> Value | None:
+        return next((v for k, v in self.items if k == key and type(k) is type(key)), None)
+
+    def put(self, key: Any, value: Value) -> Mapping_:
+        kept = tuple((k, v) for k, v in self.items if not (k == key and type(k) is type(key)))
+        return Mapping_((*kept, (key, value)), self.rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An object of a class of the file; its attributes are slots of its address."""
+
+    cls: Class
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A torch.nn module of torch itself; parameters, buffers and children are slots of its address.
+
+    config: constructor arguments by name. children: names of the slots that hold submodules, in order;
+    None: not known.
+    """
+
+    kind: str
+    config: tuple[tuple[str, Value], ...] = ()
+    children: tuple[str, ...] | None = ()
+
+    def option(self, name: str) -> Value | None:
+        return dict(self.config).get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """An optimizer and the addresses of the parameters that it steps (None: not known)."""
+
+    kind: str
+    owned: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Another library object that the engine models a little: a distribution, a GradScaler, a scheduler."""
+
+    kind: str
+    parts: tuple[tuple[str, Value], ...] = ()
+
+    def part(self, name: str) -> Value | None:
+        return dict(self.parts).get(name)
+
+
+Cell: TypeAlias = Tensor | Sequence | Mapping_ | Instance | Layer | Optimizer | Thing
+
+
+class Edge(NamedTuple):
+    """An input of a graph node: the leaf at `leaf`, or the node `node`; `sure` unless the input may carry no graph."""
+
+    node: int | None
+    leaf: int | None
+    sure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tensor that a node needs in backward: its storage and the version that it had then."""
+
+    storage: int
+    version: int
+    role: str
+    site: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of the autograd graph, what torch calls a grad_fn.
+
+    open: something unknown went in, so backward may reach tensors that the engine does not see.
+    """
+
+    op: str
+    edges: tuple[Edge, ...]
+    saved: tuple[Saved, ...]
+    site: Any
+    open: bool = False
+    derivative: Literal["yes", "zero", "raises"] = "yes"
+
+
+class Mode(NamedTuple):
+    """Grad mode and inference mode, and where grad mode was switched off."""
+
+    grad: Truth = YES
+    inference: Truth = NO
+    why: Cause | None = None
+
+    def join(self, other: Mode) -> Mode:
+        return Mode(self.grad.join(other.grad), self.inference.join(other.inference), self.why or other.why)
+
+
+def worst(causes: Iterable[Cause | None]) -> Cause | None:
+    """The evidence that explains best why nothing carries a gradient: a loss before a mere absence."""
+    found = [c for c in causes if c is not None]
+    return min(found, key=_rank, default=None)
+
+
+def _rank(cause: Cause) -> tuple[int, int]:
+    order: Mapping[str, int] = {"cut": 0, "scalar": 0, "mode": 1, "op": 1, "frozen": 2, "constant": 3}
+    return (0 if cause.lost.yes else 1 if cause.lost is MAYBE else 2, order[cause.kind])

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.fixes import builders
+from flake8_detach.flow.events import ToNumpy
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence
+from flake8_detach.source import Source
+
+
+@register
+class NumpyOnGraphTensor(Rule):
+    """A tensor that requires grad is turned into a numpy array.
+
+    ## What it does
+    Reports `.numpy()`, `np.asarray(t)`, numpy functions, plotting and metric calls, and `tensor + ndarray`, on a tensor
+    that requires grad (or a list of them) while grad mode is on.
+
+    ## Why is this bad?
+    PyTorch raises "Can't call numpy() on Tensor that requires grad" when the line runs. It often stands in the
+    evaluation or plotting code that runs last.
+
+    ## Known problems
+    Under `torch.no_grad()` and `torch.inference_mode()` the conversion is legal, even of a leaf, and is not reported. A
+    function that nobody in the file calls is taken to run with grad mode on.
+
+    ## Fix safety
+    The fix inserts `.detach()`, which keeps the values. No gradient is lost: the array could not have carried one.
+
+    ## References
+    - [torch.Tensor.numpy](https://pytorch.org/docs/stable/generated/torch.Tensor.numpy.html)
+    """
+
+    code = "AGD102"
+    name = "numpy-on-graph-tensor"
+    listens = (ToNumpy,)
+    triggers = (
+        frozenset({"numpy", "__array__", "matplotlib", "sklearn", "scipy"}),
+        frozenset({"torch"}),
+    )
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+scores = net(torch.randn(8, 4))
+print(scores.numpy().mean())
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+scores = net(torch.randn(8, 4))
+print(scores.detach().numpy().mean())
+""",
+    )
+
+    def check(self, event: ToNumpy, source: Source) -> Iterable[Finding]:
+        if not (event.tensor.grad.yes and event.mode.grad.yes) or event.guarded:
+            return
+        what = f"the tensors in `{event.subject}` require grad" if event.element else f"`{event.subject}` requires grad"
+        via = event.via if event.via.endswith(")") or " " in event.via else f"{event.via}(...)"
+        yield Finding(
+            self.code,
+            f"`{via}` raises: {what}; insert `.detach()`",
+            source.span(event.node),
+            confidence(event.tensor.grad, event.mode.grad),
+            fix=builders.detach(source, event.tensor_node, element=event.element, device=event.tensor.device),
+        )
