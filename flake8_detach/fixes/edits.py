@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from flake8_detach.source import Span
@@ -23,3 +27,113 @@ class Fix(NamedTuple):
     title: str
     edits: tuple[Edit, ...]
     applicability: Applicability
+
+
+class Change(NamedTuple):
+    """An edit in terms of offsets: `text` takes the place of the characters from `start` to before `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+class Applied(NamedTuple):
+    """The new text, for each fix whether it is in it, and the changes in the order of the old text."""
+
+    text: str
+    done: tuple[bool, ...]
+    changes: tuple[Change, ...]
+
+
+class Lines:
+    """Lines and columns of a text as offsets and back. Lines end at \\n, \\r\\n and \\r alone, as for Python."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._ends = [match.span() for match in re.finditer(r"\r\n|\r|\n", text)]
+        self._starts = [0, *(end for _, end in self._ends)]
+
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a position. Raises ValueError when the text has no such position."""
+        if 1 <= line <= len(self._starts) and column >= 0:
+            offset = self._starts[line - 1] + column
+            if offset <= (self._ends[line - 1][0] if line <= len(self._ends) else len(self.text)):
+                return offset
+        raise ValueError(f"the text has no line {line}, column {column}")
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line (from 1) and column (from 0) at `offset`."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1]
+
+    def newline(self, line: int) -> str:
+        """How `line` ends; for a last line without an end, how the first line does."""
+        ends = self._ends[line - 1 : line] or self._ends[:1]
+        return self.text[slice(*ends[0])] if ends else "\n"
+
+
+def apply(text: str, fixes: Sequence[Fix]) -> Applied:
+    """Apply those of `fixes` that do not get into each other's way; of two that do, the later one is left out.
+
+    Two fixes with the same edits count as one and are both done. A fix is left out, too, when its edits overlap or do
+    not lie in `text`. Newlines in the edits become those of the line where the edit begins.
+    """
+    lines = Lines(text)
+    taken: list[Change] = []
+    groups: set[tuple[Change, ...]] = set()
+    done: list[bool] = []
+    for fix in fixes:
+        changes = _changes(lines, fix)
+        fits = bool(changes) and (changes in groups or not any(_touch(new, old) for new in changes for old in taken))
+        done.append(fits)
+        if fits and changes not in groups:
+            groups.add(changes)
+            taken.extend(changes)
+    taken.sort(key=lambda change: change[:2])  # stable: insertions of one fix at one place keep their order
+    pieces: list[str] = []
+    last = 0
+    for change in taken:
+        pieces += (text[last : change.start], change.text)
+        last = change.end
+    return Applied("".join(pieces) + text[last:], tuple(done), tuple(taken))
+
+
+def moved(offset: int, changes: Sequence[Change]) -> tuple[int, int]:
+    """Where the character at `offset` is after `changes` (in order): the first and the last place that it can have.
+
+    The two differ for what was replaced, and where text was inserted right before.
+    """
+    first = last = offset
+    for start, end, text in changes:
+        if start < end <= offset or start == end < offset:
+            first += len(text) - (end - start)
+            last += len(text) - (end - start)
+        elif start == end == offset:
+            last += len(text)
+        elif start <= offset < end:
+            first -= offset - start
+            last += len(text) - (offset - start)
+    return first, last
+
+
+def _changes(lines: Lines, fix: Fix) -> tuple[Change, ...]:
+    """The edits of one fix as changes in order, or () when they cannot be applied."""
+    changes: list[Change] = []
+    for span, text in fix.edits:
+        try:
+            start, end = lines.offset(span.line, span.column), lines.offset(span.end_line, span.end_column)
+        except ValueError:
+            return ()
+        newline = lines.newline(span.line)
+        changes.append(Change(start, end, text.replace("\n", newline)))
+    changes.sort(key=lambda change: change[:2])
+    clean = all(change.start <= change.end for change in changes)
+    apart = all(before.end <= after.start for before, after in pairwise(changes))
+    return tuple(changes) if clean and apart else ()
+
+
+def _touch(one: Change, other: Change) -> bool:
+    """Whether changes of two fixes overlap, or one inserts at the edge of the other: their order would be a guess."""
+    if one.start == one.end or other.start == other.end:
+        return one.start <= other.end and other.start <= one.end
+    return one.start < other.end and other.start < one.end

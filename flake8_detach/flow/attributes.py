@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, modules, tensors
+from flake8_detach.flow import autograd, calls, modules, tensors
+from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
 from flake8_detach.flow.values import (
     NO,
@@ -18,6 +20,7 @@ from flake8_detach.flow.values import (
     Const,
     External,
     Foreign,
+    Function,
     Instance,
     Layer,
     Method,
@@ -27,6 +30,7 @@ from flake8_detach.flow.values import (
     Super,
     Tensor,
     Thing,
+    Truth,
     Tuple,
     Value,
 )
@@ -37,13 +41,15 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-def get(m: Machine, owner: Value, name: str, node: cst.Attribute, tested: bool = False) -> Value:
+def get(
+    m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False
+) -> Value:
     """`owner.name`; `tested`: only to compare it with None."""
-    use_none(m, node, owner, node.value)
+    use_none(m, node, owner, owner_node)
     if isinstance(owner, Ref):
         if len(owner.addresses) == 1:
-            return _of_object(m, owner, name, node, tested)
-        return _each(m, owner, name, node, tested)
+            return _of_object(m, owner, name, node, owner_node, tested)
+        return _each(m, owner, name, node, owner_node, tested)
     if isinstance(owner, External):
         return External(canonical(f"{owner.name}.{name}"))
     if isinstance(owner, Foreign):
@@ -55,11 +61,13 @@ def get(m: Machine, owner: Value, name: str, node: cst.Attribute, tested: bool =
         return UNKNOWN if found is None else found
     if isinstance(owner, Array):
         return owner if name in ("T", "real", "imag", "flat") else Method(owner, name)
-    if isinstance(owner, (Tuple, Const, Scalar)):
+    if isinstance(owner, (Tuple, Const, Scalar, Function)):
         return Method(owner, name)
     return UNKNOWN
 
 
+DICTIONARIES = ("__dict__", "_parameters", "_modules", "_buffers")
+"""Attributes through which everything can be changed without spelling a name."""
 _PLAIN_TENSOR = ("shape", "dtype", "device", "ndim")
 
 
@@ -67,9 +75,9 @@ def _of_foreign(owner: Foreign, name: str) -> Value:
     return UNKNOWN if owner == tensors.BATCH else Method(owner, name)
 
 
-def _each(m: Machine, owner: Ref, name: str, node: cst.Attribute, tested: bool) -> Value:
+def _each(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool) -> Value:
     """The attribute of several objects: one Ref to all of the results where that is possible."""
-    results = [_of_object(m, Ref((a,)), name, node, tested) for a in owner.addresses]
+    results = [_of_object(m, Ref((a,)), name, node, owner_node, tested) for a in owner.addresses]
     if not results:
         return UNKNOWN
     if all(isinstance(r, Method) for r in results):
@@ -84,22 +92,32 @@ def _each(m: Machine, owner: Ref, name: str, node: cst.Attribute, tested: bool) 
     return UNKNOWN
 
 
-def _of_object(m: Machine, owner: Ref, name: str, node: cst.Attribute, tested: bool) -> Value:
+def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool) -> Value:
     address = owner.addresses[0]
     cell = m.state.cell(address)
     if isinstance(cell, Tensor):
-        return _of_tensor(m, address, cell, name, node, tested)
+        return _of_tensor(m, address, cell, name, node, owner_node, tested)
+    if (address, OPEN) in m.state.slots or (
+        isinstance(cell, Instance)
+        and not modules.is_module(m, owner)
+        and modules.find(m, owner, "__getattribute__") is not None
+    ):
+        return UNKNOWN
+    if name in DICTIONARIES:
+        m.open_object(owner)
+        calls.escape(m, [owner])
+        return UNKNOWN
     found: Value | None = m.state.get((address, name))
     if found is not None:
         return found
     if isinstance(cell, Instance):
-        from flake8_detach.flow import calls
-
         found = modules.find(m, owner, name)
         if isinstance(found, Method) and found.name == "*property":
             return calls.call(m, found.receiver, calls.Args([]), node)
         if found is not None:
             return found
+        if m.state.get((address, "*open")):
+            return UNKNOWN
         return Method(owner, name) if modules.is_module(m, owner) or modules.is_optimizer(m, owner) else UNKNOWN
     if isinstance(cell, Layer):
         return modules.layer_attribute(m, owner, cell, name)
@@ -111,16 +129,21 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.Attribute, tested: b
     return Method(owner, name)
 
 
-def _of_tensor(m: Machine, address: int, tensor: Tensor, name: str, node: cst.Attribute, tested: bool) -> Value:
+def _of_tensor(
+    m: Machine, address: int, tensor: Tensor, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool
+) -> Value:
     owner = Ref((address,))
     if name == "grad":
-        return autograd.read_grad(m, node, address, tensor, tested)
+        return autograd.read_grad(m, node, owner_node, address, tensor, tested)
     if name == "data":
-        return autograd.detach(m, node, owner, node.value, "`.data`", shares_version=False)
+        return autograd.detach(m, node, owner, owner_node, "`.data`", shares_version=False)
     if name == "requires_grad":
         return Const(tensor.grad is YES) if tensor.grad.proved else Scalar("bool")
     if name == "is_leaf":
         return Const(tensor.leaf is YES) if tensor.leaf.proved else Scalar("bool")
+    if name == "retains_grad":
+        kept: Truth = m.state.get((address, "kept"), NO)
+        return Const(kept is YES) if kept.proved else Scalar("bool")
     if name == "grad_fn":
         return NONE if tensor.grad is NO or tensor.leaf is YES else UNKNOWN
     if name in ("shape", "dtype", "device", "layout", "names"):
@@ -129,14 +152,16 @@ def _of_tensor(m: Machine, address: int, tensor: Tensor, name: str, node: cst.At
         return Const(tensor.rank) if tensor.rank is not None else Scalar("int")
     op = ops.attribute(name)
     if op is not None and op.graph != "python":
-        return tensors.apply(m, node, op, {"self": owner}, m.text(node.value))
+        return tensors.apply(m, node, op, {"self": owner}, m.text(owner_node))
     custom: Value | None = m.state.get((address, f".{name}"))
     return Method(owner, name) if custom is None else custom
 
 
-def put(m: Machine, owner: Value, name: str, value: Value, node: cst.Attribute) -> None:
+def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
     """`owner.name = value`."""
-    use_none(m, node, owner, node.value)
+    use_none(m, node, owner, owner_node)
+    if isinstance(owner, External):
+        m.patched.add(f"{owner.name}.{name}")
     if isinstance(owner, Class):
         m.state.put(owner.frame, name, value)
     if not isinstance(owner, Ref):
@@ -144,38 +169,34 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.Attribute) 
     for address in owner.addresses:
         cell = m.state.cell(address)
         if isinstance(cell, Tensor):
-            _put_on_tensor(m, address, cell, name, value, node)
+            _put_on_tensor(m, address, cell, name, value, node, owner_node)
         elif isinstance(cell, Instance):
             if len(owner.addresses) == 1:
                 setter = modules.find_setter(m, cell, name)
                 if setter is not None:
-                    from flake8_detach.flow import calls
-
                     calls.call(m, setter, calls.Args([owner, value]), node)
                     continue
             m.state.put(address, name, value)
         elif isinstance(cell, Layer):
             if cell.children is not None and modules.is_module(m, value) and name not in cell.children:
-                from dataclasses import replace
-
                 m.state.set((address, ""), replace(cell, children=(*cell.children, name)))
             m.state.put(address, name, value)
         else:
             m.state.put(address, name, value)
 
 
-def _put_on_tensor(m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.Attribute) -> None:
+def _put_on_tensor(m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
     if name == "requires_grad":
         asked = YES if value == Const(True) else NO if value == Const(False) else None
-        autograd.require(m, node, address, tensor, asked, "`.requires_grad = " + f"{value.value}`" if isinstance(value, Const) else "")
+        autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`")
     elif name == "grad":
         m.state.set((address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value)
     elif name == "data":
         source = m.cell(value)
         if isinstance(source, Tensor):
-            m.change(address, rank=source.rank, dtype=source.dtype)
+            m.change(address, shape=source.shape, dtype=source.dtype)
         else:
-            m.change(address, rank=None)
+            m.change(address, shape=None)
     else:
         m.state.set((address, f".{name}"), value)
 

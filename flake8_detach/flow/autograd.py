@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow.events import Backward, GradRead
+from flake8_detach.flow import shapes, tensors
+from flake8_detach.flow.events import Backward, DetachedInPlace, GradRead, Hooked, Write
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -16,14 +17,21 @@ from flake8_detach.flow.values import (
     PRESUMED_YES,
     UNKNOWN,
     YES,
+    Array,
     Cause,
     Const,
     Edge,
+    Function,
+    Layer,
+    Mapping_,
     Mode,
     Node,
     Ref,
+    Scalar,
+    Sequence,
     Tensor,
     Truth,
+    Tuple,
     Value,
 )
 
@@ -46,7 +54,7 @@ def detach(
             m.tensor(
                 grad=NO,
                 leaf=YES,
-                rank=tensor.rank,
+                shape=tensor.shape,
                 dtype=tensor.dtype,
                 storage=tensor.storage if shares_version else m.state.address(),
                 why=why,
@@ -63,11 +71,14 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: str, how: str,
     source = m.cell(value)
     tensor = source if isinstance(source, Tensor) else Tensor(grad=MAYBE)
     why = m.cause("cut", f"cut by {how}", node, subject, tensor.grad, tensor.why)
-    return m.tensor(grad=grad, leaf=YES, rank=tensor.rank, dtype=tensor.dtype, why=why, made=how, inference=m.mode.inference)
+    return m.tensor(grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=m.mode.inference)
 
 
-def require(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: Truth | None, how: str) -> None:
+def require(
+    m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: Truth | None, subject: str, how: str
+) -> None:
     """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which."""
+    tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node))
     if asked is None:
         m.change(address, grad=MAYBE, leaf=tensor.leaf)
     elif asked is YES:
@@ -83,7 +94,9 @@ def require(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: 
         m.change(address, grad=NO, leaf=YES, node=None)
 
 
-def read_grad(m: Machine, node: cst.Attribute, address: int, tensor: Tensor, tested: bool) -> Value:
+def read_grad(
+    m: Machine, node: cst.CSTNode, owner_node: cst.CSTNode, address: int, tensor: Tensor, tested: bool
+) -> Value:
     """`x.grad`."""
     held: Value = m.state.get((address, "grad"), NONE)
     kept: Truth = m.state.get((address, "kept"), NO)
@@ -91,8 +104,8 @@ def read_grad(m: Machine, node: cst.Attribute, address: int, tensor: Tensor, tes
         GradRead,
         node,
         tensor=tensor,
-        subject=m.text(node.value),
-        subject_node=node.value,
+        subject=m.text(owner_node),
+        subject_node=owner_node,
         value=held,
         kept=kept,
         tested=tested,
@@ -136,12 +149,18 @@ def backward(
             freed_at=None,
             gradient=gradient,
             subject_node=root_node,
+            written=None,
+            kind=_kind(m, root),
         )
+        if root != UNKNOWN and _kind(m, root):
+            m.raises()
         if root == UNKNOWN:
             reach_escaped(m)
         return
     for address, tensor in found:
-        freed, where = _freed(m, tensor.node) if tensor.node is not None and tensor.grad.yes else (NO, None)
+        followed = tensor.node is not None and tensor.grad.yes
+        freed, where = _freed(m, tensor.node) if followed and tensor.node is not None else (NO, None)
+        written = _written(m, tensor.node) if followed and tensor.node is not None and freed.no else None
         m.emit(
             Backward,
             node,
@@ -153,8 +172,10 @@ def backward(
             freed_at=where,
             gradient=gradient,
             subject_node=root_node,
+            written=written,
         )
-        if tensor.grad.no or freed.yes:
+        vector = not gradient and shapes.several(tensor.shape)
+        if tensor.grad.no or freed.yes or written is not None or vector:
             m.raises()
             m.state.set(SPOILED, YES)
             continue
@@ -162,6 +183,20 @@ def backward(
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill)
         if start.node is None and tensor.grad is MAYBE:
             reach_escaped(m)
+
+
+def _kind(m: Machine, value: Value) -> str:
+    """What an object without `backward` is, in words."""
+    if isinstance(value, (Const, Scalar, Tuple, Array, Function)):
+        return "value"
+    cell = m.cell(value)
+    if isinstance(cell, Mapping_):
+        return "a dict"
+    if isinstance(cell, Sequence):
+        return f"a {cell.kind}"
+    if isinstance(cell, Layer) and cell.kind.startswith("torch.nn."):
+        return f"a `{cell.kind.rpartition('.')[2]}` module: it was constructed, not called"
+    return ""
 
 
 def replace_sure(edge: Edge, sure: bool) -> Edge:
@@ -187,6 +222,56 @@ def _freed(m: Machine, start: int) -> tuple[Truth, cst.CSTNode | None]:
             verdict, where = MAYBE, m.state.get((number, "freed at"))
         todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
     return verdict, where
+
+
+def _written(m: Machine, start: int) -> Write | None:
+    """A tensor that a node needs, that is reached for sure, and that was written since the node saved it."""
+    seen: set[int] = set()
+    todo = [start]
+    while todo:
+        number = todo.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        m.step()
+        node = m.state.graph[number]
+        for saved in node.saved:
+            if saved.storage and m.version(saved.storage) > saved.version:
+                return Write(node.op, saved.role, saved.site, m.state.get((saved.storage, "written at")))
+        todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
+    return None
+
+
+def reaches(m: Machine, root: int, start: Tensor, address: int, tensor: Tensor) -> Truth:
+    """Does the graph of the tensor `start` at `root` lead to `tensor` at `address`?"""
+    if root == address:
+        return YES
+    if start.node is None:
+        return NO if start.grad.yes and start.leaf.yes else MAYBE
+    seen: set[int] = set()
+    todo = [(start.node, True)]
+    verdict = NO
+    while todo:
+        number, sure = todo.pop()
+        if number == tensor.node and tensor.node is not None:
+            return YES if sure else MAYBE
+        if number in seen:
+            continue
+        seen.add(number)
+        m.step()
+        node = m.state.graph[number]
+        if node.open:
+            verdict = MAYBE
+        for edge in node.edges:
+            if edge.node is None and edge.leaf == address:
+                if sure and edge.sure:
+                    return YES
+                verdict = MAYBE
+            elif edge.node is not None:
+                todo.append((edge.node, sure and edge.sure))
+    if verdict is NO and tensor.node is None and not tensor.leaf.yes:
+        return MAYBE
+    return verdict
 
 
 def walk(
@@ -246,7 +331,7 @@ def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
     tensor = m.state.cell(address)
     assert isinstance(tensor, Tensor)
     grad = NO if create.no else MAYBE
-    m.state.set((address, "grad"), m.tensor(grad=grad, leaf=~grad, rank=tensor.rank, dtype=tensor.dtype, made="grad"))
+    m.state.set((address, "grad"), m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, made="grad"))
 
 
 def reach_escaped(m: Machine) -> None:
@@ -266,12 +351,30 @@ def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> N
             m.state.set((address, "grad"), UNKNOWN)
 
 
-def retain_grad(m: Machine, address: int, tensor: Tensor) -> None:
+def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: str) -> None:
     """`x.retain_grad()`."""
+    tell_hook(m, node, tensor, subject, "retain_grad")
+    if tensor.grad.no:
+        m.change(address, grad=MAYBE)
     m.state.set((address, "kept"), YES)
     if tensor.node is not None:
         known: tuple[int, ...] = m.state.get((tensor.node, "retained"), ())
         m.state.set((tensor.node, "retained"), (*known, address))
+
+
+def tell_hook(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: str, method: str) -> None:
+    if tensor.grad.no:
+        m.raises()
+    m.emit(Hooked, node, tensor=tensor, subject=subject, method=method)
+
+
+def detach_in_place(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: str) -> None:
+    """`x.detach_()`: torch raises on views."""
+    if tensor.view in ("view", "multi"):
+        m.raises()
+    m.emit(DetachedInPlace, node, tensor=tensor, subject=subject)
+    why = m.cause("cut", "cut by `.detach_()`", node, subject, tensor.grad, tensor.why)
+    m.change(address, grad=NO, leaf=YES, node=None, why=why)
 
 
 # Modes

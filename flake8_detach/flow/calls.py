@@ -12,6 +12,7 @@ from flake8_detach.flow import operators, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
+    NONE,
     UNKNOWN,
     Array,
     Class,
@@ -128,7 +129,7 @@ def call_node(m: Machine, node: cst.Call) -> Value:
             return methods.call(m, node, Method(receiver, name), evaluate_args(m, node.args))
         from flake8_detach.flow import attributes
 
-        function = attributes.get(m, receiver, name, node.func)
+        function = attributes.get(m, receiver, name, node.func, node.func.value)
     else:
         function = evaluate(m, node.func)
     return call(m, function, evaluate_args(m, node.args), node)
@@ -164,6 +165,8 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
 
 def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
     """Unknown code gets hold of these values: what it may change is not known any more."""
+    from flake8_detach.flow import functions
+
     seen: set[int] = set()
     todo = list(values)
     while todo:
@@ -172,8 +175,10 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
             todo.extend(value.items)
         elif isinstance(value, (Partial,)):
             todo.extend([value.function, *value.args])
-        elif isinstance(value, Function) and value.bound is not None:
-            todo.append(value.bound)
+        elif isinstance(value, Function):
+            if value.bound is not None:
+                todo.append(value.bound)
+            functions.may_run(m, value)
         elif isinstance(value, Method):
             todo.append(value.receiver)
         elif isinstance(value, Ref):
@@ -189,11 +194,10 @@ def _loosen(m: Machine, address: int) -> list[Value]:
     cell = m.state.cell(address)
     m.escaped.add(address)
     if isinstance(cell, Tensor):
-        if cell.parameter or (cell.leaf.yes and cell.grad.yes):
-            m.state.set((address, CELL), replace(cell, grad=MAYBE if cell.parameter else cell.grad.presumed()))
-        elif cell.leaf.yes:
-            m.state.set((address, CELL), replace(cell, grad=cell.grad.presumed()))
-        if cell.grad is not MAYBE and not cell.grad.no:
+        if not cell.leaf.no:  # requires_grad_() may be called on it
+            m.state.set((address, CELL), replace(cell, grad=MAYBE))
+        m.state.set((address, "kept"), MAYBE)
+        if m.state.get((address, "grad"), NONE) == NONE:
             m.state.set((address, "grad"), UNKNOWN)
         return []
     if isinstance(cell, Sequence):

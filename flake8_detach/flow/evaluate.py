@@ -109,7 +109,7 @@ def ellipsis(m: Machine, node: cst.Ellipsis) -> Value:
 
 @expression(cst.Attribute)
 def attribute(m: Machine, node: cst.Attribute) -> Value:
-    return attributes.get(m, evaluate(m, node.value), node.attr.value, node)
+    return attributes.get(m, evaluate(m, node.value), node.attr.value, node, node.value)
 
 
 @expression(cst.Call)
@@ -256,7 +256,7 @@ def evaluate_tested(m: Machine, node: cst.Comparison) -> Value:
     asks = isinstance(only.operator, (cst.Is, cst.IsNot)) and isinstance(only.comparator, cst.Name)
     if asks and isinstance(node.left, cst.Attribute):
         owner = evaluate(m, node.left.value)
-        return attributes.get(m, owner, node.left.attr.value, node.left, tested=True)
+        return attributes.get(m, owner, node.left.attr.value, node.left, node.left.value, tested=True)
     return evaluate(m, node.left)
 
 
@@ -292,6 +292,7 @@ def await_(m: Machine, node: cst.Await) -> Value:
 
 @expression(cst.Yield)
 def yield_(m: Machine, node: cst.Yield) -> Value:
+    m.frame.yield_modes.append(m.mode)
     if isinstance(node.value, cst.From):
         source = iteration.element(m, evaluate(m, node.value.item))
         m.frame.yields.append(source)

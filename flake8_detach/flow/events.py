@@ -28,12 +28,25 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Write:
+    """A tensor that backward needs was written in place after it had been saved.
+
+    op: what saved it, at `saved_at`; role: which of its tensors ("result", or a parameter name); at: the write.
+    """
+
+    op: str
+    role: str
+    saved_at: Site
+    at: Site | None
+
+
+@dataclass(frozen=True)
 class Backward(Event):
     """`loss.backward()`, torch.autograd.backward, torch.autograd.grad, accelerator.backward.
 
     api: "backward" or "grad". root: the facts of one tensor that is backwarded; subject: its source text.
-    value: what it is if it is no tensor. freed: has its graph been freed by an earlier backward that a saved tensor is
-    missed from (YES: torch raises), and where.
+    value: what it is if it is no tensor, and `kind` what kind of object in words. freed: has its graph been freed by an earlier backward that a saved tensor is
+    missed from (YES: torch raises), and where. written: a tensor that backward needs and that was changed in place.
     """
 
     api: str
@@ -43,7 +56,9 @@ class Backward(Event):
     freed: Truth
     freed_at: Site | None
     gradient: bool
-    subject_node: Site | None = None
+    subject_node: Site
+    written: Write | None
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,3 +98,88 @@ class NoneUsed(Event):
 
     subject: str
     why: Cause
+
+
+@dataclass(frozen=True)
+class InPlace(Event):
+    """A tensor is written in place: `x.add_(1)`, `x += 1`, `x[0] = 1`, `out=x`, ReLU(inplace=True).
+
+    base: the tensor that it is a view of. how: the source text of what writes.
+    """
+
+    tensor: Tensor
+    subject: str
+    base: Tensor | None
+    how: str
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class Requires(Event):
+    """`requires_grad` is switched: by `requires_grad_()`, an assignment, a factory argument or nn.Parameter.
+
+    tensor: the facts before. asked: on or off (MAYBE: not known). how: the source text.
+    """
+
+    tensor: Tensor
+    subject: str
+    asked: Truth
+    how: str
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class DetachedInPlace(Event):
+    """`x.detach_()`."""
+
+    tensor: Tensor
+    subject: str
+
+
+@dataclass(frozen=True)
+class Hooked(Event):
+    """`retain_grad()`, `register_hook()` on a tensor."""
+
+    tensor: Tensor
+    subject: str
+    method: str
+
+
+@dataclass(frozen=True)
+class OptimizerMade(Event):
+    """An optimizer is constructed with these parameters; None: they are not all known.
+
+    given: facts of each parameter. problem: why it is no list of tensors at all ("a module", "the method itself").
+    """
+
+    kind: str
+    given: tuple[Tensor, ...] | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class GradOf(Event):
+    """torch.autograd.grad with respect to `tensor`: is it in the graph of the outputs?"""
+
+    tensor: Tensor
+    subject: str
+    reached: Truth
+    unused: Truth
+
+
+@dataclass(frozen=True)
+class Copied(Event):
+    """A tensor is deep-copied, pickled or sent to another process: `how` is the source text of what does it."""
+
+    tensor: Tensor
+    subject: str
+    how: str
+
+
+@dataclass(frozen=True)
+class InferenceSaved(Event):
+    """An op must save a tensor that was made in inference mode."""
+
+    tensor: Tensor
+    subject: str
+    op: str

@@ -11,6 +11,7 @@ from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import Delta
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     NONE,
     PRESUMED_YES,
@@ -78,7 +79,10 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) ->
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
         if frame.yields:
-            result = m.new(Sequence("generator", None, _common(frame.yields)))
+            made = m.new(Sequence("generator", None, _common(frame.yields)))
+            if "contextlib.contextmanager" in function.wrappers:
+                m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])
+            result = made
         return result
     finally:
         m.frames.pop()
@@ -140,6 +144,14 @@ def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> D
     takes_nothing = "builtins.staticmethod" in function.wrappers
     run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
     return m.state.rollback(mark)
+
+
+def may_run(m: Machine, function: Function) -> None:
+    """Unknown code was handed the function: it may call it, now or later, with whatever it likes."""
+    definition = function.definition
+    if m.contexts.get(id(definition), 0) > 3 or len(m.frames) > MAX_CALLS:
+        return
+    m.state.join([{}, run_unknown(m, function, function.bound)])
 
 
 def presume_grad_mode(m: Machine) -> None:

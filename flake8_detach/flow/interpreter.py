@@ -166,7 +166,7 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
         for element, part in zip(target.elements, values, strict=True):
             assign(m, element.value, part)
     elif isinstance(target, cst.Attribute):
-        attributes.put(m, evaluate(m, target.value), target.attr.value, value, target)
+        attributes.put(m, evaluate(m, target.value), target.attr.value, value, target, target.value)
     elif isinstance(target, cst.Subscript):
         owner = evaluate(m, target.value)
         keys = [index(m, e.slice) for e in target.slice]

@@ -57,7 +57,7 @@ def element(m: Machine, value: Value) -> Value:
     if value == tensors.BATCH or isinstance(value, Foreign):
         return value
     if isinstance(value, Array):
-        return Array(value.dtype, value.why)
+        return Array(value.dtype, MAYBE, value.why)
     if isinstance(value, Const) and isinstance(value.value, str):
         return Scalar("str")
     known = exact(m, value)
@@ -84,12 +84,12 @@ def row(m: Machine, value: Value, cell: Tensor) -> Value:
         return UNKNOWN
     from dataclasses import replace
 
-    rank = None if cell.rank is None else max(cell.rank - 1, 0)
+    shape = None if not cell.shape else cell.shape[1:]
     site = m.frame.call or cst.Name("x")
     result = tensors.apply(m, site, replace(op, when=(), listed=False, view="multi"), {"self": value})
     if isinstance(result, Ref):
         for address in result.addresses:
-            m.change(address, rank=rank)
+            m.change(address, shape=shape)
     return result
 
 
@@ -169,7 +169,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
     from flake8_detach.flow.machine import Frame
 
     frame = Frame((m.state.address(), *m.frame.scope), m.frame.function, None, m.state.mark(), owner=m.frame.owner)
-    frame.yields = m.frame.yields
+    frame.yields, frame.yield_modes = m.frame.yields, m.frame.yield_modes
     m.frames.append(frame)
     try:
         first = node.for_in

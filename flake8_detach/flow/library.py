@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, iteration, methods, modules, operators, tensors
+from flake8_detach.flow import autograd, events, iteration, methods, modules, operators, shapes, tensors
 from flake8_detach.flow.calls import Args, call as call_value, escape
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.state import CELL
@@ -20,6 +20,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Array,
+    Cause,
     Class,
     Const,
     External,
@@ -62,6 +63,9 @@ def model(*names: str) -> Callable[[Model], Model]:
 
 def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     """Call the imported function or class `name`."""
+    if m.patched and m.is_patched(name):
+        escape(m, args.values())
+        return UNKNOWN
     special = MODELS.get(name)
     if special is not None:
         return special(m, args, node)
@@ -70,6 +74,10 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if name.startswith("torch."):
         return _torch(m, name, args, node)
     root = name.partition(".")[0]
+    if root == "?":  # found by a name that is put together at run time: it may even switch grad mode
+        escape(m, args.values())
+        m.set_mode(Mode(MAYBE, MAYBE, m.mode.why))
+        return UNKNOWN
     if root in numpy_api.ARRAY_LIBRARIES:
         return _array_library(m, name, args, node)
     if root in sys.stdlib_module_names or root in numpy_api.HARMLESS:
@@ -89,6 +97,11 @@ def star(module: str, name: str) -> Value | None:
 
 
 def _torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
+    if name.startswith("torch.Tensor."):  # unbound: torch.Tensor.add(x, y)
+        if args.pos and m.is_tensor(args.pos[0]):
+            return methods.call(m, node, methods.Method(args.pos[0], name.rpartition(".")[2]), Args(args.pos[1:], args.kw))
+        escape(m, args.values())
+        return UNKNOWN
     if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):
@@ -106,10 +119,6 @@ def _torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         if "out" in bound:
             escape(m, [bound["out"]])
         return tensors.apply(m, node, op, bound, subject)
-    if name.startswith("torch.Tensor."):  # unbound: torch.Tensor.add(x, y)
-        op = ops.method(name.removeprefix("torch.Tensor."))
-        if op is not None and args.pos and m.is_tensor(args.pos[0]):
-            return methods.call(m, node, methods.Method(args.pos[0], name.rpartition(".")[2]), Args(args.pos[1:], args.kw))
     escape(m, args.values())
     return UNKNOWN
 
@@ -117,8 +126,24 @@ def _torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
 def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     given = args.get(0, "params")
     owned = None if given is None else modules.parameters_in(m, given)
+    problem = _no_parameters(m, given)
+    found = None if owned is None else tuple(t for a in owned for _, t in m.tensors(Ref((a,))))
+    if problem or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
+        m.raises()
+    m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
     consume(m, given)
     return m.new(Optimizer(name, None if owned is None else tuple(owned)))
+
+
+def _no_parameters(m: Machine, given: Value | None) -> str:
+    """Why an optimizer cannot take `given`, or ""."""
+    if isinstance(given, methods.Method) and given.name in ("parameters", "named_parameters"):
+        return "the method itself: call it"
+    if given is not None and m.is_tensor(given):
+        return "a tensor: put it into a list"
+    if given is not None and modules.is_module(m, given) and not (isinstance(m.cell(given), Layer) and m.cell(given).children):  # type: ignore[union-attr]
+        return "a module: pass its `.parameters()`"
+    return ""
 
 
 def consume(m: Machine, value: Value | None) -> None:
@@ -200,13 +225,33 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             continue
         autograd.backward(m, node, root, args.node(0, "outputs", node), "grad", keep, create, gradient, (), fill=False)
     unused = fact(args.get(6, "allow_unused"), False)
+    if unused.no and fact(args.kw.get("materialize_grads"), False).yes:
+        unused = YES
     roots = [t for root in many for t in m.tensors(root)]
     targets = [inputs] if m.is_tensor(inputs) else iteration.exact(m, inputs)
+    if unused.no and roots:
+        for target in targets if targets is not None else [iteration.element(m, inputs)]:
+            tell_grad_of(m, node, target, roots, args.node(1, "inputs", node))
     if targets is None:
         one = iteration.element(m, inputs)
         result = _gradient(m, node, one, create, roots, unused)
         return m.new(Sequence("tuple", None, result, each=isinstance(result, Ref) and len(result.addresses) != 1))
     return Tuple(tuple(_gradient(m, node, t, create, roots, unused) for t in targets))
+
+
+def tell_grad_of(
+    m: Machine, node: cst.CSTNode, target: Value, roots: list[tuple[int, Tensor]], target_node: cst.CSTNode
+) -> None:
+    """Is the tensor in the graph of the outputs?"""
+    if any(t.grad.no for _, t in roots):
+        return  # that is another error, reported already
+    for address, tensor in m.tensors(target):
+        verdicts = [autograd.reaches(m, a, t, address, tensor) for a, t in roots]
+        reached = YES if YES in verdicts else NO if all(v is NO for v in verdicts) else MAYBE
+        if tensor.grad.no or reached is NO:
+            m.raises()
+        subject = m.text(target_node)
+        m.emit(events.GradOf, node, tensor=tensor, subject=subject, reached=reached, unused=NO)
 
 
 def _gradient(
@@ -229,7 +274,7 @@ def _gradient(
             graph = m.graph_node(autograd.Node("grad", edges, (), node, True))
         made.append(
             m.tensor(
-                grad=grad, leaf=~grad, rank=tensor.rank, dtype=tensor.dtype, node=graph, why=why if grad.no else None, made="grad"
+                grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, node=graph, why=why if grad.no else None, made="grad"
             ).addresses[0]
         )
     return Ref(tuple(made))
@@ -252,7 +297,10 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         why = m.cause("cut", f"rebuilt from a value that was {why.what}", why.site, why.subject, why.lost, why)
     else:
         why = m.cause("constant", "made by `torch.tensor(...)` without requires_grad", node)
-    return m.tensor(grad=grad, leaf=YES, rank=tensors.literal_rank(m, data), dtype=dtype, why=why, made="torch.tensor", inference=m.mode.inference)
+    made = m.tensor(grad=grad, leaf=YES, shape=shapes.literal(m, data), dtype=dtype, why=why, made="torch.tensor", inference=m.mode.inference)
+    if grad is YES:
+        tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
+    return made
 
 
 @model("torch.from_numpy", "torch.frombuffer")
@@ -293,8 +341,9 @@ def _legacy_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         inputs.add(m, value, "data")
     if not inputs.grad().no or inputs.numbers:
         why = m.cause("cut", "copied by `torch.Tensor(...)`, which keeps the values only", node, "", inputs.grad())
-    rank = tensors.literal_rank(m, args.pos[0]) if len(args.pos) == 1 and not isinstance(args.pos[0], (Const, Scalar)) else len(args.pos)
-    return m.tensor(grad=NO, leaf=YES, rank=rank or None, dtype="float", why=why, made="torch.tensor")
+    one = len(args.pos) == 1 and not isinstance(args.pos[0], (Const, Scalar))
+    shape = shapes.literal(m, args.pos[0]) if one else shapes.sizes(m, {"*size": Tuple(tuple(args.pos))})
+    return m.tensor(grad=NO, leaf=YES, shape=shape, dtype="float", why=why, made="torch.tensor")
 
 
 @model("torch.LongTensor", "torch.IntTensor", "torch.BoolTensor", "torch.ByteTensor")
@@ -322,6 +371,8 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     tensor = source if isinstance(source, Tensor) else Tensor()
     if isinstance(node, cst.Call) and m.evaluate(node.func) == External("torch.nn.Buffer"):
         grad = NO
+    if grad.yes:
+        tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, m.text(args.node(0, "data", node)), m.text(node))
     made = autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`nn.Parameter(...)`", grad)
     assert isinstance(made, Ref)
     m.change(made.addresses[0], parameter=True, dtype=tensor.dtype or "float", made="parameter", why=None if grad.yes else tensor.why)
@@ -335,13 +386,23 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         cell = m.cell(value)
         deep = isinstance(node, cst.Call) and m.evaluate(node.func) == External("copy.deepcopy")
         if isinstance(cell, Tensor) and cell.leaf.yes:
-            return m.tensor(grad=cell.grad, leaf=YES, rank=cell.rank, dtype=cell.dtype, parameter=cell.parameter, why=cell.why, made=cell.made)
+            return m.tensor(grad=cell.grad, leaf=YES, shape=cell.shape, dtype=cell.dtype, parameter=cell.parameter, why=cell.why, made=cell.made)
         if deep:
+            tell_copy(m, node, value, args.node(0, "x", node))
             return UNKNOWN
         return autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", MAYBE)
     if isinstance(value, Ref):
         return clone(m, value, {})
     return value
+
+
+def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
+    """A tensor is deep-copied or pickled for another process; only leaves can be."""
+    for _, tensor in m.tensors(value):
+        if tensor.leaf.no and tensor.grad.yes:
+            m.raises()
+        how = m.text(node.func) if isinstance(node, cst.Call) else m.text(node)
+        m.emit(events.Copied, node, tensor=tensor, subject=m.text(value_node), how=how)
 
 
 def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Value:
@@ -383,7 +444,7 @@ def _functional_call(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_")
 def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return m.tensor(grad=NO, leaf=YES, rank=0, dtype="float")
+    return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
 
 
 @model("torch.jit.script", "torch.compile", "torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel")
@@ -431,7 +492,7 @@ def _of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args
     wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     short = cell.kind.rpartition(".")[2]
     if name in ("sample", "sample_n"):
-        why = m.cause("cut", f"drawn by `.sample()`, which has no gradient", node, short, wanted, inputs.why())
+        why = m.cause("cut", "drawn by `.sample()`, which has no gradient", node, short, wanted, inputs.why())
         return m.tensor(grad=NO, leaf=YES, dtype=distributions.SAMPLE_DTYPE.get(short, "float"), why=why, made="sample")
     if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
         grad = wanted & m.mode.grad
@@ -501,24 +562,29 @@ def _array_library(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     return Foreign(name)
 
 
-def numpy_result(m: Machine, name: str, args: Args, why: object) -> Value:
+def numpy_result(m: Machine, name: str, args: Args, why: Cause | None) -> Value:
+    """What a numpy function returns: an array for sure, a numpy scalar for sure, or one of the two."""
     last = name.removeprefix("numpy.")
-    cause = why if isinstance(why, autograd.Cause) else None
     if last in numpy_api.SCALAR_TYPES:
-        return Array("scalar", cause)
-    if last == "arange":
-        kinds = [tensors.literal_kind(m, v) for v in args.pos]
-        return Array("int" if kinds and all(k == "int" for k in kinds) and "dtype" not in args.kw else None, cause)
-    if last in ("ones", "zeros", "linspace", "eye") and "dtype" not in args.kw:
-        return Array("float", cause)
-    if last.startswith("random.") and last.removeprefix("random.") in ("rand", "randn", "uniform", "normal"):
-        return Array("float" if args.pos else "scalar", cause)
-    if last in numpy_api.REDUCTIONS and "axis" not in args.kw and len(args.pos) == 1:
-        return Array("scalar", cause)
-    return Array(None, cause)
+        return Array(None, YES if args.pos and isinstance(args.pos[0], (Const, Scalar)) else MAYBE, why)
+    if last in numpy_api.CREATING:
+        kind: str | None = "float" if last in ("ones", "zeros", "linspace", "eye") else None
+        if last in ("arange", "array", "asarray"):
+            kinds = [tensors.literal_kind(m, v) for v in args.pos]
+            kind = kinds[0] if kinds and all(k == kinds[0] for k in kinds) else None
+        return Array(kind if "dtype" not in args.kw and len(args.pos) < 4 else None, NO, why)
+    if last.startswith("random.") and args.pos and last.removeprefix("random.") in ("rand", "randn"):
+        return Array("float", NO, why)
+    return Array(None, MAYBE, why)
 
 
 # The standard library
+
+
+@model("importlib.import_module", "builtins.__import__")
+def _import_module(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    name = args.get(0, "name")
+    return External(name.value) if isinstance(name, Const) and isinstance(name.value, str) else External("?")
 
 
 @model("functools.partial")
@@ -606,8 +672,16 @@ def _builtin(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     special = BUILTINS.get(last)
     if special is not None:
         return special(m, args, node)
-    if last in ("input", "open", "compile", "exec", "eval", "__import__", "globals", "locals", "vars", "setattr", "delattr"):
+    if last == "exec":
         escape(m, args.values())
+        m.forget_variables()
+        m.set_mode(Mode(MAYBE, MAYBE, m.mode.why))
+    elif last in ("globals", "locals") or (last == "vars" and not args.pos):
+        m.open_scope()
+    elif last in ("vars", "delattr"):
+        escape(m, args.values())
+        for value in args.values():
+            m.open_object(value)
     return UNKNOWN
 
 
@@ -713,28 +787,36 @@ def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     from flake8_detach.flow import attributes
 
-    if len(args.pos) >= 2 and isinstance(args.pos[1], Const) and isinstance(args.pos[1].value, str) and isinstance(node, cst.Call):
-        fake = cst.Attribute(args.nodes.get(0, node), cst.Name("getattr"))
-        if isinstance(args.pos[0], Ref) and len(args.pos[0].addresses) == 1 and not m.is_tensor(args.pos[0]):
-            found = attributes.get(m, args.pos[0], args.pos[1].value, fake)
-            return UNKNOWN if len(args.pos) > 2 and isinstance(found, methods.Method) else found
-        if isinstance(args.pos[0], External):
-            return External(f"{args.pos[0].name}.{args.pos[1].value}")
-    return UNKNOWN
+    owner = args.pos[0] if args.pos else UNKNOWN
+    name = args.pos[1] if len(args.pos) > 1 else UNKNOWN
+    if not (isinstance(name, Const) and isinstance(name.value, str)):
+        escape(m, [owner])  # some method of it, perhaps one that changes it
+        return External("?") if isinstance(owner, External) else UNKNOWN
+    found = attributes.get(m, owner, name.value, node, args.node(0, "object", node))
+    return UNKNOWN if len(args.pos) > 2 and isinstance(found, methods.Method) else found
 
 
 @builtin("setattr")
 def _setattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    if len(args.pos) == 3 and isinstance(args.pos[0], Ref):
-        key = args.pos[1]
-        for address in args.pos[0].addresses:
-            if m.is_tensor(Ref((address,))):
-                m.change(address, grad=MAYBE)
-            elif isinstance(key, Const) and isinstance(key.value, str):
-                m.state.put(address, key.value, args.pos[2])
-            else:
-                m.state.put(address, f"*registered {len(m.state.names(address))}", args.pos[2])
-                m.state.set((address, "*open"), YES)
+    from flake8_detach.flow import attributes
+
+    owner = args.pos[0] if args.pos else UNKNOWN
+    name = args.pos[1] if len(args.pos) > 1 else UNKNOWN
+    value = args.pos[2] if len(args.pos) > 2 else UNKNOWN
+    if isinstance(name, Const) and isinstance(name.value, str):
+        attributes.put(m, owner, name.value, value, node, args.node(0, "object", node))
+        return NONE
+    escape(m, [value])
+    if isinstance(owner, External):
+        m.patched.add(f"{owner.name}.*")
+    for address, cell in m.cells(owner):
+        if isinstance(cell, Tensor):
+            m.change(address, grad=MAYBE)
+        elif modules.is_module(m, Ref((address,))):
+            m.state.put(address, f"*registered {len(m.state.names(address))}", value)
+            m.state.set((address, "*open"), YES)
+        else:
+            m.open_object(Ref((address,)))
     return NONE
 
 

@@ -23,6 +23,7 @@ from flake8_detach.flow.values import (
     Class,
     Const,
     Edge,
+    External,
     Function,
     Mode,
     Node,
@@ -39,7 +40,9 @@ MODE = (0, "mode")
 SPOILED = (0, "spoiled")
 """Set after a reported backward: which gradients exist from then on is anybody's guess."""
 
-STEPS_PER_NODE = 60
+OPEN = "*dynamic"
+"""Slot of a frame or object whose names can be changed by code that does not spell them."""
+
 MAX_DEPTH = 150
 """Nesting of expressions and statements that is followed; what lies deeper is Unknown."""
 MAX_CALLS = 25
@@ -73,6 +76,7 @@ class Frame:
     mark: int = 0
     returns: list[Delta] = field(default_factory=list)
     yields: list[Value] = field(default_factory=list)
+    yield_modes: list[Mode] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     owner: Class | None = None
 
@@ -95,6 +99,7 @@ class Machine:
         self.frames: list[Frame] = []
         self.contexts: dict[int, int] = {}
         self.escaped: set[int] = set()
+        self.patched: set[str] = set()
         self.serial = 0
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
         self.evaluate: Callable[[cst.CSTNode], Value]
@@ -118,8 +123,32 @@ class Machine:
         for frame in self.frame.scope:
             value: Value | None = self.state.get((frame, name))
             if value is not None:
+                if (frame, OPEN) in self.state.slots and not isinstance(value, External):
+                    return UNKNOWN
                 return value
         return self.lookup_global(name)
+
+    def forget_variables(self) -> None:
+        """`exec`: any variable of the module or of this function may be bound to something else now."""
+        for frame in {self.frames[0].id, self.frame.id}:
+            for owner, name in list(self.state.slots):
+                if owner == frame and name and name[0] != "*" and not isinstance(self.state.get((owner, name)), External):
+                    self.state.set((owner, name), UNKNOWN)
+
+    def open_scope(self) -> None:
+        """`globals()`, `locals()`: from now on variables may change behind our back."""
+        for frame in {self.frames[0].id, self.frame.id}:
+            self.state.set((frame, OPEN), YES)
+
+    def open_object(self, value: Value) -> None:
+        """`vars(x)`, `x.__dict__`: from now on the attributes of `x` may change behind our back."""
+        for address, _ in self.cells(value):
+            self.state.set((address, OPEN), YES)
+
+    def is_patched(self, name: str) -> bool:
+        """Has the file replaced this attribute of a library (`torch.Tensor.detach = ...`)?"""
+        owner = name.rpartition(".")[0]
+        return name in self.patched or f"{owner}.*" in self.patched
 
     def bind(self, name: str, value: Value) -> None:
         target = self.frame.id

@@ -59,6 +59,9 @@ def tensor_method(*names: str) -> Callable[[TensorMethod], TensorMethod]:
 def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
     """Call `method.receiver.<name>(...)`."""
     receiver, name = method.receiver, method.name
+    if name == "backward" and not_a_tensor(m, receiver):
+        autograd.backward(m, node, receiver, receiver_node(node), "backward", MAYBE, MAYBE, False)
+        return UNKNOWN
     if name == "*property":
         from flake8_detach.flow import calls
 
@@ -73,7 +76,10 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
     if isinstance(receiver, (Const, Scalar)):
         return _of_scalar(receiver, name)
     if isinstance(receiver, Array):
-        return Scalar("number", receiver.why) if name in ("item", "tolist") else Array(None, receiver.why)
+        if name == "item":
+            return Scalar("number", receiver.why)
+        kept = name in ("copy", "astype", "reshape", "ravel", "flatten", "transpose", "squeeze", "clip", "repeat")
+        return UNKNOWN if name == "tolist" else Array(None, receiver.scalar if kept else MAYBE, receiver.why)
     if receiver == tensors.BATCH:
         return receiver
     if isinstance(receiver, Foreign):
@@ -102,6 +108,14 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
     return UNKNOWN
 
 
+def not_a_tensor(m: Machine, value: Value) -> bool:
+    """Has the value certainly no `backward`?"""
+    if isinstance(value, (Const, Scalar, Tuple, Array, Function)):
+        return True
+    cell = m.cell(value)
+    return isinstance(cell, (Sequence, Mapping_)) or (isinstance(cell, Layer) and cell.kind.startswith("torch.nn."))
+
+
 def receiver_node(node: cst.CSTNode) -> cst.CSTNode:
     """The expression `x` of a call `x.name(...)`."""
     if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
@@ -111,6 +125,9 @@ def receiver_node(node: cst.CSTNode) -> cst.CSTNode:
 
 def _of_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Args) -> Value:
     owner = receiver_node(node)
+    if m.patched and m.is_patched(f"torch.Tensor.{name}"):
+        escape(m, [receiver, *args.values()])
+        return UNKNOWN
     special = TENSOR.get(name)
     if special is not None:
         return special(m, node, receiver, args, owner)
@@ -130,8 +147,7 @@ def _detach(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst
 @tensor_method("detach_")
 def _detach_in_place(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     for address, tensor in m.tensors(receiver):
-        why = m.cause("cut", "cut by `.detach_()`", node, m.text(owner), tensor.grad, tensor.why)
-        m.change(address, grad=NO, leaf=YES, node=None, why=why)
+        autograd.detach_in_place(m, node, address, tensor, m.text(owner))
     return receiver
 
 
@@ -140,7 +156,7 @@ def _requires_grad(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, own
     asked = args.get(0, "requires_grad")
     flag = None if args.open else YES if asked is None else None if not isinstance(asked, Const) else truth(bool(asked.value))
     for address, tensor in m.tensors(receiver):
-        autograd.require(m, node, address, tensor, flag, "`.requires_grad_(False)`")
+        autograd.require(m, node, address, tensor, flag, m.text(owner), "`.requires_grad_(False)`")
     return receiver
 
 
@@ -177,18 +193,20 @@ def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.
     if forced.no and tensor.grad.yes and m.mode.grad.yes:
         return UNKNOWN  # torch raises
     why = m.cause("cut", "turned into a numpy array", node, m.text(owner), tensor.grad, tensor.why)
-    return Array(tensor.dtype, why)
+    return Array(tensor.dtype, NO, why)
 
 
 @tensor_method("retain_grad")
 def _retain(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     for address, tensor in m.tensors(receiver):
-        autograd.retain_grad(m, address, tensor)
+        autograd.retain_grad(m, node, address, tensor, m.text(owner))
     return NONE
 
 
 @tensor_method("register_hook", "register_post_accumulate_grad_hook")
 def _hook(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    for _, tensor in m.tensors(receiver):
+        autograd.tell_hook(m, node, tensor, m.text(owner), "register_hook")
     m.escaped.update(receiver.addresses)
     return UNKNOWN
 
@@ -232,16 +250,16 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
         if target in ("int", "bool"):
             lost = m.state.cell(copy).grad if tensor.grad.no else tensor.grad  # type: ignore[union-attr]
             why = tensor.why if tensor.grad.no else m.cause("op", f"cast to {target} by `{m.text(node)}`", node, m.text(owner), lost, tensor.why)
-            m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, rank=tensor.rank)
+            m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, shape=tensor.shape)
         elif changes:
-            m.change(copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), rank=tensor.rank)
+            m.change(copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), shape=tensor.shape)
         else:
             # it may be the very same tensor: then everything that is known of it still holds, also its gradient
             if tensor.leaf.yes and tensor.grad.yes:
-                m.change(copy, leaf=MAYBE, dtype=target, rank=tensor.rank)
+                m.change(copy, leaf=MAYBE, dtype=target, shape=tensor.shape)
                 m.escaped.add(copy)
             else:
-                m.change(copy, dtype=target, rank=tensor.rank, view=tensor.view, base=tensor.base)
+                m.change(copy, dtype=target, shape=tensor.shape, view=tensor.view, base=tensor.base)
         if name == "cuda":
             m.change(copy, device="cuda")
         made.append(copy)
@@ -320,6 +338,10 @@ def on_unknown(m: Machine, node: cst.Call, name: str, args: Args) -> Value:
     if name == "manual_backward" and args.pos:
         autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
         return UNKNOWN
+    if name == "enter_context" and args.pos:
+        from flake8_detach.flow import interpreter
+
+        return interpreter.enter_context(m, node, args.pos[0])
     escape(m, args.values())
     return UNKNOWN
 
@@ -345,7 +367,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         asked = args.get(0, "requires_grad")
         flag = YES if asked is None else truth(bool(asked.value)) if isinstance(asked, Const) else None
         for a, t in m.tensors(modules.parameters(m, receiver)):
-            autograd.require(m, node, a, t, flag, "`.requires_grad_(False)`")
+            autograd.require(m, node, a, t, flag, m.text(node), "`.requires_grad_(False)`")
         return receiver
     if name == "zero_grad":
         why = m.cause("constant", "cleared by `zero_grad()`", node)

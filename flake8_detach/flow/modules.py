@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, functions, tensors
+from flake8_detach.flow import calls, functions, shapes, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -29,6 +29,7 @@ from flake8_detach.flow.values import (
     Optimizer,
     Ref,
     Sequence,
+    Shape,
     Super,
     Tensor,
     Thing,
@@ -206,17 +207,18 @@ def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Va
 
 
 def make_parameters(m: Machine, address: int, spec: layers.Layer, bound: dict[str, Value]) -> None:
+    known = shapes.WEIGHTS[spec.name](bound) if spec.name in shapes.WEIGHTS else {}
     for name, switch in spec.parameters:
         on = bound.get(switch, Const(True)) if switch else Const(True)
         if isinstance(on, Const) and not on.value:
             m.state.put(address, name, NONE)
             continue
-        rank = {"weight": {"torch.nn.Linear": 2, "torch.nn.Embedding": 2}.get(spec.name), "bias": 1}.get(name)
-        m.state.put(address, name, parameter(m, rank, "float" if "dtype" not in bound else None))
+        shape = known.get(name)
+        m.state.put(address, name, parameter(m, shape, "float" if "dtype" not in bound else None))
 
 
-def parameter(m: Machine, rank: int | None = None, dtype: tensors.Dtype | None = "float") -> Ref:
-    return m.tensor(grad=YES, leaf=YES, rank=rank, dtype=dtype, parameter=True, made="parameter")
+def parameter(m: Machine, shape: Shape | None = None, dtype: tensors.Dtype | None = "float") -> Ref:
+    return m.tensor(grad=YES, leaf=YES, shape=shape, dtype=dtype, parameter=True, made="parameter")
 
 
 def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) -> Value:
@@ -379,8 +381,11 @@ def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> 
     if is_module_class(cell.cls):
         forward: Value | None = m.state.get((address, "forward")) or find(m, value, "forward")
         if isinstance(forward, Function):
+            hooked = m.state.get((address, "*hooked"))
+            if hooked:
+                calls.escape(m, args.values())
             result = calls.call(m, forward, args, node)
-            return loosened(m, result) if m.state.get((address, "*hooked")) else result
+            return loosened(m, result) if hooked else result
         base = base_layer(cell.cls)
         if base is not None and forward is None:
             return call_layer(m, value, Layer(base), args, node)
@@ -397,7 +402,7 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     """The forward of a torch.nn module."""
     address = value.addresses[0]
     spec = layers.layer(layer.kind)
-    if m.state.get((address, "*hooked")):
+    if m.state.get((address, "*hooked")) or (m.patched and m.is_patched(f"{layer.kind}.forward")):
         calls.escape(m, args.values())
         return loosened(m, m.tensor(storage=0))
     if spec is None:
@@ -447,13 +452,13 @@ def _generic(
     why = inputs.why()
     if grad.no and not wanted.no:
         why = tensors.mode_cause(m, node, "", wanted)
-    first = next((t.rank for _, t, n in inputs.tensors if n in given), None)
+    first = next((t.shape for _, t, n in inputs.tensors if n in given), None)
 
     def output() -> Value:
         return m.tensor(
             grad=grad,
             leaf=~grad,
-            rank=first if spec.rank == "same" else 0 if spec.rank == "zero" else None,
+            shape=first if spec.rank == "same" else () if spec.rank == "zero" else None,
             dtype="float",
             node=graph,
             why=why,

@@ -32,6 +32,7 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Shape,
     Tensor,
     Thing,
     Truth,
@@ -101,7 +102,8 @@ def binary(
         other = right if isinstance(left, Array) else left
         if isinstance(other, (Array, Const, Scalar)):
             why = next((v.why for v in (left, right) if isinstance(v, (Array, Scalar, Const)) and v.why), None)
-            return Array(None, why)
+            sure = any(isinstance(v, Array) and v.scalar.no for v in (left, right))
+            return Array(None, NO if sure else MAYBE, why)
         return UNKNOWN
     if isinstance(left, (Const, Scalar)) and isinstance(right, (Const, Scalar)):
         return _scalar(name, left, right)
@@ -147,8 +149,8 @@ def _tensor_binary(
     arrays = [v for v in (left, right) if isinstance(v, Array)]
     if arrays and (m.is_tensor(left) or m.is_tensor(right)):
         tensor, tensor_node = (left, left_node) if m.is_tensor(left) else (right, right_node)
-        # numpy scalars (dtype "scalar") multiply like Python numbers; an ndarray on either side calls Tensor.numpy()
-        if arrays[0].dtype != "scalar" and (m.is_tensor(left) or name not in ("mul",)):
+        # numpy scalars multiply like Python numbers; an ndarray on either side calls Tensor.numpy()
+        if arrays[0].scalar.no and (m.is_tensor(left) or name not in ("mul",)):
             to_numpy(m, node, tensor, tensor_node, m.text(node), element=False)
             if any(t.grad.yes for _, t in m.tensors(tensor)) and m.mode.grad.yes:
                 return UNKNOWN
@@ -316,7 +318,7 @@ def compare(m: Machine, node: cst.CSTNode, op: cst.BaseCompOp, left: Value, righ
         except TypeError:
             return UNKNOWN
     if isinstance(left, Array) or isinstance(right, Array):
-        return Array("bool")
+        return Array("bool", MAYBE)
     if isinstance(left, (Const, Scalar)) and isinstance(right, (Const, Scalar)):
         return Scalar("bool")
     if left == tensors.BATCH or right == tensors.BATCH:
@@ -415,7 +417,7 @@ def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
             if is_none:
                 m.state.set((address, "grad"), NONE)
             elif m.state.get((address, "grad"), NONE) in (NONE, UNKNOWN):
-                gradient = m.tensor(grad=NO, leaf=YES, rank=tensor.rank, dtype=tensor.dtype, made="grad")
+                gradient = m.tensor(grad=NO, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, made="grad")
                 m.state.set((address, "grad"), gradient)
     elif isinstance(node, cst.Name):
         value = m.lookup(node.value)
@@ -480,8 +482,8 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
     use_none(m, node, owner, node.value)
     if m.is_tensor(owner):
         return _index_tensor(m, node, owner, key)
-    if owner == tensors.BATCH or isinstance(owner, Array):
-        return owner
+    if isinstance(owner, Array):
+        return replace(owner, scalar=owner.scalar if is_slice(key) else MAYBE)
     if isinstance(owner, Foreign):
         return owner
     if isinstance(owner, Tuple):
@@ -567,24 +569,33 @@ def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> 
     result = tensors.apply(m, node, op, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
-            m.change(address, rank=_indexed_rank(m, source, parts))
+            m.change(address, shape=_indexed(source, parts) if basic else None)
     return result
 
 
-def _indexed_rank(m: Machine, source: Tensor, parts: tuple[Value, ...]) -> int | None:
-    rank = source.rank
-    if rank is None:
+def _indexed(source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
+    """The shape of `x[parts]` for plain indices and slices."""
+    if source.shape is None:
         return None
+    rest = list(source.shape)
+    result: list[int | None] = []
+    taken = sum(1 for p in parts if p not in (NONE, Const(...)))
     for part in parts:
-        if is_slice(part) or part == Const(...):
-            continue
         if part == NONE:
-            rank += 1
-        elif isinstance(part, Const) and isinstance(part.value, int) and not isinstance(part.value, bool):
-            rank -= 1
+            result.append(1)
+        elif part == Const(...):
+            kept = len(rest) - (taken - sum(1 for p in parts[: parts.index(part)] if p not in (NONE, Const(...))))
+            result.extend(rest[:kept])
+            rest = rest[kept:]
+        elif is_slice(part):
+            whole = isinstance(part, Tuple) and all(b == NONE for b in part.items)
+            result.append(rest[0] if rest and whole else None)
+            rest = rest[1:]
+        elif isinstance(part, (Const, Scalar)):
+            rest = rest[1:]
         else:
             return None
-    return max(rank, 0)
+    return (*result, *rest)
 
 
 def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: Value) -> None:
@@ -596,6 +607,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         inputs.add(m, owner, "self")
         inputs.add(m, value, "value")
         op = ops.method("copy_") or ops.method("add_")
+        tensors.tell_write(m, node, owner, m.text(node))
         if op is not None:
             wanted = inputs.grad()
             graph = None if wanted.no or m.mode.grad.no else tensors._node(m, node, replace(op, saves=frozenset()), inputs, [])

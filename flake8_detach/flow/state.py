@@ -31,6 +31,7 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Shape,
     Tensor,
     Thing,
     Truth,
@@ -214,7 +215,11 @@ class _Joiner:
             why = next((v.why for v in values if isinstance(v, (Const, Scalar)) and v.why), None)
             return Scalar(kinds.pop() if len(kinds) == 1 else "number", why) if "?" not in kinds else UNKNOWN
         if all(isinstance(v, Array) for v in values):
-            return Array(None, next((v.why for v in values if isinstance(v, Array) and v.why), None))
+            arrays = [v for v in values if isinstance(v, Array)]
+            scalar = arrays[0].scalar
+            for array in arrays[1:]:
+                scalar = scalar.join(array.scalar)
+            return Array(None, scalar, next((v.why for v in arrays if v.why), None))
         if all(isinstance(v, Tuple) for v in values):
             shapes = {(len(v.items), v.names) for v in values if isinstance(v, Tuple)}
             if len(shapes) == 1 and isinstance(first, Tuple):
@@ -362,7 +367,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
     return Tensor(
         grad=a.grad.join(b.grad),
         leaf=a.leaf.join(b.leaf),
-        rank=a.rank if a.rank == b.rank else None,
+        shape=_join_shapes(a.shape, b.shape),
         dtype=a.dtype if a.dtype == b.dtype else None,
         node=a.node if a.node == b.node else None,
         storage=a.storage if a.storage == b.storage else 0,
@@ -374,6 +379,12 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         inference=a.inference.join(b.inference),
         device=a.device if a.device == b.device else None,
     )
+
+
+def _join_shapes(a: Shape | None, b: Shape | None) -> Shape | None:
+    if a is None or b is None or len(a) != len(b):
+        return None
+    return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
 
 
 def _alike(a: Value, b: Value) -> bool:
@@ -457,4 +468,4 @@ class Comparison:
 
 
 def _facts(t: Tensor) -> tuple[Any, ...]:
-    return (t.grad, t.leaf, t.rank, t.dtype, t.view, t.parameter, t.inference, t.device, t.node is None)
+    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.node is None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow import events, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -27,13 +28,14 @@ from flake8_detach.flow.values import (
     Saved,
     Scalar,
     Sequence,
+    Shape,
     Tensor,
     Truth,
     Tuple,
     Value,
     worst,
 )
-from flake8_detach.knowledge import ops
+from flake8_detach.knowledge import meaning, ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -166,7 +168,7 @@ def short(op: ops.Op) -> str:
 def _result(
     m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: str
 ) -> Value:
-    rank, dtype = rank_of(m, op, bound, inputs), kind_of(m, op, bound, inputs)
+    shape, dtype = shapes.of_result(m, op, bound, inputs), kind_of(m, op, bound, inputs)
     ignored = [name for name, what in op.nodiff.items() if what in ("ignore", "raise")]
     classes = op.outputs or (op.graph,)
     differentiable = any(c in ("yes", "zero", "raises", "unknown") for c in classes)
@@ -178,7 +180,7 @@ def _result(
     results: list[Value] = []
     for index, graph in enumerate(classes):
         kind = dtype if not op.outputs or index == 0 else ("int" if graph == "no" else dtype)
-        results.append(_output(m, site, op, graph, inputs, wanted, node, rank, kind, subject, first))
+        results.append(_output(m, site, op, graph, inputs, wanted, node, shape, kind, subject, first))
     if node is not None:
         saved = [m.save(m.state.cell(r.addresses[0]), role, site) for r, role in _saved_results(op, results)]  # type: ignore[arg-type]
         if saved:
@@ -204,7 +206,7 @@ def _output(
     inputs: Inputs,
     wanted: Truth,
     node: int | None,
-    rank: int | None,
+    shape: Shape | None,
     dtype: Dtype | None,
     subject: str,
     first: Value | None,
@@ -241,7 +243,7 @@ def _output(
     return m.tensor(
         grad=grad,
         leaf=leaf if wanted is not MAYBE or not grad.no else leaf,
-        rank=rank,
+        shape=shape,
         dtype=dtype,
         node=None if grad.no else node,
         why=why,
@@ -267,6 +269,9 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
         needed_by = op.saves_if.get(name)
         if name in op.saves and (needed_by is None or any(n in requiring for n in needed_by)):
             saved.append(m.save(tensor, name, site))
+            if tensor.inference.yes and not m.mode.inference.yes:
+                m.raises()
+                m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
     node = Node(op.name, tuple(dict.fromkeys(edges)), tuple(saved), site, inputs.unknown, derivative)  # type: ignore[arg-type]
     return m.graph_node(node)
@@ -279,15 +284,25 @@ def _factory(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Valu
     else:
         grad = YES if asked == Const(True) else NO if asked == Const(False) else MAYBE
     why = m.cause("constant", f"made by `{short(op)}` without requires_grad", site)
-    return m.tensor(
+    made = m.tensor(
         grad=grad,
         leaf=YES,
-        rank=rank_of(m, op, bound, inputs),
+        shape=shapes.of_result(m, op, bound, inputs),
         dtype=kind_of(m, op, bound, inputs),
         why=why,
         made=op.name,
         inference=m.mode.inference,
     )
+    if grad is YES:
+        tell_requires(m, site, m.tensors(made)[0][1], YES, m.text(site), m.text(site))
+    return made
+
+
+def tell_requires(m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, subject: str, how: str) -> None:
+    """Tell the rules that requires_grad is switched; an integer tensor cannot require grad."""
+    if (asked.yes and tensor.dtype in ("int", "bool")) or (asked is NO and tensor.leaf.no and tensor.grad.yes):
+        m.raises()
+    m.emit(events.Requires, site, tensor=tensor, subject=subject, asked=asked, how=how, mode=m.mode)
 
 
 def _in_place(
@@ -303,9 +318,23 @@ def _in_place(
         if not m.is_tensor(target or UNKNOWN):
             continue
         assert isinstance(target, Ref)
+        tell_write(m, site, target, subject or m.text(site))
         write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
         result = target
     return result
+
+
+def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: str) -> None:
+    """Tell the rules that these tensors are written in place."""
+    for _, tensor in m.tensors(target):
+        base = m.state.cell(tensor.base) if tensor.base is not None else None
+        if not isinstance(base, Tensor):
+            base = None
+        leaf = tensor.grad.yes and tensor.leaf.yes
+        view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
+        if (leaf or view) and m.mode.grad.yes:
+            m.raises()
+        m.emit(events.InPlace, site, tensor=tensor, subject=subject, base=base, how=m.text(site), mode=m.mode)
 
 
 def write(m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int | None, op: ops.Op, inputs: Inputs) -> None:
@@ -315,6 +344,7 @@ def write(m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int |
         assert isinstance(tensor, Tensor)
         if op.bumps and tensor.storage:
             m.state.set((tensor.storage, "version"), m.version(tensor.storage) + 1)
+            m.state.set((tensor.storage, "written at"), site)
         if m.mode.grad.no or wanted.no:
             continue
         if tensor.leaf.yes and tensor.grad.yes:
@@ -330,97 +360,56 @@ def write(m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int |
                 m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
 
 
-# Ranks and dtypes
+# Dtypes
 
 
-def rank_of(m: Machine, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs) -> int | None:
-    """The number of dimensions of the result, or None."""
-    ranks = [t.rank for _, t, _ in inputs.tensors]
-    first = ranks[0] if ranks else None
-    if "*open" in bound:
-        return None
-    if op.rank == "zero":
-        return 0
-    if op.rank == "same":
-        return first
-    if op.rank == "broadcast":
-        return None if inputs.unknown or inputs.presumed or inputs.arrays or None in ranks else max(ranks, default=None)  # type: ignore[type-var]
-    if op.rank == "reduction":
-        how = bound.get("reduction")
-        if how is None or how in (Const("mean"), Const("sum"), Const("batchmean")):
-            return 0
-        return max(ranks, default=None) if how == Const("none") and None not in ranks else None  # type: ignore[type-var]
-    if op.rank == "reduce":
-        return _reduced(m, bound, first)
-    if op.rank in ("+1", "-1"):
-        return None if first is None else max(first + int(op.rank), 0)
-    if op.rank == "args":
-        return sizes(m, bound)
-    return None
+def arguments(m: Machine, op: ops.Op, bound: Mapping[str, Value]) -> dict[str, meaning.Argument]:
+    """The arguments as the knowledge wants them, in positional order."""
+    order = {name: i for i, name in enumerate(op.params)}
+    names = sorted((n for n in bound if n != "*open"), key=lambda n: order.get(n, len(order)))
+    return {n.lstrip("*"): argument(m, bound[n]) for n in names}
 
 
-def _reduced(m: Machine, bound: Mapping[str, Value], rank: int | None) -> int | None:
-    dim = bound.get("dim", bound.get("axis"))
-    if dim is None or dim == Const(None):
-        return rank if bound.get("keepdim") == Const(True) else 0
-    if bound.get("keepdim") == Const(True) or rank is None:
-        return rank
-    if bound.get("keepdim") not in (None, Const(False)):
-        return None
-    if isinstance(dim, Const):
-        return max(rank - 1, 0)
-    if isinstance(dim, Tuple):
-        return rank - len(dim.items)
-    cell = m.cell(dim)
-    if isinstance(cell, Sequence) and cell.items is not None:
-        return rank - len(cell.items)
-    return None
+def argument(m: Machine, value: Value) -> meaning.Argument:
+    inputs = Inputs()
+    inputs.add(m, value, "")
+    if inputs.tensors:
+        return meaning.Argument(tuple((t.rank, t.dtype) for _, t, _ in inputs.tensors))
+    if value == BATCH or isinstance(value, Array):
+        return meaning.Argument(((None, None),))
+    return meaning.Argument(value=python(m, value))
 
 
-def sizes(m: Machine, bound: Mapping[str, Value]) -> int | None:
-    """The rank that size arguments ask for: torch.zeros(2, 3), torch.zeros((2, 3))."""
-    given = next((bound[n] for n in ("*size", "size", "shape", "*shape", "*sizes", "sizes") if n in bound), None)
-    if given is None:
-        return None
-    if isinstance(given, Tuple) and len(given.items) == 1 and not isinstance(given.items[0], (Const, Scalar)):
-        given = given.items[0]
-    if isinstance(given, Tuple):
-        return len(given.items) if all(isinstance(i, (Const, Scalar)) for i in given.items) else None
-    cell = m.cell(given)
-    if isinstance(cell, Sequence) and cell.items is not None:
-        return len(cell.items)
-    return 1 if isinstance(given, (Const, Scalar)) else None
+def python(m: Machine, value: Value, depth: int = 0) -> object:
+    """A Python object that equals the value where it is constant; a dtype is its kind."""
+    if isinstance(value, Const):
+        return value.value
+    if isinstance(value, External):
+        return KINDS.get(value.name.rpartition(".")[2], meaning.UNKNOWN)
+    items: tuple[Value, ...] | None = value.items if isinstance(value, Tuple) else None
+    cell = m.cell(value)
+    if isinstance(cell, Sequence):
+        items = cell.items
+    if items is None or depth > 4:
+        return {"int": 1, "float": 1.0, "bool": True}.get(value.kind, meaning.UNKNOWN) if isinstance(value, Scalar) and depth else meaning.UNKNOWN
+    return tuple(python(m, item, depth + 1) for item in items)
 
 
 def kind_of(m: Machine, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs) -> Dtype | None:
     """The kind of dtype of the result."""
-    asked = dtype_of(bound.get("dtype"))
-    if asked:
-        return asked
-    if "dtype" in bound and bound["dtype"] != Const(None):
+    if op.dtype.startswith("value:") and "dtype" not in bound:
+        kinds = [literal_kind(m, bound[n]) for n in op.dtype[6:].split() if n in bound]
+        return None if None in kinds or not kinds else max((k for k in kinds if k), key=meaning.ORDER.index)
+    known = arguments(m, op, {k: v for k, v in bound.items() if k != "*open"})
+    if "*open" in bound and op.dtype in ("arg", "like", "to", "promote"):
         return None
-    kinds = [t.dtype for _, t, _ in inputs.tensors]
-    first = kinds[0] if kinds else None
-    how = op.dtype
-    if how in ("float", "int", "bool", "complex"):
-        return how  # type: ignore[return-value]
-    if how == "same":
-        return first
-    if how == "float_of_int":
-        return "float" if first in ("int", "bool") else first
-    if how == "int_of_bool":
-        return "int" if first == "bool" else first
-    if how == "arg":
-        return _literal_kind(m, bound)
-    if how == "promote":
-        numbers = [n for n in (_number_kind(v) for v in bound.values()) if n]
-        known = [k for k in kinds if k] + numbers
-        if "complex" in known:
-            return "complex"
-        if "float" in known:
-            return "float" if None not in kinds or not inputs.tensors else None
-        return None if None in kinds or inputs.unknown or not kinds else "int" if "int" in known else "bool"
-    return None
+    if op.dtype == "promote" and inputs.unknown:
+        return None
+    for name, value in bound.items():  # a number whose value is not known has a kind all the same
+        if isinstance(value, Scalar) and name in meaning.NUMERIC:
+            number = {"int": 1, "float": 1.0, "bool": True, "complex": 1j}.get(value.kind, meaning.UNKNOWN)
+            known[name] = meaning.Argument(value=number)
+    return meaning.kind_of(op.dtype, known)  # type: ignore[return-value]
 
 
 def _number_kind(value: Value) -> Dtype | None:
@@ -429,18 +418,6 @@ def _number_kind(value: Value) -> Dtype | None:
     if isinstance(value, Scalar) and value.kind in ("int", "float", "bool", "complex"):
         return value.kind  # type: ignore[return-value]
     return None
-
-
-def _literal_kind(m: Machine, bound: Mapping[str, Value]) -> Dtype | None:
-    """The dtype of a factory that is given no `dtype`: float, unless values tell otherwise (arange, full, tensor)."""
-    names = [n for n in ("data", "fill_value", "start", "end", "step", "obj") if n in bound]
-    if not names:
-        return "float"
-    kinds = [literal_kind(m, bound[n]) for n in names]
-    if None in kinds:
-        return None
-    order: list[Dtype] = ["bool", "int", "float", "complex"]
-    return max((k for k in kinds if k), key=order.index)
 
 
 def literal_kind(m: Machine, value: Value, depth: int = 0) -> Dtype | None:
@@ -467,23 +444,3 @@ def literal_kind(m: Machine, value: Value, depth: int = 0) -> Dtype | None:
         return None
     order: list[Dtype] = ["bool", "int", "float", "complex"]
     return max((k for k in kinds if k), key=order.index)
-
-
-def literal_rank(m: Machine, value: Value, depth: int = 0) -> int | None:
-    """The rank that torch.tensor gives to nested numbers."""
-    if isinstance(value, (Const, Scalar)):
-        return 0
-    cell = m.cell(value)
-    if isinstance(cell, Tensor):
-        return cell.rank
-    items: tuple[Value, ...] | None = None
-    if isinstance(cell, Sequence):
-        items = cell.items if cell.items is not None else (cell.element,)
-    elif isinstance(value, Tuple):
-        items = value.items
-    if items is None or depth > 4:
-        return None
-    if not items:
-        return 1
-    inner = literal_rank(m, items[0], depth + 1)
-    return None if inner is None else inner + 1

@@ -127,9 +127,10 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A numpy array (or numpy scalar) and, if it was made from a tensor, how."""
+    """A numpy array and, if it was made from a tensor, how. scalar: is it a numpy scalar such as np.float64(2)?"""
 
     dtype: str | None = None
+    scalar: Truth = NO
     why: Cause | None = field(default=None, compare=False)
 
 
@@ -238,13 +239,14 @@ NONE = Const(None)
 # Cells
 
 Dtype: TypeAlias = Literal["float", "int", "bool", "complex"]
+Shape: TypeAlias = tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
     """What is known of one tensor.
 
-    grad: requires_grad. leaf: is_leaf. rank: number of dimensions. node: its grad_fn (an index into the graph).
+    grad: requires_grad. leaf: is_leaf. shape: its dimensions (None: unknown). node: its grad_fn (an index into the graph).
     storage: tensors with the same storage share memory and version counter. view: "" or how it is a view ("view",
     "multi", "no_grad"). base: the address of the tensor that it is a view of. why: evidence for having no gradient
     (or for having lost it). accumulates: a summary of several tensors.
@@ -252,7 +254,7 @@ class Tensor:
 
     grad: Truth = MAYBE
     leaf: Truth = MAYBE
-    rank: int | None = None
+    shape: Shape | None = None
     dtype: Dtype | None = None
     node: int | None = None
     storage: int = 0
@@ -263,6 +265,16 @@ class Tensor:
     parameter: bool = False
     inference: Truth = NO
     device: str | None = None
+
+    @property
+    def rank(self) -> int | None:
+        """The number of dimensions."""
+        return None if self.shape is None else len(self.shape)
+
+    @property
+    def several(self) -> bool:
+        """Has it certainly not exactly one element?"""
+        return self.shape is not None and any(d is not None and d != 1 for d in self.shape)
 
 
 @dataclass(frozen=True, slots=True)

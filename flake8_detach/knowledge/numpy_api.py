@@ -15,7 +15,29 @@ HARMLESS = frozenset({"tqdm", "wandb", "tensorboard", "loguru", "rich", "absl", 
 SCALAR_TYPES = frozenset(
     {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_", "longdouble", "complex64", "complex128"}
 )
-REDUCTIONS = frozenset({"mean", "sum", "max", "min", "std", "var", "median", "prod", "argmax", "argmin", "dot", "sqrt_", "linalg.norm"})
+CREATING = frozenset(
+    {
+        "array",
+        "asarray",
+        "ascontiguousarray",
+        "zeros",
+        "ones",
+        "empty",
+        "full",
+        "eye",
+        "identity",
+        "arange",
+        "linspace",
+        "logspace",
+        "stack",
+        "vstack",
+        "hstack",
+        "concatenate",
+        "diag",
+        "outer",
+    }
+)
+"""numpy functions whose result is an array whatever they are given, never a numpy scalar."""
 
 NOT_CONVERTING = frozenset(
     {
@@ -46,7 +68,8 @@ NOT_CONVERTING = frozenset(
         "numpy.float64",
         "numpy.float32",
         "numpy.vectorize",
-        "numpy.copy_",
+        "numpy.squeeze",
+        "numpy.expand_dims_",
     }
 )
 """numpy functions that do not, or that do something else with a tensor."""

@@ -51,7 +51,8 @@ class Rule:
     triggers: what a file must mention for a finding of the rule to be possible: of every set at least one word, as an
         identifier (variable, attribute, argument, keyword, part of an import or its alias) or in a short string. The
         first set names the action: the rule reports only inside top-level statements that mention one of its words.
-        A word that is a module also stands for the local names that it is imported under. `()`: always possible.
+        With a dot before it (".grad") a word counts only as an attribute. A word that is part of an import also
+        stands for the local name: "numpy" for `np`. `()`: always possible. See flake8_detach.gate.
     """
 
     code: ClassVar[str]

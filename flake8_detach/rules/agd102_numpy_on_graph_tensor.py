@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flake8_detach.fixes import builders
+import libcst as cst
+
+from flake8_detach.fixes import build
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import ToNumpy
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -68,5 +71,26 @@ print(scores.detach().numpy().mean())
             f"`{via}` raises: {what}; insert `.detach()`",
             source.span(event.node),
             confidence(event.tensor.grad, event.mode.grad),
-            fix=builders.detach(source, event.tensor_node, element=event.element, device=event.tensor.device),
+            fix=_detached(event, source),
         )
+
+
+MOVES = frozenset({"cpu", "cuda", "to", "float", "double", "half", "contiguous"})
+"""Methods between the tensor and the conversion; the detach goes before them, so that they record nothing."""
+
+
+def _detached(event: ToNumpy, source: Source) -> Fix | None:
+    """Insert `.detach()` behind the tensor, or behind each element of a list of tensors."""
+    node = event.tensor_node
+    if node is event.node:
+        return None
+    if event.element:
+        if isinstance(node, (cst.ListComp, cst.GeneratorExp)):
+            return build.offer("detach each element", "safe", build.postfix(source, node.elt, ".detach()"))
+        if isinstance(node, (cst.Name, cst.Attribute)):
+            each = f"[t.detach() for t in {event.subject}]"
+            return build.offer("detach each element", "safe", build.replace(source, node, each))
+        return None
+    while isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in MOVES:
+        node = node.func.value
+    return build.offer("insert `.detach()`", "safe", build.postfix(source, node, ".detach()"))

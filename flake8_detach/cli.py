@@ -1,0 +1,105 @@
+"""The command line: `flake8-detach fix | explain | rules`. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from flake8_detach import __version__
+from flake8_detach.config import FAILED, FOUND, INTERRUPTED
+
+FLAKE8_OPTIONS = ("--config", "--select", "--extend-select", "--ignore", "--extend-ignore", "--exclude")
+"""Options that `fix` hands on to flake8 as they are."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line (`sys.argv` by default) and return its exit code. argparse raises SystemExit (2)."""
+    args = _parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # `flake8-detach rules | head`: nobody reads on, and the exit must not try to flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FOUND
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="flake8-detach", description="Fixes for, and pages about, what flake8 reports under the codes AGDnnn."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fix = commands.add_parser(
+        "fix",
+        help="fix what flake8 reports",
+        description="Fix what flake8, with your own configuration of it, reports under the codes AGDnnn.",
+        epilog="Exit code: 0 clean, 1 something was fixed or remains, 2 wrong usage or a file that cannot be fixed.",
+    )
+    fix.add_argument("paths", nargs="+", metavar="PATH", help="a file, a directory, or - for stdin to stdout")
+    fix.add_argument("--diff", action="store_true", help="write nothing, print what would change")
+    fix.add_argument("--unsafe-fixes", action="store_true", help="apply also the fixes that may change values")
+    fix.add_argument("--stdin-display-name", metavar="NAME", help="the file name of what comes from stdin")
+    fix.add_argument("--isolated", action="store_true", help="as for flake8")
+    for option in FLAKE8_OPTIONS:
+        fix.add_argument(option, metavar="VALUE", help="as for flake8")
+    fix.set_defaults(run=_fix)
+
+    explain = commands.add_parser("explain", help="print the page of a rule")
+    explain.add_argument("code", metavar="CODE", help="AGD101, or the name of the rule")
+    explain.set_defaults(run=_explain)
+
+    rules = commands.add_parser("rules", help="list all rules")
+    rules.set_defaults(run=_rules)
+    return parser
+
+
+def _fix(args: argparse.Namespace) -> int:
+    from flake8_detach.fixes.command import FixCommand
+    from flake8_detach.report.as_flake8 import AsFlake8, ExecutionError
+
+    options = ["--isolated"] if args.isolated else []
+    for option in ("--stdin-display-name", *FLAKE8_OPTIONS):
+        value = getattr(args, option[2:].replace("-", "_"))
+        if value is not None:
+            options.append(f"{option}={value}")
+    try:
+        flake8 = AsFlake8(options)
+    except (ExecutionError, ValueError) as broken:  # flake8 raises either for a broken configuration
+        print(f"flake8-detach: {broken}", file=sys.stderr)
+        return FAILED
+    return FixCommand(flake8, diff=args.diff, unsafe=args.unsafe_fixes).run(args.paths)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from flake8_detach.report.page import find, page
+
+    rule = find(args.code)
+    if rule is None:
+        print(f"flake8-detach: no rule {args.code}; `flake8-detach rules` lists them all", file=sys.stderr)
+        return FAILED
+    text = page(rule)
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        print(text, end="")
+    return 0
+
+
+def _rules(args: argparse.Namespace) -> int:
+    from flake8_detach.report.page import catalogue, fix_kind
+    from flake8_detach.report.text import table
+
+    rows = [("code", "name", "default", "fix", "reports")]
+    for rule in catalogue().values():
+        rows.append((rule.code, rule.name, "on" if rule.default else "off", fix_kind(rule), rule.summary()))
+    print(*table(rows), sep="\n")
+    return 0

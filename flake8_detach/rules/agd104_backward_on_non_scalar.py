@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import Backward
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence
+from flake8_detach.source import Source
+
+
+@register
+class BackwardOnNonScalar(Rule):
+    """Backward without a gradient argument on a tensor with several elements.
+
+    ## What it does
+    Reports `backward()` (and `autograd.grad`) on a tensor of which some dimension is known not to be 1, when no
+    gradient is given: a loss with `reduction="none"`, an elementwise expression, a vector.
+
+    ## Why is this bad?
+    PyTorch raises "grad can be implicitly created only for scalar outputs".
+
+    ## Known problems
+    Only shapes that follow from the file are known. A complex loss is reported as well: it needs a real scalar.
+
+    ## Fix safety
+    Shown only: `.mean()` and `.sum()` train differently.
+
+    ## References
+    - [torch.Tensor.backward](https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html)
+    """
+
+    code = "AGD104"
+    name = "backward-on-non-scalar"
+    listens = (Backward,)
+    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 2)
+loss = nn.functional.mse_loss(net(torch.randn(8, 4)), torch.zeros(8, 2), reduction="none")
+loss.backward()
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 2)
+loss = nn.functional.mse_loss(net(torch.randn(8, 4)), torch.zeros(8, 2), reduction="none")
+loss.mean().backward()
+""",
+    )
+
+    def check(self, event: Backward, source: Source) -> Iterable[Finding]:
+        root = event.root
+        if root is None or not root.grad.yes or event.gradient or event.guarded:
+            return
+        what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
+        if root.several:
+            shape = ", ".join("?" if d is None else str(d) for d in root.shape or ())
+            problem = f"`{event.subject}` has the shape ({shape}); reduce it with `.mean()` or `.sum()`"
+        elif root.rank == 0 and root.dtype == "complex":
+            problem = f"`{event.subject}` is complex; take `.real` or `.abs()`"
+        else:
+            return
+        yield Finding(
+            self.code, f"{what} needs a real scalar: {problem}", source.span(event.node), confidence(root.grad)
+        )

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import Backward
+from flake8_detach.rules._base import Example, Finding, Note, Rule, register
+from flake8_detach.rules._evidence import confidence
+from flake8_detach.source import Source, code
+
+
+@register
+class InplaceOnSaved(Rule):
+    """A tensor that backward needs was changed in place.
+
+    ## What it does
+    Knows for every operation what it saves for backward (`exp` its result, `mul` the operand that the other side
+    needs), keeps a version for every storage as PyTorch does, and reports the backward that finds a newer version.
+
+    ## Why is this bad?
+    PyTorch raises "one of the variables needed for gradient computation has been modified by an inplace operation",
+    in backward, far from the line that is to blame. The message names that line.
+
+    ## Known problems
+    Operations whose saved tensors depend on values that the file does not show are left out.
+
+    ## Fix safety
+    Shown only: use the out-of-place form (`y = y + 1`), or move the write behind the backward.
+
+    ## References
+    - [In-place correctness checks](https://pytorch.org/docs/stable/notes/autograd.html#in-place-correctness-checks)
+    """
+
+    code = "AGD107"
+    name = "inplace-on-saved"
+    listens = (Backward,)
+    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    example = Example(
+        bad="""\
+import torch
+
+x = torch.ones(3, requires_grad=True)
+y = torch.sigmoid(x)
+y *= 2
+y.sum().backward()
+""",
+        good="""\
+import torch
+
+x = torch.ones(3, requires_grad=True)
+y = torch.sigmoid(x)
+y = y * 2
+y.sum().backward()
+""",
+    )
+
+    def check(self, event: Backward, source: Source) -> Iterable[Finding]:
+        written = event.written
+        if event.root is None or written is None or not event.root.grad.yes or event.guarded:
+            return
+        what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
+        needs = "the result" if written.role.startswith("result") else f"`{written.role}`"
+        how = f"by `{_short(code(written.at))}` (line {source.line(written.at)})" if written.at is not None else "in place"
+        trail = [Note(source.span(written.saved_at), "saved here")]
+        if written.at is not None:
+            trail.append(Note(source.span(written.at), "changed here"))
+        yield Finding(
+            self.code,
+            f"{what} needs {needs} of `{_short(code(written.saved_at))}`, which was changed {how}",
+            source.span(event.node),
+            confidence(event.root.grad),
+            tuple(trail),
+        )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 30 else text[:27] + "..."

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import GradOf
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence, reason, trail
+from flake8_detach.source import Source
+
+
+@register
+class GradOfUnusedInput(Rule):
+    """autograd.grad with respect to a tensor that is not in the graph.
+
+    ## What it does
+    Reports `torch.autograd.grad(outputs, inputs)` where an input does not require grad, or requires grad but did not
+    take part in the outputs (a copy of it did, or it was re-bound afterwards).
+
+    ## Why is this bad?
+    PyTorch raises "One of the differentiated Tensors does not require grad" or "... appears to not have been used in
+    the graph".
+
+    ## Known problems
+    With `allow_unused=True` the gradient is None and nothing is reported.
+
+    ## Fix safety
+    Shown only: call `.requires_grad_()` on the input before the forward, and differentiate with respect to that tensor.
+
+    ## References
+    - [torch.autograd.grad](https://pytorch.org/docs/stable/generated/torch.autograd.grad.html)
+    """
+
+    code = "AGD112"
+    name = "grad-of-unused-input"
+    listens = (GradOf,)
+    triggers = (frozenset({"grad"}),)
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+points = torch.randn(8, 4)
+(slope,) = torch.autograd.grad(net(points).sum(), points)
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+points = torch.randn(8, 4, requires_grad=True)
+(slope,) = torch.autograd.grad(net(points).sum(), points)
+""",
+    )
+
+    def check(self, event: GradOf, source: Source) -> Iterable[Finding]:
+        if event.guarded or not event.unused.no:
+            return
+        tensor = event.tensor
+        if tensor.grad.no:
+            message = f"`{event.subject}` does not require grad: {reason(tensor.why, source, 'it never did')}"
+            facts = (tensor.grad,)
+        elif event.reached.no and tensor.grad.yes:
+            message = f"`{event.subject}` is not in the graph that is differentiated"
+            facts = (event.reached, tensor.grad)
+        else:
+            return
+        notes = trail(tensor.why, source) if tensor.grad.no else ()
+        yield Finding(self.code, message, source.span(event.node), confidence(*facts), notes)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import Copied
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence
+from flake8_detach.source import Source
+
+
+@register
+class DeepcopyOfNonleaf(Rule):
+    """A tensor with a graph is deep-copied.
+
+    ## What it does
+    Reports `copy.deepcopy` of a tensor that is the result of an operation and carries a graph, also where it hangs on
+    an object that is copied (a module that keeps its last activation).
+
+    ## Why is this bad?
+    PyTorch raises "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol".
+
+    ## Known problems
+    Pickling and `torch.save` cut the graph silently and are not reported here.
+
+    ## Fix safety
+    Shown only: copy `x.detach().clone()`, or store the detached tensor.
+
+    ## References
+    - [copy.deepcopy](https://docs.python.org/3/library/copy.html)
+    """
+
+    code = "AGD113"
+    name = "deepcopy-of-nonleaf"
+    listens = (Copied,)
+    triggers = (frozenset({"deepcopy", "put", "put_nowait"}),)
+    example = Example(
+        bad="""\
+import copy
+
+import torch
+
+x = torch.ones(3, requires_grad=True)
+best = copy.deepcopy(x * 2)
+""",
+        good="""\
+import copy
+
+import torch
+
+x = torch.ones(3, requires_grad=True)
+best = copy.deepcopy((x * 2).detach())
+""",
+    )
+
+    def check(self, event: Copied, source: Source) -> Iterable[Finding]:
+        if event.guarded or not (event.tensor.leaf.no and event.tensor.grad.yes):
+            return
+        yield Finding(
+            self.code,
+            f"`{event.how}` raises: `{event.subject}` carries a graph; detach it first",
+            source.span(event.node),
+            confidence(event.tensor.leaf, event.tensor.grad),
+        )
