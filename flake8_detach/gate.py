@@ -55,6 +55,12 @@ EXITS = frozenset({"exit", "quit", "_exit"})
 DYNAMIC = frozenset({"globals", "exec", "eval"})
 """Builtins that reach top-level names without spelling them: where an acting file has one, every chunk counts."""
 
+CONSTANTS = frozenset(
+    {"ndarray", "dtype", "newaxis", "pi", "e", "inf", "nan", "bool_", "uint8", "int8", "int16", "int32", "int64"}
+    | {"float16", "float32", "float64", "complex64", "complex128"}
+)
+"""Attributes of a module that, unless they are called, do nothing: `np.float32` is no action of numpy."""
+
 INERT = frozenset(
     {"abs", "all", "any", "bool", "bytes", "complex", "float", "format", "hasattr", "hash", "id", "input", "int"}
     | {"isinstance", "issubclass", "len", "open", "print", "range", "repr", "round", "str"}
@@ -72,46 +78,44 @@ _WORD = re.compile(r"[^\W\d]\w*")
 
 def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     """The indices of the chunks of `source` to analyse; empty when no rule can report anything."""
-    triggers = [rule.triggers for rule in rules]
-    if not all(triggers):
-        return frozenset(range(len(source.chunks)))
+    triggers = {rule.triggers for rule in rules}
+    everything = frozenset(range(len(source.chunks)))
+    if () in triggers:
+        return everything
     # `ast` has identifiers in their NFKC form (PEP 3131).
     text = source.text if source.text.isascii() else unicodedata.normalize("NFKC", source.text)
     present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
-    triggers = [sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)]
+    triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
     if not triggers:
         return frozenset()
     facts = [read(chunk.tree.body) for chunk in source.chunks]
-    actions = _actions(triggers, facts)
-    acting = [i for i, fact in enumerate(facts) if fact.kind != "import" and not actions.isdisjoint(fact.words)]
-    if "*" in actions or (acting and any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)):
-        return frozenset(range(len(facts)))
-    return _Links(facts).closure(acting) if acting else frozenset()
+    imports = [binding for fact in facts for binding in fact.imports]
+    links = _Links(facts)
+    found: frozenset[int] = frozenset()
+    for first, *others in triggers:
+        # After `import numpy as xp`, `xp` stands for "numpy"; after `from numpy import *` ("*"), any name may.
+        action = first.union(name for name, parts in imports if not first.isdisjoint(parts))
+        acting = {i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)}
+        if "*" in action or (acting and any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)):
+            return everything
+        if not acting <= found:
+            part = links.closure(acting)
+            words = set().union(*(facts[index].words | facts[index].type_words for index in part))
+            if not any(words.isdisjoint(some) for some in others):
+                found |= part
+    return found
 
 
 def _occurs(word: str, text: str) -> bool:
-    """Does the text hold the word, with or without its dot, not as part of a longer one?"""
-    bare = word.removeprefix(".")
-    return bare in text and _whole(bare).search(text) is not None
+    """Does the text hold the word as a whole, whatever stands around it in its form for Rule.triggers?"""
+    bare = word.strip(".=()[]+_")
+    return not bare or (bare in text and _whole(word.strip(".=")).search(text) is not None)
 
 
 @cache
 def _whole(word: str) -> re.Pattern[str]:
     # The word comes first so that `re` looks for it as for a plain string, many times faster than with \b before it.
     return re.compile(rf"{word}(?<!\w{word})(?!\w)")
-
-
-def _actions(triggers: Sequence[tuple[frozenset[str], ...]], facts: Sequence[Facts]) -> set[str]:
-    """The words that can be the action of a rule of which every set is met by an identifier of the file."""
-    words = set().union(*(fact.words for fact in facts))
-    imports = [binding for fact in facts for binding in fact.imports]
-    actions: set[str] = set()
-    for sets in triggers:
-        if not any(words.isdisjoint(some) for some in sets):
-            actions |= sets[0]
-            # After `import numpy as xp`, `xp` stands for "numpy"; after `from numpy import *` ("*"), any name may.
-            actions.update(name for name, parts in imports if not sets[0].isdisjoint(parts))
-    return actions
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -127,6 +131,8 @@ class Facts:
     kind: Kind
     words: set[str] = field(default_factory=set)
     """Every identifier: variables, attributes (also with their dot), keywords, parts of imports, words of strings."""
+    type_words: set[str] = field(default_factory=set)
+    """The identifiers in annotations and in the second argument of isinstance: no action takes place there."""
     names: set[str] = field(default_factory=set)
     """The variables that may be top-level ones, except those that are only handed to a call."""
     handed: dict[str, set[str]] = field(default_factory=dict)
@@ -213,8 +219,9 @@ class _Reader:
         self.patches: set[str] = set()
         self.called: set[str] = set()
         self.returns: set[str] = set()
+        self.types: list[Any] = []
         self.results: list[Any] = []
-        """Annotations of results still to be read."""
+        """Annotations still to be read: of variables and parameters, and of results."""
         self.bound = part.bound
         self.outer: set[str] = set()
         self.arguments: list[tuple[str, list[Any]]] = []
@@ -223,11 +230,12 @@ class _Reader:
     def read(self) -> list[_Part]:
         """Read the part; returns those nested in it."""
         facts, part = self.facts, self.part
-        self._walk(part.nodes, self.names)
+        self._walk(part.nodes, self.names, facts.words)
         while self.arguments:
-            root, nodes = self.arguments.pop()
-            self._walk(nodes, self.handed.setdefault(root, set()))
-        self._walk(self.results, self.returns)
+            function, nodes = self.arguments.pop()
+            self._walk(nodes, self.handed.setdefault(function, set()), facts.words)
+        self._walk(self.types, self.names, facts.type_words)
+        self._walk(self.results, self.returns, facts.type_words)
         self.bound -= self.outer
         hidden = set().union(*part.scopes, self.bound if part.level == "function" else ())
         if part.level == "module":
@@ -236,17 +244,17 @@ class _Reader:
         facts.returns |= self.returns - hidden
         facts.changes |= self.changes - hidden
         facts.patches |= self.patches - hidden
-        for root, names in self.handed.items():
-            facts.handed[root] = facts.handed.get(root, set()) | (names - hidden)
+        for function, names in self.handed.items():
+            facts.handed[function] = facts.handed.get(function, set()) | (names - hidden)
         if part.now:
             facts.called |= self.called - hidden
             plain = self.names if facts.kind == "other" else set()
             facts.given |= plain.union(*self.handed.values()) - hidden
         return self.nested
 
-    def _walk(self, stack: list[Any], names: set[str]) -> None:
-        """Read the trees on `stack`; `names` takes the variables."""
-        facts, words, bound = self.facts, self.facts.words, self.bound
+    def _walk(self, stack: list[Any], names: set[str], words: set[str]) -> None:
+        """Read the trees on `stack`; `names` takes the variables, `words` every identifier."""
+        facts, bound = self.facts, self.bound
         while stack:
             node = stack.pop()
             kind = node.__class__
@@ -258,9 +266,13 @@ class _Reader:
             elif kind is ast.Attribute:
                 words.add(node.attr)
                 words.add("." + node.attr)
-                stack.append(node.value)
+                if node.attr in CONSTANTS and node.value.__class__ is ast.Name:
+                    names.add(node.value.id)
+                else:
+                    stack.append(node.value)
                 if node.ctx.__class__ is not ast.Load:
                     self.patches.add(root(node))
+                    words.add("." + node.attr + "=")
             elif kind is ast.Constant:
                 if node.value.__class__ is str and len(node.value) < _SHORT:
                     spelt = _WORD.findall(node.value)
@@ -268,7 +280,7 @@ class _Reader:
                     words.update(spelt)
                     words.update(["." + word for word in spelt])
             elif kind is ast.Call:
-                self._call(node, stack)
+                self._call(node, stack, words)
             elif kind in _KINDS:
                 self._define(node, stack)
             elif kind is str:
@@ -284,8 +296,18 @@ class _Reader:
                 if kind is ast.Subscript:
                     if node.ctx.__class__ is not ast.Load:
                         self.patches.add(root(node))
+                        words.add("[]=")
+                elif kind is ast.arg:
+                    words.add(node.arg)
+                    self.types.append(node.annotation)
+                    continue
+                elif kind is ast.AnnAssign:
+                    stack += [node.target, node.value]
+                    self.types.append(node.annotation)
+                    continue
                 elif kind is ast.AugAssign:
                     self.patches.add(root(node.target))
+                    words.add("+=")
                 elif kind is ast.Global:
                     facts.late.update(node.names)
                     names.update(node.names)
@@ -307,11 +329,11 @@ class _Reader:
                     elif value is not None:
                         stack.append(value)
 
-    def _call(self, node: ast.Call, stack: list[Any]) -> None:
+    def _call(self, node: ast.Call, stack: list[Any], words: set[str]) -> None:
         start = root(node.func)
         self.called.add(start)
+        words.add(start)
         if isinstance(node.func, ast.Name):
-            self.facts.words.add(start)
             self.names.add(start)
             if start in ("setattr", "delattr") and node.args:
                 self.patches.add(root(node.args[0]))
@@ -319,9 +341,14 @@ class _Reader:
             stack.append(node.func)
             self.changes.add(start)
         name = getattr(node.func, "attr", start)
+        if name.endswith("_") and not name.endswith("__"):
+            words.add("_()")
         if name in EXITS and self.part.level == "module":
             self.facts.global_effect = True
-        if name in WRAPPERS:
+        if start in ("isinstance", "issubclass"):
+            stack += node.args[:1]
+            self.types += node.args[1:]
+        elif name in WRAPPERS:
             stack += node.args
             stack += node.keywords
         elif node.args or node.keywords:
@@ -353,7 +380,7 @@ class _Reader:
             if self.part.level == "module":
                 self.handed.setdefault("", set()).add(node.name)
         if isinstance(node, ast.ClassDef):
-            stack += [*node.bases, *node.keywords]
+            self.types += [*node.bases, *node.keywords]
             self._nest(list(node.body), "class", self.part.now, set())
         else:
             stack.append(node.args)

@@ -12,7 +12,7 @@ from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.events import Event
 from flake8_detach.flow.machine import Frame, Machine, OutOfBudget
 from flake8_detach.flow.state import Delta
-from flake8_detach.flow.values import UNKNOWN, Class, Function, Ref
+from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Ref
 from flake8_detach.source import Source
 
 STEPS_PER_LINE = 600
@@ -82,6 +82,7 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     functions.presume_grad_mode(m)
     instance = modules.instantiate(m, cls, Args([], {}, True), cls.definition)
     if isinstance(instance, Ref):
+        m.state.set((instance.addresses[0], functions.GENERIC), YES)
         m.quiet += 1
         deltas: list[Delta] = [{}]
         for function in own:

@@ -133,7 +133,7 @@ def _of_tensor(
     m: Machine, address: int, tensor: Tensor, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool
 ) -> Value:
     owner = Ref((address,))
-    if name == "grad":
+    if name in ("grad", "_grad"):
         return autograd.read_grad(m, node, owner_node, address, tensor, tested)
     if name == "data":
         return autograd.detach(m, node, owner, owner_node, "`.data`", shares_version=False)
@@ -189,7 +189,7 @@ def _put_on_tensor(m: Machine, address: int, tensor: Tensor, name: str, value: V
     if name == "requires_grad":
         asked = YES if value == Const(True) else NO if value == Const(False) else None
         autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`")
-    elif name == "grad":
+    elif name in ("grad", "_grad"):
         m.state.set((address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value)
     elif name == "data":
         source = m.cell(value)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 SPOILED = (0, "spoiled")
+"""Set by a backward of something that is not seen: from then on any gradient may have been filled."""
 
 
 def detach(
@@ -155,7 +156,7 @@ def backward(
         if root != UNKNOWN and _kind(m, root):
             m.raises()
         if root == UNKNOWN:
-            reach_escaped(m)
+            m.state.set(SPOILED, YES)
         return
     for address, tensor in found:
         followed = tensor.node is not None and tensor.grad.yes
@@ -182,7 +183,7 @@ def backward(
         start = m.edge(address, tensor)
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill)
         if start.node is None and tensor.grad is MAYBE:
-            reach_escaped(m)
+            m.state.set(SPOILED, YES)
 
 
 def _kind(m: Machine, value: Value) -> str:
@@ -317,7 +318,7 @@ def walk(
         for address in inputs or ():
             accumulate(m, address, False, create)
     if opened:
-        reach_escaped(m)
+        m.state.set(SPOILED, YES)
 
 
 def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
@@ -332,13 +333,6 @@ def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
     assert isinstance(tensor, Tensor)
     grad = NO if create.no else MAYBE
     m.state.set((address, "grad"), m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, made="grad"))
-
-
-def reach_escaped(m: Machine) -> None:
-    """A backward of something that the engine does not see: tensors that unknown code has met may get a gradient."""
-    for address in m.escaped:
-        if m.state.get((address, "grad"), NONE) == NONE:
-            m.state.set((address, "grad"), UNKNOWN)
 
 
 def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> None:

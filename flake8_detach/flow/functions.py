@@ -21,6 +21,7 @@ from flake8_detach.flow.values import (
     Function,
     Mapping_,
     Mode,
+    Ref,
     Sequence,
     Tuple,
     Value,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 RETURN = "*return"
+GENERIC = "*generic"
+"""Slot of an instance that stands for those of any subclass: nobody in the file makes one."""
 
 
 def call(m: Machine, function: Function, args: Args, node: cst.CSTNode) -> Value:
@@ -43,7 +46,10 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode) -> Value
     m.contexts[id(definition)] = done + 1
     if function.bound is not None:
         args = Args([function.bound, *args.pos], args.kw, args.open, args.nodes)
-    return run(m, function, args, node)
+    result = run(m, function, args, node)
+    if result == NONE and isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
+        return UNKNOWN  # a method that returns nothing is there to be overridden in a subclass
+    return result
 
 
 def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) -> Value:

@@ -240,8 +240,15 @@ def return_(m: Machine, node: cst.Return) -> bool:
     value = evaluate(m, node.value) if node.value is not None else Const(None)
     m.state.set((m.frame.id, "*return"), value)
     frame = m.frame
+    leave_withs(m, 0)
     frame.returns.append(m.state.delta(frame.mark))
     return False
+
+
+def leave_withs(m: Machine, count: int) -> None:
+    """Leaving early runs the `__exit__` of the `with` statements inside: grad mode is what it was before them."""
+    if len(m.frame.withs) > count:
+        m.set_mode(m.frame.withs[count])
 
 
 @statement(cst.Raise)
@@ -255,6 +262,7 @@ def raise_(m: Machine, node: cst.Raise) -> bool:
 def break_(m: Machine, node: cst.Break) -> bool:
     if m.frame.loops:
         loop = m.frame.loops[-1]
+        leave_withs(m, loop.withs)
         loop.breaks.append(m.state.delta(loop.mark))
     return False
 
@@ -263,6 +271,7 @@ def break_(m: Machine, node: cst.Break) -> bool:
 def continue_(m: Machine, node: cst.Continue) -> bool:
     if m.frame.loops:
         loop = m.frame.loops[-1]
+        leave_withs(m, loop.withs)
         loop.continues.append(m.state.delta(loop.mark))
     return False
 
@@ -414,7 +423,7 @@ def for_(m: Machine, node: cst.For) -> bool:
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
     """Run the body once for every element."""
-    loop = Loop(m.state.mark())
+    loop = Loop(m.state.mark(), len(m.frame.withs))
     frame = m.frame
     frame.loops.append(loop)
     alive = True
@@ -477,7 +486,7 @@ def repeated(
     """
     if some is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
-    loop = Loop(m.state.mark())
+    loop = Loop(m.state.mark(), len(m.frame.withs))
     frame = m.frame
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)
@@ -561,7 +570,9 @@ def with_(m: Machine, node: cst.With) -> bool:
         entered = enter_context(m, item.item, value)
         if item.asname is not None:
             assign(m, item.asname.name, entered)
+    m.frame.withs.append(mode)
     alive = execute_body(m, node.body)
+    m.frame.withs.pop()
     m.guards = guards
     if alive:
         m.set_mode(mode)

@@ -66,8 +66,9 @@ def element(m: Machine, value: Value) -> Value:
     cell = m.cell(value)
     if isinstance(cell, Sequence):
         return cell.element
-    if isinstance(cell, Mapping_):
-        return UNKNOWN
+    if isinstance(cell, Layer) and isinstance(value, Ref):
+        one: Value = m.state.get((value.addresses[0], "*element"), UNKNOWN)
+        return one
     if isinstance(cell, Tensor):
         return row(m, value, cell)
     if isinstance(cell, Thing):

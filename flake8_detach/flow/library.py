@@ -106,7 +106,7 @@ def _torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):
         return m.new(Thing(name))
-    if name.startswith("torch.optim."):
+    if name.startswith("torch.optim.") and name.count(".") == 2:
         return make_optimizer(m, name, args, node)
     if layers.layer(name) is not None:
         return modules.make_layer(m, name, args, node)
@@ -777,10 +777,21 @@ def is_instance(m: Machine, value: Value, kind: Value) -> Truth:
 
 @builtin("hasattr")
 def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    if len(args.pos) == 2 and isinstance(args.pos[0], Ref) and len(args.pos[0].addresses) == 1 and isinstance(args.pos[1], Const):
-        if (args.pos[0].addresses[0], str(args.pos[1].value)) in m.state.slots:
-            return Const(True)
+    if len(args.pos) != 2 or not isinstance(args.pos[1], Const):
+        return Scalar("bool")
+    value, name = args.pos[0], str(args.pos[1].value)
+    if isinstance(value, Const):
+        return Const(hasattr(value.value, name))
+    if isinstance(value, Scalar) and value.kind in PLAIN:
+        return Const(hasattr(PLAIN[value.kind], name))
+    if m.is_tensor(value) and (ops.method(name) is not None or ops.attribute(name) is not None):
+        return Const(True)
+    if isinstance(value, Ref) and len(value.addresses) == 1 and (value.addresses[0], name) in m.state.slots:
+        return Const(True)
     return Scalar("bool")
+
+
+PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "complex": complex}
 
 
 @builtin("getattr")

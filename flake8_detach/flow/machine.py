@@ -59,16 +59,17 @@ class OutOfBudget(Exception):
 
 @dataclass
 class Loop:
-    """A loop that is being run: the paths that left its body early."""
+    """A loop that is being run: the paths that left its body early; `withs`: how many `with` enclose it."""
 
     mark: int
+    withs: int
     breaks: list[Delta] = field(default_factory=list)
     continues: list[Delta] = field(default_factory=list)
 
 
 @dataclass
 class Frame:
-    """One call. `scope`: frames in which names are looked up, innermost first."""
+    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go back to."""
 
     scope: tuple[int, ...]
     function: Function | None = None
@@ -78,6 +79,7 @@ class Frame:
     yields: list[Value] = field(default_factory=list)
     yield_modes: list[Mode] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
+    withs: list[Mode] = field(default_factory=list)
     owner: Class | None = None
 
     @property

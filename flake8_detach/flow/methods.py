@@ -512,6 +512,8 @@ def _of_optimizer(m: Machine, node: cst.CSTNode, receiver: Value, name: str, arg
             mode = m.mode
             autograd.enter(m, "torch.enable_grad", None, node)
             result = calls.call(m, closure, Args([]), node)
+            if isinstance(receiver_cell := m.cell(receiver), Optimizer) and receiver_cell.kind.endswith("LBFGS"):
+                calls.call(m, closure, Args([]), node)  # it evaluates the closure several times a step
             m.set_mode(mode)
             return result
         for address in owned(m, receiver) or ():

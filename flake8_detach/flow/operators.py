@@ -503,7 +503,9 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
         candidates += [cell.rest] if cell.rest is not None else []
         return candidates[0] if candidates and all(c == candidates[0] for c in candidates) else UNKNOWN
-    if isinstance(cell, Layer) and cell.children is not None and isinstance(owner, Ref):
+    if isinstance(cell, Layer) and isinstance(owner, Ref):
+        if cell.children is None:
+            return UNKNOWN if is_slice(key) else m.state.get((owner.addresses[0], "*element"), UNKNOWN)
         return _index_layer(m, owner.addresses[0], cell, key)
     if isinstance(cell, Instance):
         from flake8_detach.flow import calls, modules

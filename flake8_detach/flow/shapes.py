@@ -261,6 +261,18 @@ def _gathered(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return index.shape if isinstance(index, Tensor) else None
 
 
+def _linspace(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    return (number(bound.get("steps", NONE)),)
+
+
+def _arange(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    given = [bound[n] for n in ("start", "end", "step") if n in bound]
+    numbers = [v.value for v in given if isinstance(v, Const) and isinstance(v.value, (int, float))]
+    if len(numbers) != len(given) or not all(isinstance(n, int) for n in numbers) or (len(numbers) == 3 and not numbers[2]):
+        return (None,)
+    return (len(range(*numbers)),)  # type: ignore[arg-type]
+
+
 def _unknown(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return None
 
@@ -278,6 +290,8 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     "embedding": _embedding,
     **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _convolved),
     "one_hot": _one_hot,
+    "linspace": _linspace,
+    "arange": _arange,
     "gather": _gathered,
     **dict.fromkeys(["einsum", "tensordot", "repeat", "tile", "expand", "expand_as", "repeat_interleave"], _unknown),
 }

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias, get_args
 
 from flake8_detach.flow.values import (
+    MAYBE,
     NONE,
     UNKNOWN,
     Array,
@@ -250,15 +251,25 @@ class _Joiner:
         # attributes: those that all have
         owners = [r.addresses[0] for r in refs]
         names = dict.fromkeys(n for path, o in enumerate(owners) for n in (self.look(path, (o, "*names")) or ()))
-        names["grad"] = None
+        names["kept"] = None
+        if isinstance(joined, Tensor) and not joined.leaf.no:
+            self.entangle(address, owners)
         for name in names:
             contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]
             if all(c is ABSENT for c in contents):
                 continue
             self.write((address, name), self.contents((address, name), contents, depth + 1))
         if any(self.look(path, (o, "*names")) is not ABSENT for path, o in enumerate(owners)):
-            self.write((address, "*names"), tuple(n for n in names if n != "grad"))
+            self.write((address, "*names"), tuple(n for n in names if n != "kept"))
         return made
+
+    def entangle(self, address: int, owners: list[int]) -> None:
+        """A leaf that is one of several: what is done to it is done to one of them, which is not known."""
+        self.write((address, "grad"), UNKNOWN)
+        for path, owner in enumerate(owners):
+            cell = self.look(path, (owner, CELL))
+            if isinstance(cell, Tensor) and (owner, CELL) in self.state.slots:
+                self.write((owner, CELL), replace(cell, grad=MAYBE))
 
     def cells(self, cells: list[Any], depth: int, addresses: list[int]) -> Any:
         first = cells[0]
@@ -271,7 +282,7 @@ class _Joiner:
             joined = cells[-1] if self.presume else first
             for other in cells:
                 joined = join_tensors(joined, other)
-            if joined.node is None and not joined.grad.no:
+            if joined.node is None and not joined.grad.no and not joined.leaf.yes:
                 joined = replace(joined, node=self.meeting(cells, addresses))
             if self.presume and len(cells) == 2 and not joined.grad.proved and cells[1].grad.proved:
                 joined = replace(joined, grad=cells[1].grad.presumed())

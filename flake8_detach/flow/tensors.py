@@ -146,8 +146,8 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     op = op.given(lambda text: condition(m, op, bound, text))
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})
     inputs.unknown = inputs.unknown or "*open" in bound
-    if op.graph == "new":
-        return _factory(m, site, op, bound, inputs)
+    if op.graph == "new" or (op.graph == "no" and "requires_grad" in op.params):
+        return _factory(m, site, op, bound, inputs, subject)
     if op.graph == "python":
         lost = inputs.grad()
         why = None if lost is NO else m.cause("scalar", f"turned into a Python number by `{short(op)}`", site, subject, lost)
@@ -277,13 +277,19 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
     return m.graph_node(node)
 
 
-def _factory(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs) -> Value:
+def _factory(
+    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: str
+) -> Value:
     asked = bound.get("requires_grad")
     if asked is None:
         grad = MAYBE if "*open" in bound else NO
     else:
         grad = YES if asked == Const(True) else NO if asked == Const(False) else MAYBE
-    why = m.cause("constant", f"made by `{short(op)}` without requires_grad", site)
+    lost = inputs.grad()
+    if lost.no:
+        why = m.cause("constant", f"made by `{short(op)}` without requires_grad", site)
+    else:
+        why = m.cause("op", f"made by `{short(op)}`, which copies no gradient", site, subject, lost)
     made = m.tensor(
         grad=grad,
         leaf=YES,
@@ -367,10 +373,16 @@ def arguments(m: Machine, op: ops.Op, bound: Mapping[str, Value]) -> dict[str, m
     """The arguments as the knowledge wants them, in positional order."""
     order = {name: i for i, name in enumerate(op.params)}
     names = sorted((n for n in bound if n != "*open"), key=lambda n: order.get(n, len(order)))
-    return {n.lstrip("*"): argument(m, bound[n]) for n in names}
+    return {n.lstrip("*"): argument(m, n, bound[n]) for n in names}
 
 
-def argument(m: Machine, value: Value) -> meaning.Argument:
+TENSORS = frozenset({*meaning.NUMERIC, "tensors", "target", "x1", "x2", "mat2", "vec", "tensor1", "tensor2"})
+"""Parameters that are tensors more often than not: something unknown there is a tensor that is not known."""
+
+
+def argument(m: Machine, name: str, value: Value) -> meaning.Argument:
+    if value == UNKNOWN and name in TENSORS:
+        return meaning.Argument(((None, None),))
     inputs = Inputs()
     inputs.add(m, value, "")
     if inputs.tensors:

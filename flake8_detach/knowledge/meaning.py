@@ -35,7 +35,8 @@ def rank_of(word: str, arguments: Arguments) -> int | None:
 
     zero, 1, 2 ...: always so many. same, +1, -1 ...: relative to the first tensor. broadcast: the greatest of all
     tensors. reduce: 0, or as many as `dim`/`axis` leaves (`keepdim` keeps them). reduction: 0 unless
-    reduction='none', then as the first tensor. args: as many as sizes are given. matmul: as the operator @.
+    reduction='none' (or reduce=False), then as the first tensor, or as the word after the colon says
+    (reduction:broadcast, reduction:-1). args: as many as sizes are given. matmul: as the operator @.
     """
     ranks = [rank for a in arguments.values() for rank, _ in a.tensors]
     first = ranks[0] if ranks else None
@@ -49,11 +50,13 @@ def rank_of(word: str, arguments: Arguments) -> int | None:
         return None if None in ranks or not ranks else max(r for r in ranks if r is not None)
     if word == "reduce":
         return _reduced(first, arguments)
-    if word == "reduction":
-        reduction = _value(arguments, "reduction", "mean")
-        if reduction is UNKNOWN:
-            return 0 if first == 0 else None
-        return first if reduction in ("none", 0) and not isinstance(reduction, bool) else 0
+    if word.startswith("reduction"):
+        each = rank_of(word[10:] or "same", arguments)
+        reduction, legacy = _value(arguments, "reduction", "mean"), _value(arguments, "reduce", None)
+        if UNKNOWN in (reduction, legacy):
+            return 0 if each == 0 else None
+        none = reduction in ("none", 0) if legacy is None else not legacy
+        return each if none and (legacy is not None or _value(arguments, "size_average", None) is None) else 0
     if word == "args":
         return _sized(arguments)
     return _matmul(ranks) if word == "matmul" else None
@@ -111,38 +114,35 @@ NUMERIC = ("self", "input", "other", "exponent", "min", "max", "end", "weight", 
 def kind_of(word: str, arguments: Arguments) -> str | None:
     """The dtype kind of the result, None if it is not known.
 
-    bool, int, float, complex: always. same: as the first tensor. promote: the widest of all tensors, and of numbers in
-    their place. float_of_int: the same, but float for bool and int. int_of_bool: as the first tensor, int for bool.
-    real: as the first tensor, float for complex. to_float: float always, whatever the first tensor. arg: as `dtype=`
-    says, else float. to: as the dtype or tensor that is given beside the first tensor, else as that. like: as `dtype=` says, else as the first tensor. value:x: as the number or data in parameter x
-    (several: the widest), `dtype=` says otherwise.
+    `dtype=` decides wherever it is given. bool, int, float, complex: always. arg: float unless dtype= says otherwise.
+    same, like: as the first tensor (like: of an op that takes dtype=). real: the same, but float for complex.
+    int_of_bool: the same, but int for bool. promote: the widest of all tensors, and of numbers in their place.
+    float_of_int: the same, but float for bool and int. to: as the dtype or tensor that is given beside the first
+    tensor, else as that. value:x: as the number or data in parameter x (of several the widest).
     """
-    if word in ORDER:
-        return word
+    given = _value(arguments, "dtype", None)
+    if given is not None:
+        return given if isinstance(given, str) and given in ORDER else None
+    if word in ORDER or word == "arg":
+        return "float" if word == "arg" else word
     kinds = [kind for a in arguments.values() for _, kind in a.tensors]
     first = kinds[0] if kinds else None
-    if word in ("arg", "like") or word.startswith("value:"):
-        given = _value(arguments, "dtype", None)
-        if given is not None:
-            return given if given in ORDER else None
-        if word == "arg":
-            return "float"
-        if word == "like":
-            return first
+    if word.startswith("value:"):
         named = [arguments[n] for n in word[6:].split() if n in arguments]
         return _widest([k for a in named for k in ([k for _, k in a.tensors] or [_of_data(a.value)])])
     if word == "to":
         beside = [a.tensors[0][1] if a.tensors else a.value for a in list(arguments.values())[1:]]
-        given = [k for k in beside if k in ORDER]
-        return given[0] if given else None if UNKNOWN in beside else first
-    if word == "same":
+        kinds = [k for k in beside if isinstance(k, str) and k in ORDER]
+        return kinds[0] if kinds else None if UNKNOWN in beside else first
+    if word in ("same", "like"):
         return first
     if word == "real":
         return "float" if first == "complex" else first
     if word == "int_of_bool":
         return "int" if first == "bool" else first
     if word in ("promote", "float_of_int"):
-        numbers = [_of_data(a.value) for n, a in arguments.items() if n in NUMERIC and not a.tensors and a.value is not None]
+        plain = [a.value for n, a in arguments.items() if n in NUMERIC and not a.tensors and a.value is not None]
+        numbers = [_of_data(value) for value in plain]
         wide = _widest([*kinds, *numbers])
         return "float" if word == "float_of_int" and wide in ("bool", "int") else wide
     return None

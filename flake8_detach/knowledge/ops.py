@@ -7,6 +7,7 @@ docs/knowledge.md. Nothing here imports torch. The file is read at the first loo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -21,9 +22,12 @@ raises: it requires grad, but backward raises "derivative not implemented"; pyth
 `requires_grad=` decides; unknown: torch could not be asked, or its answers did not agree.
 """
 
-Without = Literal["ignore", "raise", "backward", "zero"]
-"""What a float tensor argument without a derivative does when it requires grad: ignore: the result does not depend on
-it; raise: the call raises; backward: the call is fine and backward raises; zero: its gradient is identically zero."""
+Without = Literal["ignore", "raise", "backward", "zero", "maybe"]
+"""What a float tensor argument without a derivative does when it requires grad.
+
+ignore: the result does not depend on it; raise: the call raises; backward: the call is fine and backward raises; zero:
+its gradient is identically zero; maybe: that depends on more than the conditions of `when` can say.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Op:
     inplace: bool = False
     writes: tuple[str, ...] = ()
     bumps: bool = True
+    leaf: bool = False
     view: Literal["", "view", "multi", "maybe"] = ""
     same: Literal["", "always", "maybe"] = ""
     saves: frozenset[str] = frozenset()
@@ -68,7 +73,8 @@ class Op:
         """The facts for a call whose arguments are known; the result has no `when`.
 
         `holds` decides a condition: "dim" (given and not None), "dim=True", "dim=False", "dim=<tensor>",
-        "dtype=<int>" (an integer or bool torch.dtype), "reduction='none'"; None where it cannot tell. Conditions
+        "dtype=<int>" (an integer or bool torch.dtype, or a tensor of such a dtype), "reduction='none'"; None where it
+        cannot tell. Conditions
         joined by " & " must all hold. The first entry of `when` that holds counts. If that cannot be decided, facts
         on which the possible entries disagree become unknown.
         """
@@ -141,18 +147,13 @@ def _table() -> dict[str, Any]:
 
 @cache
 def _op(name: str) -> Op | None:
-    """Build the record of `name`. A record that is a string is the name of the op that it is an alias of."""
-    record = _table().get(name)
-    first = ""
-    while isinstance(record, str):
-        record, _, renamed = _table()[record.split()[0]], *record.partition(" ")[1:]
-        first = first or renamed
-    if record is None:
-        return None
-    facts = _unpacked(record)
-    if first:
-        facts = _rename(facts, facts["params"][0], first)
-    return Op(name.rstrip(":"), **facts)
+    """Build the record of `name`."""
+    table = _table()
+    record = table.get(name)
+    if isinstance(record, str):  # "torch.add self": the record of torch.add, with `self` for `input`
+        other, _, first = record.partition(" ")
+        record = renamed(table[other], "input", first) if first else table[other]
+    return None if record is None else Op(name.rstrip(":"), **_unpacked(record))
 
 
 _WORDS = {"outputs", "fields", "params", "writes"}
@@ -176,12 +177,12 @@ def _unpacked(record: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _rename(value: Any, old: str, new: str) -> Any:
-    """Replace the word `old` everywhere in `value`: a method is stored as the function whose input is called self."""
+def renamed(value: Any, old: str, new: str) -> Any:
+    """A JSON value with the parameter `old` called `new` wherever it is mentioned."""
     if isinstance(value, str):
-        return new if value == old else value
-    if isinstance(value, (tuple, frozenset)):
-        return type(value)(_rename(v, old, new) for v in value)
+        return re.sub(rf"\b{old}\b", new, value)
+    if isinstance(value, list):
+        return [renamed(v, old, new) for v in value]
     if isinstance(value, dict):
-        return {_rename(k, old, new): _rename(v, old, new) for k, v in value.items()}
+        return {renamed(k, old, new): renamed(v, old, new) for k, v in value.items()}
     return value
