@@ -91,12 +91,13 @@ def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     facts = [read(chunk.tree.body) for chunk in source.chunks]
     imports = [binding for fact in facts for binding in fact.imports]
     links = _Links(facts)
+    dynamic = any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)
     found: frozenset[int] = frozenset()
     for first, *others in triggers:
         # After `import numpy as xp`, `xp` stands for "numpy"; after `from numpy import *` ("*"), any name may.
-        action = first.union(name for name, parts in imports if not first.isdisjoint(parts))
+        action = first.union(name for name, parts in imports if not first.isdisjoint(_forms(parts)))
         acting = {i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)}
-        if "*" in action or (acting and any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)):
+        if "*" in action or (acting and dynamic):
             return everything
         if not acting <= found:
             part = links.closure(acting)
@@ -104,6 +105,12 @@ def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
             if not any(words.isdisjoint(some) for some in others):
                 found |= part
     return found
+
+
+def _forms(parts: tuple[str, ...]) -> Iterable[str]:
+    """The words that an import stands for: its parts, and "._" for `from torch import relu_`."""
+    writes = parts[0] == "torch" and "init" not in parts and parts[-1][-1:] == "_"
+    return (*parts, "._") if writes else parts
 
 
 def _occurs(word: str, text: str) -> bool:
@@ -266,6 +273,8 @@ class _Reader:
             elif kind is ast.Attribute:
                 words.add(node.attr)
                 words.add("." + node.attr)
+                if node.attr[-1] == "_" and _writes(node):
+                    words.add("._")
                 if node.attr in CONSTANTS and node.value.__class__ is ast.Name:
                     names.add(node.value.id)
                 else:
@@ -341,8 +350,6 @@ class _Reader:
             stack.append(node.func)
             self.changes.add(start)
         name = getattr(node.func, "attr", start)
-        if name.endswith("_") and not name.endswith("__"):
-            words.add("_()")
         if name in EXITS and self.part.level == "module":
             self.facts.global_effect = True
         if start in ("isinstance", "issubclass"):
@@ -392,6 +399,15 @@ class _Reader:
         if self.part.level == "function":
             around = (*around, self.bound)  # still growing, and complete before the nested part is read
         self.nested.append(_Part(nodes, level, now, bound, around))
+
+
+def _writes(node: ast.Attribute) -> bool:
+    """Is it, by its name with one underscore at the end, a method that writes in place?
+
+    Not so the functions of torch.nn.init, which do that where grad mode is off, and two methods that set flags.
+    """
+    owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
+    return not node.attr.endswith("__") and owner != "init" and node.attr not in ("requires_grad_", "share_memory_")
 
 
 def parameters(args: ast.arguments) -> set[str]:

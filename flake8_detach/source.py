@@ -10,10 +10,13 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+if TYPE_CHECKING:  # loading libcst takes longer than linting most files; only what passes the gate needs it
+    import libcst as cst
+
+MAX_DEPTH = 400
+"""libcst recurses in native code and takes the whole process down on trees that are much deeper."""
 
 
 class Span(NamedTuple):
@@ -37,12 +40,22 @@ class Chunk:
 
     @cached_property
     def module(self) -> cst.Module:
-        """The libcst tree. Raises libcst.ParserSyntaxError where libcst's grammar differs from Python's."""
+        """The libcst tree.
+
+        Raises libcst.ParserSyntaxError where libcst's grammar differs from Python's, RecursionError for a tree that
+        is too deep for libcst.
+        """
+        import libcst as cst
+
+        if _depth(self.tree) > MAX_DEPTH:
+            raise RecursionError("nested too deeply for libcst")
         return cst.parse_module(self.text)
 
     @cached_property
     def spans(self) -> dict[int, Span]:
         """`id(node)` -> span in the file, for every node of this chunk."""
+        from libcst.metadata import MetadataWrapper, PositionProvider
+
         wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
         shift = self.first_line - 1
         return {
@@ -78,7 +91,22 @@ class Source:
 
 def code(node: cst.CSTNode) -> str:
     """The source text of one node, on one line."""
+    import libcst as cst
+
     return " ".join(cst.Module([]).code_for_node(node).split())
+
+
+def _depth(tree: ast.AST) -> int:
+    """How deep libcst nests the tree: `a and b and c` is one node of `ast`, but two levels of libcst."""
+    deepest = 0
+    todo = [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        if isinstance(node, ast.BoolOp):
+            depth += len(node.values)
+        deepest = max(deepest, depth)
+        todo.extend((child, depth + 1) for child in ast.iter_child_nodes(node))
+    return deepest
 
 
 def _cut(tree: ast.Module, lines: list[str]) -> list[Chunk]:

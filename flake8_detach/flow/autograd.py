@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     Const,
     Edge,
     Function,
+    Label,
     Layer,
     Mapping_,
     Mode,
@@ -67,7 +68,7 @@ def detach(
     return Ref(tuple(made))
 
 
-def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: str, how: str, grad: Truth = NO) -> Value:
+def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: str, grad: Truth = NO) -> Value:
     """A new leaf with the values of a tensor: torch.tensor(x), copy.copy(x), nn.Parameter(x)."""
     source = m.cell(value)
     tensor = source if isinstance(source, Tensor) else Tensor(grad=MAYBE)
@@ -76,11 +77,13 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: str, how: str,
 
 
 def require(
-    m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: Truth | None, subject: str, how: str
+    m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: Truth | None, subject: Label, how: str
 ) -> None:
     """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which."""
     tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node))
-    if asked is None:
+    if asked is YES and tensor.dtype in ("int", "bool"):
+        tensors.mend_requires(m, Ref((address,)))
+    elif asked is None:
         m.change(address, grad=MAYBE, leaf=tensor.leaf)
     elif asked is YES:
         if tensor.leaf.no:
@@ -270,7 +273,7 @@ def reaches(m: Machine, root: int, start: Tensor, address: int, tensor: Tensor) 
                 verdict = MAYBE
             elif edge.node is not None:
                 todo.append((edge.node, sure and edge.sure))
-    if verdict is NO and tensor.node is None and not tensor.leaf.yes:
+    if verdict is NO and tensor.leaf is MAYBE:
         return MAYBE
     return verdict
 
@@ -345,7 +348,7 @@ def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> N
             m.state.set((address, "grad"), UNKNOWN)
 
 
-def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: str) -> None:
+def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label) -> None:
     """`x.retain_grad()`."""
     tell_hook(m, node, tensor, subject, "retain_grad")
     if tensor.grad.no:
@@ -356,13 +359,13 @@ def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, sub
         m.state.set((tensor.node, "retained"), (*known, address))
 
 
-def tell_hook(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: str, method: str) -> None:
+def tell_hook(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: Label, method: str) -> None:
     if tensor.grad.no:
         m.raises()
     m.emit(Hooked, node, tensor=tensor, subject=subject, method=method)
 
 
-def detach_in_place(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: str) -> None:
+def detach_in_place(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label) -> None:
     """`x.detach_()`: torch raises on views."""
     if tensor.view in ("view", "multi"):
         m.raises()

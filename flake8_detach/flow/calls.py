@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence as Seq
+from collections.abc import Iterator
+from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -43,12 +44,14 @@ class Args:
     """Evaluated arguments. `open`: `*args` or `**kwargs` added some that are not known.
 
     nodes: the expression of a positional (by index) or keyword (by name) argument, where there is one.
+    called: the qualified name of the library function that they are for.
     """
 
     pos: list[Value]
     kw: dict[str, Value] = field(default_factory=dict)
     open: bool = False
     nodes: dict[int | str, cst.BaseExpression] = field(default_factory=dict)
+    called: str = ""
 
     def get(self, index: int, name: str) -> Value | None:
         """The argument at position `index` or with keyword `name`."""

@@ -69,12 +69,12 @@ def name(m: Machine, node: cst.Name) -> Value:
 
 @expression(cst.Integer)
 def integer(m: Machine, node: cst.Integer) -> Value:
-    return Const(node.evaluated_value) if len(node.value) < 300 else Scalar("int")
+    return Const(int(node.value, 0)) if len(node.value) < 300 else Scalar("int")
 
 
 @expression(cst.Float)
 def floating(m: Machine, node: cst.Float) -> Value:
-    return Const(node.evaluated_value)
+    return Const(float(node.value))
 
 
 @expression(cst.Imaginary)
@@ -84,6 +84,9 @@ def imaginary(m: Machine, node: cst.Imaginary) -> Value:
 
 @expression(cst.SimpleString)
 def string(m: Machine, node: cst.SimpleString) -> Value:
+    text = node.value
+    if text[0] in "\"'" and "\\" not in text:  # nearly all: no prefix, no escape
+        return Const(text[3:-3] if text[:3] in ('"""', "'''") else text[1:-1])
     return Const(node.evaluated_value)
 
 

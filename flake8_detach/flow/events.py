@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from flake8_detach.flow.values import Cause, Mode, Tensor, Truth, Value
+from flake8_detach.flow.values import Cause, Label, Mode, Tensor, Truth, Value
 
 Site: TypeAlias = Any
 """A node of the syntax tree."""
@@ -50,7 +50,7 @@ class Backward(Event):
     """
 
     api: str
-    subject: str
+    subject: Label
     root: Tensor | None
     value: Value
     freed: Truth
@@ -70,9 +70,9 @@ class ToNumpy(Event):
     """
 
     tensor: Tensor
-    subject: str
+    subject: Label
     tensor_node: Site
-    via: str
+    via: Label
     element: bool
     mode: Mode
 
@@ -85,7 +85,7 @@ class GradRead(Event):
     """
 
     tensor: Tensor
-    subject: str
+    subject: Label
     subject_node: Site
     value: Value
     kept: Truth
@@ -96,7 +96,7 @@ class GradRead(Event):
 class NoneUsed(Event):
     """A `.grad` that is None is used as if it were a tensor."""
 
-    subject: str
+    subject: Label
     why: Cause
 
 
@@ -108,9 +108,9 @@ class InPlace(Event):
     """
 
     tensor: Tensor
-    subject: str
+    subject: Label
     base: Tensor | None
-    how: str
+    how: Label
     mode: Mode
 
 
@@ -122,9 +122,9 @@ class Requires(Event):
     """
 
     tensor: Tensor
-    subject: str
+    subject: Label
     asked: Truth
-    how: str
+    how: Label
     mode: Mode
 
 
@@ -133,7 +133,7 @@ class DetachedInPlace(Event):
     """`x.detach_()`."""
 
     tensor: Tensor
-    subject: str
+    subject: Label
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Hooked(Event):
     """`retain_grad()`, `register_hook()` on a tensor."""
 
     tensor: Tensor
-    subject: str
+    subject: Label
     method: str
 
 
@@ -162,7 +162,7 @@ class GradOf(Event):
     """torch.autograd.grad with respect to `tensor`: is it in the graph of the outputs?"""
 
     tensor: Tensor
-    subject: str
+    subject: Label
     reached: Truth
     unused: Truth
 
@@ -172,8 +172,8 @@ class Copied(Event):
     """A tensor is deep-copied, pickled or sent to another process: `how` is the source text of what does it."""
 
     tensor: Tensor
-    subject: str
-    how: str
+    subject: Label
+    how: Label
 
 
 @dataclass(frozen=True)
@@ -181,5 +181,5 @@ class InferenceSaved(Event):
     """An op must save a tensor that was made in inference mode."""
 
     tensor: Tensor
-    subject: str
+    subject: Label
     op: str

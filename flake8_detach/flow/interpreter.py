@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence as Seq
+from collections.abc import Callable
+from collections.abc import Sequence as Seq
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -650,7 +651,11 @@ def catches_torch_errors(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> 
         return True
     kinds = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
     names = {k.value if isinstance(k, cst.Name) else k.attr.value if isinstance(k, cst.Attribute) else "" for k in kinds}
-    return bool(names & {"RuntimeError", "TypeError", "AttributeError", "Exception", "BaseException"})
+    return bool(names & CAUGHT)
+
+
+CAUGHT = {"RuntimeError", "TypeError", "AttributeError", "ValueError", "AssertionError", "Exception", "BaseException"}
+"""What torch and Python raise for autograd misuse, and the bases of these."""
 
 
 # Definitions

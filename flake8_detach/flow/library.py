@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import autograd, events, iteration, methods, modules, operators, shapes, tensors
-from flake8_detach.flow.calls import Args, call as call_value, escape
-from flake8_detach.flow.machine import fact
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.calls import call as call_value
+from flake8_detach.flow.machine import PACKED, fact
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -27,6 +28,7 @@ from flake8_detach.flow.values import (
     Foreign,
     Function,
     Instance,
+    Label,
     Layer,
     Mapping_,
     Mode,
@@ -66,6 +68,7 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if m.patched and m.is_patched(name):
         escape(m, args.values())
         return UNKNOWN
+    args.called = name
     special = MODELS.get(name)
     if special is not None:
         return special(m, args, node)
@@ -80,6 +83,9 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     if root in numpy_api.ARRAY_LIBRARIES:
         return _array_library(m, name, args, node)
+    if name.startswith("unittest.mock.patch"):
+        m.patch(args.pos)
+        return UNKNOWN
     if root in sys.stdlib_module_names or root in numpy_api.HARMLESS:
         return UNKNOWN
     escape(m, args.values())
@@ -155,19 +161,14 @@ def consume(m: Machine, value: Value | None) -> None:
 
 @model("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.set_grad_enabled")
 def _grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    name = m.text(node.func) if isinstance(node, cst.Call) else ""
     given = args.get(0, "mode")
-    kind = _mode_name(m, node)
+    kind = args.called
     if isinstance(given, (Function,)):  # torch.no_grad(f): the decorator without parentheses
         return replace(given, wrappers=(kind, *given.wrappers))
-    del name
+    if args.open:
+        given = UNKNOWN
     parts: tuple[tuple[str, Value], ...] = () if given is None else (("mode", given),)
     return m.new(Thing(kind, parts))
-
-
-def _mode_name(m: Machine, node: cst.CSTNode) -> str:
-    function = m.evaluate(node.func) if isinstance(node, cst.Call) else UNKNOWN
-    return function.name if isinstance(function, External) else "torch.no_grad"
 
 
 def call_thing(m: Machine, cell: Thing, args: Args, node: cst.CSTNode) -> Value:
@@ -224,7 +225,7 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if root == UNKNOWN:
             continue
         autograd.backward(m, node, root, args.node(0, "outputs", node), "grad", keep, create, gradient, (), fill=False)
-    unused = fact(args.get(6, "allow_unused"), False)
+    unused = fact(args.get(6, "allow_unused"), None if args.open else False)
     if unused.no and fact(args.kw.get("materialize_grads"), False).yes:
         unused = YES
     roots = [t for root in many for t in m.tensors(root)]
@@ -300,6 +301,7 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     made = m.tensor(grad=grad, leaf=YES, shape=shapes.literal(m, data), dtype=dtype, why=why, made="torch.tensor", inference=m.mode.inference)
     if grad is YES:
         tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
+        tensors.mend_requires(m, made)
     return made
 
 
@@ -369,10 +371,11 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     grad = YES if asked is None and not args.open else fact(asked)
     source = m.cell(data)
     tensor = source if isinstance(source, Tensor) else Tensor()
-    if isinstance(node, cst.Call) and m.evaluate(node.func) == External("torch.nn.Buffer"):
+    if args.called == "torch.nn.Buffer":
         grad = NO
     if grad.yes:
         tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, m.text(args.node(0, "data", node)), m.text(node))
+        grad = MAYBE if tensor.dtype in ("int", "bool") else grad
     made = autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`nn.Parameter(...)`", grad)
     assert isinstance(made, Ref)
     m.change(made.addresses[0], parameter=True, dtype=tensor.dtype or "float", made="parameter", why=None if grad.yes else tensor.why)
@@ -384,7 +387,7 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.get(0, "x") or UNKNOWN
     if m.is_tensor(value):
         cell = m.cell(value)
-        deep = isinstance(node, cst.Call) and m.evaluate(node.func) == External("copy.deepcopy")
+        deep = args.called == "copy.deepcopy"
         if isinstance(cell, Tensor) and cell.leaf.yes:
             return m.tensor(grad=cell.grad, leaf=YES, shape=cell.shape, dtype=cell.dtype, parameter=cell.parameter, why=cell.why, made=cell.made)
         if deep:
@@ -532,7 +535,7 @@ def convert_arguments(m: Machine, name: str, args: Args, node: cst.CSTNode) -> N
     convert(m, args, node, m.text(node.func) if isinstance(node, cst.Call) else name)
 
 
-def convert(m: Machine, args: Args, node: cst.CSTNode, via: str) -> None:
+def convert(m: Machine, args: Args, node: cst.CSTNode, via: Label) -> None:
     for key, value in [*enumerate(args.pos), *args.kw.items()]:
         value_node = args.nodes.get(key, node)
         if m.is_tensor(value):
@@ -598,7 +601,7 @@ def _partial(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @model("itertools.chain", "itertools.chain.from_iterable")
 def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     parts = list(args.pos)
-    if len(parts) == 1 and isinstance(node, cst.Call) and m.text(node.func).endswith("from_iterable"):
+    if len(parts) == 1 and args.called.endswith("from_iterable"):
         parts = iteration.exact(m, parts[0]) or []
         if not parts:
             return UNKNOWN
@@ -619,7 +622,7 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict", "multiprocessing.Queue")
 def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    name = m.text(node.func) if isinstance(node, cst.Call) else ""
+    name = args.called
     if name.endswith("OrderedDict"):
         first = args.pos[0] if args.pos else None
         if first is None:
@@ -647,8 +650,15 @@ def _guard(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return m.new(Thing("contextlib.suppress"))
 
 
+@model("torch.autograd.graph.saved_tensors_hooks", "torch.autograd.graph.save_on_cpu")
+def _packing(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    m.state.set(PACKED, YES)
+    escape(m, args.values())
+    return m.new(Thing("context"))
+
+
 @model("contextlib.nullcontext", "torch.autograd.set_detect_anomaly", "torch.autograd.detect_anomaly", "torch.autocast",
-       "torch.amp.autocast", "torch.cuda.amp.autocast", "torch.autograd.profiler.profile", "torch.autograd.graph.saved_tensors_hooks",
+       "torch.amp.autocast", "torch.cuda.amp.autocast", "torch.autograd.profiler.profile",
        "torch.autograd.profiler.record_function", "torch.profiler.record_function", "torch.profiler.profile", "torch.device",
        "torch.random.fork_rng", "warnings.catch_warnings", "torch.backends.cudnn.flags", "torch.cuda.stream", "torch.cuda.device",
        "builtins.open", "tqdm.tqdm.write")  # fmt: skip
@@ -801,7 +811,9 @@ def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     owner = args.pos[0] if args.pos else UNKNOWN
     name = args.pos[1] if len(args.pos) > 1 else UNKNOWN
     if not (isinstance(name, Const) and isinstance(name.value, str)):
-        escape(m, [owner])  # some method of it, perhaps one that changes it
+        escape(m, [owner])  # some method of it, perhaps one that changes it, perhaps backward
+        if m.is_tensor(owner):
+            m.state.set(autograd.SPOILED, YES)
         return External("?") if isinstance(owner, External) else UNKNOWN
     found = attributes.get(m, owner, name.value, node, args.node(0, "object", node))
     return UNKNOWN if len(args.pos) > 2 and isinstance(found, methods.Method) else found
@@ -824,6 +836,8 @@ def _setattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if isinstance(cell, Tensor):
             m.change(address, grad=MAYBE)
         elif modules.is_module(m, Ref((address,))):
+            if isinstance(cell, Layer):
+                m.state.set((address, CELL), replace(cell, children=None))
             m.state.put(address, f"*registered {len(m.state.names(address))}", value)
             m.state.set((address, "*open"), YES)
         else:
@@ -849,7 +863,7 @@ def _len(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("float", "int", "bool", "complex", "abs_", "round_")
 def _number(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    kind = m.text(node.func) if isinstance(node, cst.Call) else "number"
+    kind = args.called.removeprefix("builtins.")
     value = args.pos[0] if args.pos else None
     if m.is_tensor(value or UNKNOWN):
         tensor = m.tensors(value or UNKNOWN)[0][1]
@@ -901,7 +915,7 @@ def _zip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("list", "tuple", "set", "sorted", "reversed", "iter", "frozenset")
 def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    kind = m.text(node.func) if isinstance(node, cst.Call) else "list"
+    kind = args.called.removeprefix("builtins.")
     if not args.pos:
         return m.new(Sequence(kind, (), filled=NO)) if kind != "tuple" else Tuple(())
     source = args.pos[0]
@@ -983,7 +997,7 @@ def _extreme(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @builtin("abs", "round", "pow", "divmod")
 def _arithmetic(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.pos[0] if args.pos else UNKNOWN
-    last = m.text(node.func) if isinstance(node, cst.Call) else ""
+    last = args.called.removeprefix("builtins.")
     if m.is_tensor(value):
         op = ops.method({"abs": "abs", "pow": "pow"}.get(last, ""))
         if op is None:

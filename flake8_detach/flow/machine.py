@@ -25,6 +25,7 @@ from flake8_detach.flow.values import (
     Edge,
     External,
     Function,
+    Label,
     Mode,
     Node,
     Ref,
@@ -37,8 +38,8 @@ from flake8_detach.source import code
 
 MODE = (0, "mode")
 """The slot that holds grad mode."""
-SPOILED = (0, "spoiled")
-"""Set after a reported backward: which gradients exist from then on is anybody's guess."""
+PACKED = (0, "packed")
+"""Set once the file uses hooks on saved tensors: what is saved may be a copy."""
 
 OPEN = "*dynamic"
 """Slot of a frame or object whose names can be changed by code that does not spell them."""
@@ -47,10 +48,23 @@ MAX_DEPTH = 150
 """Nesting of expressions and statements that is followed; what lies deeper is Unknown."""
 MAX_CALLS = 25
 """Calls within calls that are followed."""
-MAX_CONTEXTS = 40
+MAX_CONTEXTS = 16
 """How often one function is run through before its calls count as unknown."""
 
 C = TypeVar("C", bound=Cell)
+
+
+class Text:
+    """The source text of a node, made when a message needs it; most never do."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: cst.CSTNode) -> None:
+        self.node = node
+
+    def __str__(self) -> str:
+        text = code(self.node)
+        return text if len(text) <= 40 else text[:37] + "..."
 
 
 class OutOfBudget(Exception):
@@ -147,6 +161,14 @@ class Machine:
         for address, _ in self.cells(value):
             self.state.set((address, OPEN), YES)
 
+    def patch(self, values: list[Value]) -> None:
+        """`mock.patch.object(torch, "no_grad", ...)`, `mock.patch("torch.no_grad")`."""
+        first, second = (*values, None, None)[:2]
+        if isinstance(first, External) and isinstance(second, Const):
+            self.patched.add(f"{first.name}.{second.value}")
+        elif isinstance(first, Const) and isinstance(first.value, str):
+            self.patched.add(first.value)
+
     def is_patched(self, name: str) -> bool:
         """Has the file replaced this attribute of a library (`torch.Tensor.detach = ...`)?"""
         owner = name.rpartition(".")[0]
@@ -212,7 +234,7 @@ class Machine:
     # Evidence
 
     def cause(
-        self, kind: CauseKind, what: str, site: cst.CSTNode, subject: str = "", lost: Truth = NO, before: Cause | None = None
+        self, kind: CauseKind, what: str, site: cst.CSTNode, subject: Label = "", lost: Truth = NO, before: Cause | None = None
     ) -> Cause:
         self.serial += 1
         return Cause(kind, what, site, subject, lost, before)
@@ -228,7 +250,8 @@ class Machine:
         return version
 
     def save(self, tensor: Tensor, role: str, site: cst.CSTNode) -> Saved:
-        return Saved(tensor.storage, self.version(tensor.storage), role, site)
+        packed = self.state.get(PACKED) is not None
+        return Saved(0 if packed else tensor.storage, self.version(tensor.storage), role, site)
 
     def graph_node(self, node: Node) -> int:
         number = self.state.address()
@@ -248,10 +271,9 @@ class Machine:
         calls = tuple(f.call for f in self.frames if f.call is not None)
         self.sink(make(node=node, calls=calls, guarded=self.guards > 0, **facts))
 
-    def text(self, node: cst.CSTNode) -> str:
+    def text(self, node: cst.CSTNode) -> Text:
         """Source text for messages, shortened."""
-        text = code(node)
-        return text if len(text) <= 40 else text[:37] + "..."
+        return Text(node)
 
 
 def constant(value: Value) -> Any:

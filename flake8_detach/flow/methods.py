@@ -216,10 +216,27 @@ def _size(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     return Scalar("int") if args.pos or args.kw else UNKNOWN
 
 
+@tensor_method("is_floating_point", "is_complex")
+def _has_kind(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    kind = m.tensors(receiver)[0][1].dtype
+    asked = _called(node, "is_floating_point")
+    return Scalar("bool") if kind is None else Const(kind == ("float" if asked == "is_floating_point" else "complex"))
+
+
+@tensor_method("as_subclass")
+def _as_subclass(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    return UNKNOWN  # the subclass may define any method anew
+
+
+def _called(node: cst.CSTNode, default: str) -> str:
+    """The name of the method in `x.name(...)`."""
+    return node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else default
+
+
 @tensor_method("item", "tolist", "__float__", "__int__")
 def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     tensor = m.tensors(receiver)[0][1]
-    name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else "item"
+    name = _called(node, "item")
     why = m.cause("scalar", f"turned into a Python number by `.{name}()`", node, m.text(owner), tensor.grad, tensor.why)
     if name == "tolist":
         return UNKNOWN
@@ -230,7 +247,7 @@ def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
 @tensor_method("to", "type", "cuda", "cpu", "float", "double", "half", "bfloat16", "long", "int", "short", "bool", "byte", "char", "contiguous", "type_as")
 def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     """Moves and casts: the very same tensor if nothing changes, else a copy that is connected unless it is integer."""
-    name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else "to"
+    name = _called(node, "to")
     kind = _cast_kind(name, args)
     op = ops.method(name) if name != "type" else ops.method("to")
     if op is None:
@@ -338,6 +355,8 @@ def on_unknown(m: Machine, node: cst.Call, name: str, args: Args) -> Value:
     if name == "manual_backward" and args.pos:
         autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
         return UNKNOWN
+    if name == "setattr":  # pytest's monkeypatch
+        m.patch(args.pos)
     if name == "enter_context" and args.pos:
         from flake8_detach.flow import interpreter
 
@@ -371,7 +390,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return receiver
     if name == "zero_grad":
         why = m.cause("constant", "cleared by `zero_grad()`", node)
-        autograd.clear(m, modules.parameters(m, receiver).addresses, fact(args.get(0, "set_to_none"), True), why)
+        to_none = fact(args.get(0, "set_to_none"), None if args.open else True)
+        autograd.clear(m, modules.parameters(m, receiver).addresses, to_none, why)
         return NONE
     if name in ("register_buffer", "register_parameter", "add_module", "register_module"):
         key, value = args.get(0, "name"), args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module"))
@@ -385,6 +405,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name.startswith("register_") and "hook" in name:
         if "forward" in name:
             m.state.set((address, "*hooked"), YES)
+        escape(m, args.values())
         return UNKNOWN
     if name == "apply":
         from flake8_detach.flow import calls
@@ -424,7 +445,11 @@ def _submodules(m: Machine, receiver: Ref, name: str) -> Value:
     else:
         items = [v for v in modules.children(m, receiver.addresses[0]) if modules.is_module(m, v)]
         complete = modules.tree(m, receiver).complete
-    if name.startswith("named"):
+    if name == "named_children":
+        address = receiver.addresses[0]
+        named = {m.state.get((address, n)): n for n in m.state.names(address)}
+        items = [Tuple((Const(named[v]) if v in named else Scalar("str"), v)) for v in items]
+    elif name.startswith("named"):
         items = [Tuple((Scalar("str"), v)) for v in items]
     if not complete:
         return m.new(Sequence("generator", None, UNKNOWN))
@@ -497,14 +522,22 @@ def owned(m: Machine, receiver: Value) -> tuple[int, ...] | None:
     return held.addresses if isinstance(held, Ref) else None
 
 
+def _kind(m: Machine, receiver: Value) -> str:
+    cell = m.cell(receiver)
+    return cell.kind if isinstance(cell, Optimizer) else ""
+
+
 def _of_optimizer(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) -> Value:
     from flake8_detach.flow import calls
 
+    if m.patched and (m.is_patched(f"torch.optim.Optimizer.{name}") or m.is_patched(f"{_kind(m, receiver)}.{name}")):
+        escape(m, [receiver, Ref(owned(m, receiver) or ()), *args.values()])
+        return UNKNOWN
     if name == "zero_grad":
         mine = owned(m, receiver)
         why = m.cause("constant", "cleared by `zero_grad()`", node)
         if mine is not None:
-            autograd.clear(m, mine, fact(args.get(0, "set_to_none"), True), why)
+            autograd.clear(m, mine, fact(args.get(0, "set_to_none"), None if args.open else True), why)
         return NONE
     if name == "step":
         closure = args.get(0, "closure")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -50,6 +51,7 @@ OWNED = "*owned"
 # Classes
 
 
+@lru_cache(maxsize=512)
 def lineage(cls: Class) -> list[Class]:
     """The class and its bases of the file, in the order in which attributes are looked up."""
     found: list[Class] = []
@@ -60,15 +62,18 @@ def lineage(cls: Class) -> list[Class]:
     return found
 
 
+@lru_cache(maxsize=512)
 def outside(cls: Class) -> list[Value]:
     """The bases that are not classes of the file."""
     return list(dict.fromkeys(b for c in lineage(cls) for b in c.bases if not isinstance(b, Class)))
 
 
+@lru_cache(maxsize=512)
 def outside_names(cls: Class) -> list[str]:
     return [b.name for b in outside(cls) if isinstance(b, External)]
 
 
+@lru_cache(maxsize=512)
 def is_module_class(cls: Class) -> bool:
     return any(n.startswith("torch.nn.") or n in frameworks.MODULES for n in outside_names(cls))
 
@@ -85,11 +90,13 @@ def is_optimizer(m: Machine, value: Value) -> bool:
     )
 
 
+@lru_cache(maxsize=512)
 def base_layer(cls: Class) -> str | None:
     """The torch.nn layer with parameters of its own that the class extends (`class MyLinear(nn.Linear)`)."""
     return next((n for n in outside_names(cls) if n != "torch.nn.Module" and layers.layer(n) is not None), None)
 
 
+@lru_cache(maxsize=512)
 def open_ended(cls: Class) -> bool:
     """Has the class a base that the engine knows nothing of, so that any attribute may exist?"""
     return any(
@@ -280,13 +287,12 @@ class Tree:
 def tree(m: Machine, value: Value) -> Tree:
     """Walk a module and all of its submodules."""
     result = Tree([], [])
-    todo = [value]
+    todo = [value] if isinstance(value, Ref) else []
     while todo:
         current = todo.pop(0)
         cell = m.cell(current)
-        if not isinstance(current, Ref) or cell is None:
-            if isinstance(current, Ref):
-                todo.extend(Ref((a,)) for a in current.addresses)
+        if cell is None:
+            todo.extend(Ref((a,)) for a in current.addresses if len(current.addresses) > 1)
             continue
         address = current.addresses[0]
         if address in result.modules:
@@ -376,7 +382,7 @@ def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> 
         return call_layer(m, value, cell, args, node)
     assert isinstance(cell, Instance)
     own = find(m, value, "__call__")
-    if own is not None and not isinstance(own, Method):
+    if isinstance(own, Function):
         return calls.call(m, own, args, node)
     if is_module_class(cell.cls):
         forward: Value | None = m.state.get((address, "forward")) or find(m, value, "forward")

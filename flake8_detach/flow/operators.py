@@ -25,6 +25,7 @@ from flake8_detach.flow.values import (
     Foreign,
     Function,
     Instance,
+    Label,
     Layer,
     Mapping_,
     Mode,
@@ -167,7 +168,7 @@ def _tensor_binary(
     return tensors.apply(m, node, op, bound, subject)
 
 
-def to_numpy(m: Machine, node: cst.CSTNode, value: Value, tensor_node: cst.CSTNode, via: str, element: bool) -> None:
+def to_numpy(m: Machine, node: cst.CSTNode, value: Value, tensor_node: cst.CSTNode, via: Label, element: bool) -> None:
     """Tell the rules that every tensor in `value` becomes a numpy array."""
     for _, tensor in m.tensors(value):
         if tensor.grad.yes and m.mode.grad.yes:

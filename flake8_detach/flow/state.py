@@ -58,6 +58,8 @@ class State:
         self.graph: dict[int, Node] = {}
         self.trail: list[tuple[Slot, Any]] = []
         self._next = 1
+        self._births: dict[int, int] = {}
+        self._forked = 0
 
     def address(self) -> int:
         """A new address (also used for frames, storages and graph nodes)."""
@@ -104,6 +106,7 @@ class State:
 
     def mark(self) -> int:
         """A point to roll back to."""
+        self._births[len(self.trail)] = self._next
         return len(self.trail)
 
     def delta(self, mark: int) -> Delta:
@@ -113,6 +116,7 @@ class State:
     def rollback(self, mark: int) -> Delta:
         """Undo everything since `mark` and return it."""
         changes = self.delta(mark)
+        self._forked = self._births[mark]
         slots, trail = self.slots, self.trail
         while len(trail) > mark:
             slot, old = trail.pop()
@@ -136,9 +140,17 @@ class State:
         if len(deltas) == 1:
             self.apply(deltas[0])
             return
-        changed = dict.fromkeys(slot for delta in deltas for slot in delta)
+        newest = self._forked
+        changed: dict[Slot, int] = {}
+        for delta in deltas:
+            for slot in delta:
+                changed[slot] = changed.get(slot, 0) + 1
         joiner = _Joiner(self, deltas, presume)
-        for slot in changed:
+        for slot, paths in changed.items():
+            if paths == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
+                # an object that one path alone has made is there for whoever can reach it
+                self.set(slot, next(d[slot] for d in deltas if slot in d))
+                continue
             contents = [delta.get(slot, self.slots.get(slot, ABSENT)) for delta in deltas]
             joined = joiner.contents(slot, contents)
             if joined is not ABSENT or slot in self.slots:
@@ -174,13 +186,14 @@ class _Joiner:
             present = [c for c in contents if c is not ABSENT]
             if len(present) != len(contents):
                 return present[0]
-            return self.cells(present, depth, [slot[0]] * len(contents))
+            return self.cells(present, depth, [slot[0]] * len(contents)) or Thing("?")
         if slot[1] == "*names":
             merged = dict.fromkeys(n for c in contents if c is not ABSENT for n in c)
             return tuple(merged)
-        if isinstance(first, Mode):
-            result = first
-            for other in contents[1:]:
+        if any(isinstance(c, Mode) for c in contents):
+            modes = [c for c in contents if isinstance(c, Mode)]
+            result = modes[0]
+            for other in modes[1:]:
                 result = result.join(other)
             return result
         if any(isinstance(c, Truth) for c in contents):
@@ -252,8 +265,7 @@ class _Joiner:
         owners = [r.addresses[0] for r in refs]
         names = dict.fromkeys(n for path, o in enumerate(owners) for n in (self.look(path, (o, "*names")) or ()))
         names["kept"] = None
-        if isinstance(joined, Tensor) and not joined.leaf.no:
-            self.entangle(address, owners)
+        self.entangle(address, owners, joined)
         for name in names:
             contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]
             if all(c is ABSENT for c in contents):
@@ -263,13 +275,22 @@ class _Joiner:
             self.write((address, "*names"), tuple(n for n in names if n != "kept"))
         return made
 
-    def entangle(self, address: int, owners: list[int]) -> None:
-        """A leaf that is one of several: what is done to it is done to one of them, which is not known."""
-        self.write((address, "grad"), UNKNOWN)
+    def entangle(self, address: int, owners: list[int], joined: Cell) -> None:
+        """One of several objects, not known which: what is done to it from here on is done to one of them."""
+        if isinstance(joined, Tensor) and joined.leaf.no:
+            return  # what can be done to the result of an op changes little
+        if isinstance(joined, Tensor):
+            self.write((address, "grad"), UNKNOWN)
         for path, owner in enumerate(owners):
             cell = self.look(path, (owner, CELL))
-            if isinstance(cell, Tensor) and (owner, CELL) in self.state.slots:
+            if (owner, CELL) not in self.state.slots:
+                continue  # made on that path: nothing else leads to it any more
+            if isinstance(cell, Tensor):
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
+            elif isinstance(cell, Sequence):
+                self.write((owner, CELL), Sequence(cell.kind, None, UNKNOWN))
+            elif isinstance(cell, Mapping_):
+                self.write((owner, CELL), Mapping_((), UNKNOWN))
 
     def cells(self, cells: list[Any], depth: int, addresses: list[int]) -> Any:
         first = cells[0]

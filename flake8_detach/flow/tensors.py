@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     Edge,
     External,
     Foreign,
+    Label,
     Mapping_,
     Node,
     Ref,
@@ -138,7 +139,7 @@ def dtype_of(value: Value | None) -> Dtype | None:
     return None
 
 
-def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], subject: str = "") -> Value:
+def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], subject: Label = "") -> Value:
     """The result of calling `op` with `bound` (parameter name -> value; "*open": more arguments that are not seen).
 
     `subject` is the source text of the value that the op is applied to, for evidence.
@@ -166,7 +167,7 @@ def short(op: ops.Op) -> str:
 
 
 def _result(
-    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: str
+    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: Label
 ) -> Value:
     shape, dtype = shapes.of_result(m, op, bound, inputs), kind_of(m, op, bound, inputs)
     ignored = [name for name, what in op.nodiff.items() if what in ("ignore", "raise")]
@@ -208,7 +209,7 @@ def _output(
     node: int | None,
     shape: Shape | None,
     dtype: Dtype | None,
-    subject: str,
+    subject: Label,
     first: Value | None,
 ) -> Value:
     why = inputs.why()
@@ -253,7 +254,7 @@ def _output(
     )
 
 
-def mode_cause(m: Machine, site: cst.CSTNode, subject: str, lost: Truth) -> Cause:
+def mode_cause(m: Machine, site: cst.CSTNode, subject: Label, lost: Truth) -> Cause:
     mode = m.mode.why
     what = mode.what if mode else "computed while grad mode is off"
     return m.cause("mode", what, mode.site if mode else site, subject, lost)
@@ -269,7 +270,8 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
         needed_by = op.saves_if.get(name)
         if name in op.saves and (needed_by is None or any(n in requiring for n in needed_by)):
             saved.append(m.save(tensor, name, site))
-            if tensor.inference.yes and not m.mode.inference.yes:
+            sure = any(t.grad.yes and (needed_by is None or n in needed_by) for _, t, n in inputs.tensors)
+            if tensor.inference.yes and sure and m.mode.grad.yes and m.mode.inference.no:
                 m.raises()
                 m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
@@ -278,7 +280,7 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
 
 
 def _factory(
-    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: str
+    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: Label
 ) -> Value:
     asked = bound.get("requires_grad")
     if asked is None:
@@ -301,10 +303,18 @@ def _factory(
     )
     if grad is YES:
         tell_requires(m, site, m.tensors(made)[0][1], YES, m.text(site), m.text(site))
+        mend_requires(m, made)
     return made
 
 
-def tell_requires(m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, subject: str, how: str) -> None:
+def mend_requires(m: Machine, made: Ref) -> None:
+    """An integer tensor was asked to require grad, which raises: go on as if it had been mended somehow."""
+    for address, tensor in m.tensors(made):
+        if tensor.dtype in ("int", "bool"):
+            m.change(address, grad=MAYBE, dtype=None)
+
+
+def tell_requires(m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, subject: Label, how: str) -> None:
     """Tell the rules that requires_grad is switched; an integer tensor cannot require grad."""
     if (asked.yes and tensor.dtype in ("int", "bool")) or (asked is NO and tensor.leaf.no and tensor.grad.yes):
         m.raises()
@@ -312,7 +322,7 @@ def tell_requires(m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, s
 
 
 def _in_place(
-    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: str
+    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: Label
 ) -> Value:
     result: Value = UNKNOWN
     node = None
@@ -330,7 +340,7 @@ def _in_place(
     return result
 
 
-def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: str) -> None:
+def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> None:
     """Tell the rules that these tensors are written in place."""
     for _, tensor in m.tensors(target):
         base = m.state.cell(tensor.base) if tensor.base is not None else None

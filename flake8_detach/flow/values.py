@@ -68,6 +68,10 @@ _NOT = dict(zip(Truth, reversed(Truth), strict=True))
 NO, PRESUMED_NO, MAYBE, PRESUMED_YES, YES = Truth
 
 
+Label: TypeAlias = Any
+"""Text for messages: a str, or something whose `str()` is the text."""
+
+
 def truth(fact: bool | None) -> Truth:
     """A Python bool as a proved fact; None as MAYBE."""
     return MAYBE if fact is None else YES if fact else NO
@@ -89,10 +93,10 @@ class Cause:
     kind: CauseKind
     what: str
     site: Any
-    subject: str = ""
+    subject: Label = ""
     lost: Truth = MAYBE
     before: Cause | None = None
-    name: str = ""
+    name: Label = ""
 
 
 # Values

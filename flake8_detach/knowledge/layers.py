@@ -6,10 +6,13 @@ layers.json is derived by tools/make_layers.py, which makes every layer and runs
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
+
+PATH = Path(__file__).with_name("layers.json")
 
 Container = Literal["", "sequential", "modulelist", "moduledict", "parameterlist", "parameterdict"]
 
@@ -18,13 +21,17 @@ Container = Literal["", "sequential", "modulelist", "moduledict", "parameterlist
 class Layer:
     """The facts about one class.
 
-    name: "torch.nn.Linear". params: the constructor's, in order. parameters: (name, constructor argument that
-    switches it off when falsy, or "", or that switches it on, then with a leading "+"); those of inner layers are
-    dotted ("self_attn.in_proj_weight"), digits that count repeated ones are "*". buffers: names as above.
+    name: "torch.nn.Linear". params: the constructor's, in order. parameters: (name, switch); the switch is "", or the
+    constructor arguments that leave it out when one of them is falsy ("bias", "affine,bias"), or the one that brings
+    it in when true ("+add_bias_kv"); see `has`. Those of inner layers are dotted ("self_attn.in_proj_weight"), digits
+    that count repeated ones are "*". buffers: names as above.
     op: the function that forward applies to its inputs ("torch.nn.functional.relu"), "" if it does more than that.
-    forwards: constructor arguments that go to that op under the same name. inputs: forward's tensor parameters.
-    result: "t" for a tensor, else its structure, as "(t,(t,t))" for LSTM. rank and dtype: as of `ops.Op`, for the first
-    tensor of the result, in terms of forward's inputs and the constructor's arguments.
+    forwards: constructor arguments that go to that op under the same name. inputs: forward's tensor parameters, which
+    go to the op under the same name as parameters do. passes: (parameter of the op, what goes there) besides: an input
+    or parameter of another name, a buffer, or the "training" flag of the module.
+    result: "t" for a tensor, else its structure, as "(t,(t,t))" for LSTM; "t?" may be None. same: forward returns its
+    input itself (Identity). rank and dtype: as of `ops.Op`, for the first tensor of the result, in terms of forward's
+    inputs and the constructor's arguments.
     graph: as of `ops.Op`, if an input or a parameter requires grad. trained: parameters require grad by default.
     """
 
@@ -34,14 +41,25 @@ class Layer:
     buffers: tuple[str, ...] = ()
     op: str = ""
     forwards: tuple[str, ...] = ()
+    passes: tuple[tuple[str, str], ...] = ()
     inputs: tuple[str, ...] = ("input",)
     result: str = "t"
+    same: bool = False
     rank: str = "same"
     dtype: str = "same"
     graph: str = "yes"
     container: Container = ""
     lazy: bool = False
     trained: bool = True
+
+    def has(self, parameter: str, option: Callable[[str], bool | None]) -> bool | None:
+        """Has a layer made with these options that parameter? `option` gives the truth of a constructor argument (its
+        default if it was not given), None where that is not known; so does this. Raises KeyError for other names."""
+        switch = dict(self.parameters)[parameter]
+        if switch.startswith("+"):
+            return option(switch[1:])
+        verdicts = [option(name) for name in switch.split(",") if name]
+        return False if False in verdicts else None if None in verdicts else True
 
 
 def layer(qualified: str) -> Layer | None:
@@ -55,8 +73,7 @@ def layer(qualified: str) -> Layer | None:
 
 @cache
 def _table() -> dict[str, Any]:
-    text = files(__package__).joinpath("layers.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)["layers"]
+    table: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))["layers"]
     return table
 
 
@@ -66,6 +83,8 @@ def _layer(name: str) -> Layer:
     for field in ("params", "buffers", "forwards", "inputs"):
         if field in facts:
             facts[field] = tuple(facts[field].split())
-    if "parameters" in facts:
-        facts["parameters"] = tuple((p, switch) for p, _, switch in (w.partition(":") for w in facts["parameters"].split()))
+    for field, mark in (("parameters", ":"), ("passes", "=")):
+        if field in facts:
+            pairs = (word.partition(mark) for word in facts[field].split())
+            facts[field] = tuple((left, right) for left, _, right in pairs)
     return Layer(f"torch.nn.{name}", **facts)

@@ -115,7 +115,7 @@ def kind_of(word: str, arguments: Arguments) -> str | None:
     """The dtype kind of the result, None if it is not known.
 
     `dtype=` decides wherever it is given. bool, int, float, complex: always. arg: float unless dtype= says otherwise.
-    same, like: as the first tensor (like: of an op that takes dtype=). real: the same, but float for complex.
+    same, like: as the first tensor (like: of an op that takes dtype=).
     int_of_bool: the same, but int for bool. promote: the widest of all tensors, and of numbers in their place.
     float_of_int: the same, but float for bool and int. to: as the dtype or tensor that is given beside the first
     tensor, else as that. value:x: as the number or data in parameter x (of several the widest).
@@ -136,15 +136,13 @@ def kind_of(word: str, arguments: Arguments) -> str | None:
         return kinds[0] if kinds else None if UNKNOWN in beside else first
     if word in ("same", "like"):
         return first
-    if word == "real":
-        return "float" if first == "complex" else first
     if word == "int_of_bool":
         return "int" if first == "bool" else first
-    if word in ("promote", "float_of_int"):
+    if word in ("promote", "float_of_int", "real"):
         plain = [a.value for n, a in arguments.items() if n in NUMERIC and not a.tensors and a.value is not None]
         numbers = [_of_data(value) for value in plain]
         wide = _widest([*kinds, *numbers])
-        return "float" if word == "float_of_int" and wide in ("bool", "int") else wide
+        return "float" if wide in {"float_of_int": ("bool", "int"), "real": ("complex",)}.get(word, ()) else wide
     return None
 
 

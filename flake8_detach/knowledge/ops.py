@@ -11,8 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
+
+PATH = Path(__file__).with_name("ops.json")
 
 Graph = Literal["yes", "no", "zero", "raises", "python", "new", "unknown"]
 """How a result depends on the tensor arguments that require grad.
@@ -140,8 +142,7 @@ def attribute(name: str) -> Op | None:
 
 @cache
 def _table() -> dict[str, Any]:
-    text = files(__package__).joinpath("ops.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)["ops"]
+    table: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))["ops"]
     return table
 
 

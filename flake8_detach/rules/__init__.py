@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections import defaultdict
 from functools import cache
 
@@ -28,28 +29,36 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     Raises what libcst raises for text that it cannot parse, and RecursionError.
     """
     settings = settings or Settings()
-    rules = load()
-    chunks = gate(source, rules.values()) if settings.gate else range(len(source.chunks))
+    wanted = [rule for rule in load().values() if settings.wants(rule.code)]
+    rules = [rule for rule in wanted if not rule.within or _mentions(source, rule.within)]
+    whole = not settings.gate or any(rule.within for rule in rules)
+    chunks = range(len(source.chunks)) if whole else gate(source, rules)
     if not chunks:
         return []
-    from flake8_detach.flow import follow  # libcst is imported for files that pass the gate only
     from flake8_detach.flow.events import Event
+    from flake8_detach.flow.program import follow  # libcst is imported for files that pass the gate only
 
     listeners: dict[type, list[Rule]] = defaultdict(list)
-    for rule in rules.values():
+    for rule in rules:
         for kind in rule.listens:
             listeners[kind].append(rule)
     findings: dict[tuple[str, int], Finding] = {}
-    told: dict[int, str] = {}
+    told: dict[int, Finding] = {}
 
     def sink(event: Event) -> None:
         for rule in listeners[type(event)]:
             if (rule.code, id(event.node)) not in findings:
                 for finding in rule.check(event, source):
                     # one bug, one report: what another rule traced to the same cause is told already
-                    if finding.cause is None or told.setdefault(id(finding.cause), rule.code) == rule.code:
+                    teller = told.setdefault(id(finding.cause), finding) if finding.cause is not None else finding
+                    if teller is finding or (teller.code == finding.code and not finding.first_only):
                         findings.setdefault((rule.code, id(event.node)), finding)
 
     follow(source, chunks, sink)
-    wanted = [f for f in findings.values() if settings.confidence == "likely" or f.confidence == "certain"]
-    return sorted(wanted, key=lambda f: (f.span, f.code))
+    sure = [f for f in findings.values() if settings.confidence == "likely" or f.confidence == "certain"]
+    return sorted(sure, key=lambda f: (f.span, f.code))
+
+
+def _mentions(source: Source, words: frozenset[str]) -> bool:
+    """Does one of the words occur in the text?"""
+    return re.search(rf"\b(?:{'|'.join(sorted(words))})\b", source.text) is not None

@@ -34,6 +34,8 @@ class Finding:
     fix: Fix | None = None
     cause: Any = None
     """What went wrong, if that is elsewhere: two rules that trace their finding to one cause report it once."""
+    first_only: bool = False
+    """Does Python stop here, so that further findings of the same cause would never be seen?"""
 
 
 class Example(NamedTuple):
@@ -48,11 +50,13 @@ class Rule:
 
     code: `AGDnnn`. name: reads well after "allow". listens: the event classes of `flow.events` that `check` wants.
     default: off-by-default rules are added to flake8's `extend_default_ignore`.
-    triggers: what a file must mention for a finding of the rule to be possible: of every set at least one word, as an
-        identifier (variable, attribute, argument, keyword, part of an import or its alias) or in a short string. The
-        first set names the action: the rule reports only inside top-level statements that mention one of its words.
-        With a dot before it (".grad") a word counts only as an attribute. A word that is part of an import also
-        stands for the local name: "numpy" for `np`. `()`: always possible. See flake8_detach.gate.
+    triggers: what must be mentioned for a finding of the rule to be possible: of every set at least one word. The
+        first set names the action: the rule reports only inside top-level statements that hold one of its words
+        elsewhere than in annotations and base classes. The other sets are looked for there and in whatever hangs
+        together with it. A word is an identifier (variable, attribute, argument, keyword, part of an import, or in a
+        short string; "numpy" also stands for `np` where that is its local name); with a dot (".grad") an attribute;
+        ".grad=" a store into one; "[]=" into an item; "+=" any augmented assignment; "._" an attribute whose name
+        ends like those that write in place. `()`: always possible. See flake8_detach.gate.
     """
 
     code: ClassVar[str]
@@ -61,6 +65,7 @@ class Rule:
     example: ClassVar[Example]
     default: ClassVar[bool] = True
     triggers: ClassVar[tuple[frozenset[str], ...]] = ()
+    within: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, event: Any, source: Source) -> Iterable[Finding]:
         """Yield what `event` (an instance of one of `listens`) gives reason to report."""

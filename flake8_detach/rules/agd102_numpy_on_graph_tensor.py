@@ -2,9 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import libcst as cst
-
-from flake8_detach.fixes import build
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import ToNumpy
 from flake8_detach.rules._base import Example, Finding, Rule, register
@@ -65,7 +62,8 @@ print(scores.detach().numpy().mean())
         if not (event.tensor.grad.yes and event.mode.grad.yes) or event.guarded:
             return
         what = f"the tensors in `{event.subject}` require grad" if event.element else f"`{event.subject}` requires grad"
-        via = event.via if event.via.endswith(")") or " " in event.via else f"{event.via}(...)"
+        via = str(event.via)
+        via = via if via.endswith(")") or " " in via else f"{via}(...)"
         yield Finding(
             self.code,
             f"`{via}` raises: {what}; insert `.detach()`",
@@ -81,6 +79,10 @@ MOVES = frozenset({"cpu", "cuda", "to", "float", "double", "half", "contiguous"}
 
 def _detached(event: ToNumpy, source: Source) -> Fix | None:
     """Insert `.detach()` behind the tensor, or behind each element of a list of tensors."""
+    import libcst as cst
+
+    from flake8_detach.fixes import build
+
     node = event.tensor_node
     if node is event.node:
         return None

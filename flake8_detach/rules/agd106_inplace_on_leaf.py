@@ -20,7 +20,7 @@ class InplaceOnLeaf(Rule):
     PyTorch raises "a leaf Variable that requires grad is being used in an in-place operation".
 
     ## Known problems
-    Under `torch.no_grad()` this is how parameters are updated by hand, and legal. A function that nobody in the file
+    Only files that mention `backward` or `autograd` are looked at. Under `torch.no_grad()` this is how parameters are updated by hand, and legal. A function that nobody in the file
     calls is taken to run with grad mode on.
 
     ## Fix safety
@@ -33,7 +33,7 @@ class InplaceOnLeaf(Rule):
     code = "AGD106"
     name = "inplace-on-leaf"
     listens = (InPlace,)
-    triggers = (frozenset({"torch"}),)
+    within = frozenset({"backward", "autograd"})
     example = Example(
         bad="""\
 import torch

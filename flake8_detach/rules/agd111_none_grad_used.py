@@ -64,4 +64,6 @@ for _ in range(2):
             f"`{event.subject}` is None here: {why.what}{where}",
             source.span(event.node),
             trail=trail(why, source),
+            cause=why,
+            first_only=True,
         )

@@ -1,0 +1,98 @@
+"""A whole file: its statements run as a program, then whatever nothing in it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import libcst as cst
+
+from flake8_detach.flow import functions, interpreter, modules
+from flake8_detach.flow.calls import Args
+from flake8_detach.flow.evaluate import evaluate
+from flake8_detach.flow.events import Event
+from flake8_detach.flow.machine import Frame, Machine, OutOfBudget
+from flake8_detach.flow.state import Delta
+from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Ref
+from flake8_detach.source import Source
+
+STEPS_PER_LINE = 60
+"""Bound on the work: the engine stops silently when it has taken that many steps for every analysed line."""
+STEPS_AT_LEAST = 15_000
+
+
+def follow(source: Source, chunks: Iterable[int], sink: Callable[[Event], None]) -> None:
+    """Run the given chunks of the file as a program, then the functions and methods that nothing in it calls.
+
+    Raises what libcst raises for text that it cannot parse; RecursionError for nesting beyond Python's limit.
+    """
+    parts = [source.chunks[i] for i in sorted(chunks)]
+    lines = sum(part.last_line - part.first_line + 1 for part in parts)
+    m = Machine(sink, STEPS_AT_LEAST + STEPS_PER_LINE * lines)
+    m.evaluate = lambda node: evaluate(m, node)
+    m.frames.append(Frame((m.state.address(),)))
+    body = [node for part in parts for node in part.module.body]
+    try:
+        interpreter.execute_block(m, body)
+        _uncalled(m, body)
+    except OutOfBudget:
+        return
+
+
+def _uncalled(m: Machine, body: list[cst.CSTNode]) -> None:
+    """Functions and methods that nobody in the file calls: with unknown arguments."""
+    del m.frames[1:]
+    called = set(m.contexts)
+    for name in list(dict.fromkeys(_defined(body))):
+        value = m.lookup(name)
+        if isinstance(value, Function) and id(value.definition) not in called:
+            functions.run_unknown(m, value)
+        elif isinstance(value, Class):
+            _methods(m, value, called)
+
+
+def _defined(body: list[cst.CSTNode]) -> list[str]:
+    """Names of the functions and classes of the module, also under `if` and `try`."""
+    found = []
+    todo = list(reversed(body))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+            found.append(node.name.value)
+        elif isinstance(node, (cst.If, cst.Try, cst.Else, cst.With)):
+            todo.extend(reversed(node.body.body))
+            todo.extend(c for c in (getattr(node, "orelse", None), *getattr(node, "handlers", ())) if c is not None)
+        elif isinstance(node, cst.ExceptHandler):
+            todo.extend(reversed(node.body.body))
+    return found
+
+
+def _methods(m: Machine, cls: Class, called: set[int]) -> None:
+    """The methods of a class that are not called: on an instance as `__init__` and all of its methods leave it."""
+    own = [
+        value
+        for name in m.state.names(cls.frame)
+        if isinstance(value := m.state.get((cls.frame, name)), Function)
+    ]
+    todo = [f for f in own if id(f.definition) not in called]
+    if not todo:
+        return
+    mark = m.state.mark()
+    m.frames[0].function = None
+    mode = m.mode
+    functions.presume_grad_mode(m)
+    instance = modules.instantiate(m, cls, Args([], {}, True), cls.definition)
+    if isinstance(instance, Ref):
+        m.state.set((instance.addresses[0], functions.GENERIC), YES)
+        m.quiet += 1
+        deltas: list[Delta] = [{}]
+        for function in own:
+            if function.name != "__init__" and "builtins.staticmethod" not in function.wrappers:
+                deltas.append(functions.run_unknown(m, function, instance))
+        m.quiet -= 1
+        m.state.join(deltas)
+    for function in todo:
+        if function.name != "__init__" or not isinstance(instance, Ref):
+            bound = None if "builtins.staticmethod" in function.wrappers else instance
+            functions.run_unknown(m, function, bound if bound is not None else UNKNOWN)
+    m.set_mode(mode)
+    m.state.rollback(mark)
