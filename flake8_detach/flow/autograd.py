@@ -62,7 +62,7 @@ def detach(
                 why=why,
                 made="detach",
                 device=tensor.device,
-                inference=m.mode.inference,
+                inference=tensor.inference | m.mode.inference,
             ).addresses[0]
         )
     return Ref(tuple(made))
@@ -80,7 +80,8 @@ def require(
     m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: Truth | None, subject: Label, how: str
 ) -> None:
     """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which."""
-    tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node))
+    assigned = not isinstance(node, cst.Call)
+    tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node), assigned)
     if asked is YES and tensor.dtype in ("int", "bool"):
         tensors.mend_requires(m, Ref((address,)))
     elif asked is None:

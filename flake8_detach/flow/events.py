@@ -118,7 +118,8 @@ class InPlace(Event):
 class Requires(Event):
     """`requires_grad` is switched: by `requires_grad_()`, an assignment, a factory argument or nn.Parameter.
 
-    tensor: the facts before. asked: on or off (MAYBE: not known). how: the source text.
+    tensor: the facts before. asked: on or off (MAYBE: not known). how: the source text. assigned: by `x.requires_grad =`,
+    which torch refuses for a computed tensor whatever the value; `requires_grad_()` does nothing there.
     """
 
     tensor: Tensor
@@ -126,6 +127,7 @@ class Requires(Event):
     asked: Truth
     how: Label
     mode: Mode
+    assigned: bool = False
 
 
 @dataclass(frozen=True)

@@ -413,6 +413,7 @@ def for_(m: Machine, node: cst.For) -> bool:
         return unrolled(m, node, known)
     if iteration.once(m, source):
         one = iteration.element(m, source)
+        iteration.consume(m, source)
         return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
     some = iteration.filled(m, source)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from flake8_detach.flow import operators, tensors
+from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -136,6 +137,13 @@ def filled(m: Machine, value: Value) -> Truth:
     return MAYBE
 
 
+def consume(m: Machine, value: Value) -> None:
+    """A generator that has been gone through is empty."""
+    cell = m.cell(value)
+    if isinstance(cell, Sequence) and cell.kind == "generator" and isinstance(value, Ref):
+        m.state.set((value.addresses[0], CELL), Sequence("generator", (), filled=NO))
+
+
 def once(m: Machine, value: Value) -> bool:
     """Does one pass over it visit each of several distinct objects once?"""
     cell = m.cell(value)
@@ -176,16 +184,18 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         first = node.for_in
         source = m.evaluate(first.iter)
         items = exact(m, source)
+        every, some = once(m, source), filled(m, source)
+        one = element(m, source) if items is None or len(items) > UNROLL else UNKNOWN
+        consume(m, source)
         simple = first.inner_for_in is None and not first.ifs
         if items is not None and simple and len(items) <= UNROLL:
             results = [_element(m, node, first, item) for item in items]
             return _collect(m, kind, results)
         if items is not None and not items:
             return _collect(m, kind, [])
-        if once(m, source):
-            return _each(m, node, first, source, kind)
-        some = filled(m, source)
-        result = _nested(m, node, first, source)
+        if every:
+            return _each(m, node, first, one, some, kind)
+        result = _nested(m, node, first, one if items is None or len(items) > UNROLL else common(m, items))
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
@@ -194,10 +204,9 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         m.frames.pop()
 
 
-def _each(m: Machine, node: Any, first: cst.CompFor, source: Value, kind: str) -> Value:
+def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
     from flake8_detach.flow import interpreter
 
-    one = element(m, source)
     if isinstance(one, Ref) and not one.addresses:
         return _collect(m, kind, [])
     interpreter.assign(m, first.target, one)
@@ -207,14 +216,14 @@ def _each(m: Machine, node: Any, first: cst.CompFor, source: Value, kind: str) -
             return _collect(m, kind, [])
         operators.narrow(m, condition.test, True)
     if first.inner_for_in is not None:
-        result = _nested(m, node, first.inner_for_in, m.evaluate(first.inner_for_in.iter))
+        result = _nested(m, node, first.inner_for_in, element(m, m.evaluate(first.inner_for_in.iter)))
         return m.new(Sequence(kind, None, result, each=isinstance(result, Ref)))
     result = _result(m, node)
     if kind == "dict":
         assert isinstance(result, Tuple)
         return m.new(Mapping_((), result.items[1]))
     many = isinstance(result, Ref) and len(result.addresses) != 1
-    return m.new(Sequence(kind, None, result, each=many, filled=filled(m, source)))
+    return m.new(Sequence(kind, None, result, each=many, filled=some))
 
 
 def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:
@@ -224,15 +233,15 @@ def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:
     return _result(m, node)
 
 
-def _nested(m: Machine, node: Any, clause: cst.CompFor, source: Value) -> Value:
+def _nested(m: Machine, node: Any, clause: cst.CompFor, one: Value) -> Value:
     from flake8_detach.flow import interpreter
 
-    interpreter.assign(m, clause.target, element(m, source))
+    interpreter.assign(m, clause.target, one)
     for condition in clause.ifs:
         m.evaluate(condition.test)
         operators.narrow(m, condition.test, True)
     if clause.inner_for_in is not None:
-        return _nested(m, node, clause.inner_for_in, m.evaluate(clause.inner_for_in.iter))
+        return _nested(m, node, clause.inner_for_in, element(m, m.evaluate(clause.inner_for_in.iter)))
     return _result(m, node)
 
 

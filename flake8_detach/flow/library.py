@@ -83,6 +83,11 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     if root in numpy_api.ARRAY_LIBRARIES:
         return _array_library(m, name, args, node)
+    if root == "math":
+        inputs = tensors.gather(m, {str(i): v for i, v in enumerate(args.pos)})
+        lost = inputs.grad()
+        why = inputs.why() if lost.no else m.cause("scalar", f"turned into a Python number by `{name}`", node, "", lost)
+        return Scalar("float", why)
     if name.startswith("unittest.mock.patch"):
         m.patch(args.pos)
         return UNKNOWN
@@ -122,8 +127,11 @@ def _torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if op is not None:
         bound = args.bind(op.params)
         subject = m.text(args.nodes[0]) if 0 in args.nodes else ""
-        if "out" in bound:
-            escape(m, [bound["out"]])
+        if m.is_tensor(bound.get("out", UNKNOWN)):
+            out = bound["out"]
+            assert isinstance(out, Ref)
+            tensors.tell_write(m, node, out, m.text(args.nodes.get("out", node)))
+            escape(m, [out])
         return tensors.apply(m, node, op, bound, subject)
     escape(m, args.values())
     return UNKNOWN
@@ -137,7 +145,8 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     if problem or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
         m.raises()
     m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
-    consume(m, given)
+    if given is not None:
+        iteration.consume(m, given)
     return m.new(Optimizer(name, None if owned is None else tuple(owned)))
 
 
@@ -147,16 +156,11 @@ def _no_parameters(m: Machine, given: Value | None) -> str:
         return "the method itself: call it"
     if given is not None and m.is_tensor(given):
         return "a tensor: put it into a list"
+    if given is not None and NONE in (iteration.exact(m, given) or []):
+        return "a list with None in it"
     if given is not None and modules.is_module(m, given) and not (isinstance(m.cell(given), Layer) and m.cell(given).children):  # type: ignore[union-attr]
         return "a module: pass its `.parameters()`"
     return ""
-
-
-def consume(m: Machine, value: Value | None) -> None:
-    """A generator that has been gone through is empty."""
-    cell = m.cell(value or UNKNOWN)
-    if isinstance(cell, Sequence) and cell.kind == "generator" and isinstance(value, Ref):
-        m.state.set((value.addresses[0], CELL), Sequence("generator", (), filled=NO))
 
 
 @model("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.set_grad_enabled")
@@ -291,6 +295,8 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     lost = inputs.grad()
     dtype = tensors.dtype_of(args.kw.get("dtype")) or (tensors.literal_kind(m, data) if "dtype" not in args.kw else None)
     subject = m.text(args.node(0, "data", node))
+    # Python floats become float32, an array keeps what it has
+    made_by = "torch.tensor" if "dtype" not in args.kw and not inputs.arrays and not inputs.unknown else "torch.tensor(...)"
     if not lost.no and data != UNKNOWN:
         why = m.cause("cut", "copied by `torch.tensor(...)`, which keeps the values only", node, subject, lost, inputs.why())
     elif inputs.numbers:
@@ -298,7 +304,7 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         why = m.cause("cut", f"rebuilt from a value that was {why.what}", why.site, why.subject, why.lost, why)
     else:
         why = m.cause("constant", "made by `torch.tensor(...)` without requires_grad", node)
-    made = m.tensor(grad=grad, leaf=YES, shape=shapes.literal(m, data), dtype=dtype, why=why, made="torch.tensor", inference=m.mode.inference)
+    made = m.tensor(grad=grad, leaf=YES, shape=shapes.literal(m, data), dtype=dtype, why=why, made=made_by, inference=m.mode.inference)
     if grad is YES:
         tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
         tensors.mend_requires(m, made)
@@ -378,7 +384,8 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         grad = MAYBE if tensor.dtype in ("int", "bool") else grad
     made = autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`nn.Parameter(...)`", grad)
     assert isinstance(made, Ref)
-    m.change(made.addresses[0], parameter=True, dtype=tensor.dtype or "float", made="parameter", why=None if grad.yes else tensor.why)
+    dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
+    m.change(made.addresses[0], parameter=True, dtype=dtype, made="parameter", why=None if grad.yes else tensor.why)
     return made
 
 
@@ -394,9 +401,21 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             tell_copy(m, node, value, args.node(0, "x", node))
             return UNKNOWN
         return autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", MAYBE)
-    if isinstance(value, Ref):
-        return clone(m, value, {})
+    if isinstance(value, (Ref, Tuple)):
+        done: dict[int, int] = {}
+        try:
+            copied = clone(m, value, done)
+        except _CopiesItself:
+            return UNKNOWN
+        inside = [a for a in done if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes]
+        if inside and args.called == "copy.deepcopy" and len(args.pos) == 1 and not args.open and copied != UNKNOWN:
+            tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node))
+        return copied
     return value
+
+
+class _CopiesItself(Exception):
+    """An object below defines `__deepcopy__`: what comes out is its affair."""
 
 
 def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
@@ -419,6 +438,8 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
         m.step()
         if address not in done:
             cell = m.state.cell(address)
+            if isinstance(cell, Instance) and modules.find(m, Ref((address,)), "__deepcopy__") is not None:
+                raise _CopiesItself
             copy = m.new(cell).addresses[0]
             done[address] = copy
             if isinstance(cell, Tensor):
@@ -616,7 +637,7 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             return m.new(Sequence("generator"))
         addresses.extend(a for a in inner if a not in addresses)
     for part in parts:
-        consume(m, part)
+        iteration.consume(m, part)
     return modules.each(m, Ref(tuple(addresses)))
 
 
@@ -931,7 +952,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     else:
         result = m.new(Sequence("list" if kind != "tuple" else "tuple", None, iteration.element(m, source), filled=iteration.filled(m, source)))
     if kind != "iter":
-        consume(m, source)
+        iteration.consume(m, source)
     return result
 
 

@@ -238,10 +238,11 @@ def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     tensor = m.tensors(receiver)[0][1]
     name = _called(node, "item")
     why = m.cause("scalar", f"turned into a Python number by `.{name}()`", node, m.text(owner), tensor.grad, tensor.why)
-    if name == "tolist":
+    if name == "tolist" and tensor.rank != 1:
         return UNKNOWN
     kind = tensor.dtype if tensor.dtype in ("float", "int", "bool", "complex") else "number"
-    return Scalar(kind or "number", why)
+    one = Scalar(kind or "number", why)
+    return m.new(Sequence("list", None, one)) if name == "tolist" else one
 
 
 @tensor_method("to", "type", "cuda", "cpu", "float", "double", "half", "bfloat16", "long", "int", "short", "bool", "byte", "char", "contiguous", "type_as")
@@ -307,14 +308,16 @@ def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: s
     if fact(args.kw.get("copy"), False).yes:
         return True
     if name in ("double", "half", "bfloat16"):
-        return tensor.made in _FLOAT32
+        return tensor.made in _FLOAT32 and tensor.dtype == "float"
     names = {v.name.rpartition(".")[2] for v in args.values() if hasattr(v, "name")}
     if names & {"float64", "double", "float16", "half", "bfloat16"}:
-        return tensor.made in _FLOAT32
+        return tensor.made in _FLOAT32 and tensor.dtype == "float"
     return tensor.dtype is not None and target is not None and tensor.dtype != target
 
 
-_FLOAT32 = frozenset({"torch.ones", "torch.zeros", "torch.rand", "torch.randn", "parameter"})
+_FLOAT32 = frozenset(
+    {"torch.ones", "torch.zeros", "torch.rand", "torch.randn", "torch.empty", "torch.linspace", "torch.tensor", "parameter"}
+)
 """Factories whose result is float32 when no dtype is given (the default dtype is hardly ever changed)."""
 
 
@@ -420,7 +423,11 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return receiver
     if name in ("append", "extend", "insert", "update", "pop", "keys", "values", "items"):
         return _of_container(m, receiver, name, args)
-    if name in ("state_dict", "load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
+    if name == "state_dict":
+        lost = YES if any(t.grad.yes for _, t in m.tensors(modules.parameters(m, receiver))) else MAYBE
+        why = m.cause("cut", "detached by `state_dict()`", node, m.text(receiver_node(node)), lost)
+        return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict")))
+    if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name in ("buffers", "named_buffers"):
             return UNKNOWN
         return UNKNOWN

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import calls, functions, shapes, tensors
+from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -158,6 +159,8 @@ def find_setter(m: Machine, cell: Instance, name: str) -> Function | None:
 def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Value:
     """`cls(...)`."""
     names = outside_names(cls)
+    if any(n.startswith("torch.autograd.graph.") for n in names):
+        m.state.set(PACKED, YES)
     if any(n.startswith(("enum.", "typing.", "torch.autograd.Function")) for n in names):
         calls.escape(m, args.values())
         return UNKNOWN
@@ -338,7 +341,7 @@ def parameters_in(m: Machine, value: Value) -> list[int] | None:
     """The tensors that an optimizer is given, or None if they are not all known."""
     from flake8_detach.flow import iteration
 
-    if isinstance(value, Ref) and m.is_tensor(value):
+    if isinstance(value, Ref) and (m.is_tensor(value) or not value.addresses):
         return list(value.addresses)
     cell = m.cell(value)
     if isinstance(cell, Mapping_):

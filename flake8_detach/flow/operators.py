@@ -80,8 +80,9 @@ COMPARE: Mapping[type[cst.BaseCompOp], tuple[str, Callable[[Any, Any], Any]]] = 
     cst.GreaterThan: ("gt", operator.gt),
     cst.GreaterThanEqual: ("ge", operator.ge),
 }
-SMALL = 10_000
-"""Constants are folded while they stay small; `2 ** 10 ** 9` is not ours to compute."""
+INDEX = ops.Op("Tensor.__getitem__", params=("self",), view="view")
+"""`x[0]`, `x[1:]`: a view. `TAKE`: `x[mask]`, `x[[1, 2]]`: a copy. Both save no values (docs: Tensor views)."""
+TAKE = ops.Op("Tensor.__getitem__", params=("self",))
 
 
 def binary(
@@ -295,7 +296,7 @@ def condition(m: Machine, value: Value) -> Truth:
     return MAYBE
 
 
-def compare(m: Machine, node: cst.CSTNode, op: cst.BaseCompOp, left: Value, right: Value) -> Value:
+def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, right: Value) -> Value:
     """One comparison; a Const if its outcome is known."""
     if isinstance(op, (cst.Is, cst.IsNot)):
         same = _identical(m, left, right)
@@ -306,6 +307,9 @@ def compare(m: Machine, node: cst.CSTNode, op: cst.BaseCompOp, left: Value, righ
         inside = _contains(m, left, right)
         return Scalar("bool") if inside is None else Const(inside == isinstance(op, cst.In))
     name, function = COMPARE[type(op)]
+    if name not in ("eq", "ne"):  # None can be compared for equality, not for order
+        use_none(m, node, left, node.left)
+        use_none(m, node, right, next(t.comparator for t in node.comparisons if t.operator is op))
     if m.is_tensor(left) or m.is_tensor(right):
         rule = ops.method(f"__{name}__")
         if rule is None:
@@ -559,17 +563,10 @@ def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
 
 
 def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
-    op = ops.method("__getitem__")
-    if op is None:
-        return UNKNOWN
     parts = key.items if isinstance(key, Tuple) and not is_slice(key) else (key,)
     basic = all(is_slice(p) or (isinstance(p, Const) and isinstance(p.value, int | None | type(...))) or (
         isinstance(p, Scalar) and p.kind == "int") for p in parts)
-    if not basic:
-        op = replace(op, view="", same="")
-    else:
-        op = replace(op, view="view", same="")
-    result = tensors.apply(m, node, op, {"self": owner}, m.text(node.value))
+    result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
             m.change(address, shape=_indexed(source, parts) if basic else None)

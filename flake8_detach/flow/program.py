@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable
 
 import libcst as cst
@@ -33,9 +34,16 @@ def follow(source: Source, chunks: Iterable[int], sink: Callable[[Event], None])
     body = [node for part in parts for node in part.module.body]
     try:
         interpreter.execute_block(m, body)
+        for name in _rebound(source.tree):
+            m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, body)
     except OutOfBudget:
         return
+
+
+def _rebound(tree: ast.Module) -> set[str]:
+    """Variables of the module that functions re-bind: when an uncalled function runs, they may hold anything."""
+    return {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
 
 
 def _uncalled(m: Machine, body: list[cst.CSTNode]) -> None:

@@ -235,6 +235,7 @@ def _output(
         else:
             facts = {"storage": 0}
         facts["device"] = base.device
+        facts["inference"] = base.inference if op.view != "maybe" else base.inference.join(m.mode.inference)
     if op.same == "always" and isinstance(first, Ref):
         return first
     leaf = ~grad
@@ -249,8 +250,7 @@ def _output(
         node=None if grad.no else node,
         why=why,
         made=op.name,
-        inference=m.mode.inference,
-        **facts,
+        **{"inference": m.mode.inference, **facts},
     )
 
 
@@ -298,7 +298,7 @@ def _factory(
         shape=shapes.of_result(m, op, bound, inputs),
         dtype=kind_of(m, op, bound, inputs),
         why=why,
-        made=op.name,
+        made=op.name if "dtype" not in bound else f"{op.name}(dtype=...)",
         inference=m.mode.inference,
     )
     if grad is YES:
@@ -314,11 +314,15 @@ def mend_requires(m: Machine, made: Ref) -> None:
             m.change(address, grad=MAYBE, dtype=None)
 
 
-def tell_requires(m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, subject: Label, how: str) -> None:
+def tell_requires(
+    m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, subject: Label, how: Label, assigned: bool = False
+) -> None:
     """Tell the rules that requires_grad is switched; an integer tensor cannot require grad."""
-    if (asked.yes and tensor.dtype in ("int", "bool")) or (asked is NO and tensor.leaf.no and tensor.grad.yes):
+    if (asked.yes and tensor.dtype in ("int", "bool")) or (
+        (asked is NO or assigned) and tensor.leaf.no and tensor.grad.yes
+    ):
         m.raises()
-    m.emit(events.Requires, site, tensor=tensor, subject=subject, asked=asked, how=how, mode=m.mode)
+    m.emit(events.Requires, site, tensor=tensor, subject=subject, asked=asked, how=how, mode=m.mode, assigned=assigned)
 
 
 def _in_place(

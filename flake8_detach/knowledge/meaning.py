@@ -48,8 +48,8 @@ def rank_of(word: str, arguments: Arguments) -> int | None:
         return None if first is None else max(0, first + int(word))
     if word == "broadcast":
         return None if None in ranks or not ranks else max(r for r in ranks if r is not None)
-    if word == "reduce":
-        return _reduced(first, arguments)
+    if word.startswith("reduce"):
+        return _reduced(first, arguments, whole=word == "reduce")
     if word.startswith("reduction"):
         each = rank_of(word[10:] or "same", arguments)
         reduction, legacy = _value(arguments, "reduction", "mean"), _value(arguments, "reduce", None)
@@ -69,7 +69,7 @@ def _value(arguments: Arguments, name: str, default: Any) -> Any:
     return UNKNOWN if argument.tensors else argument.value
 
 
-def _reduced(first: int | None, arguments: Arguments) -> int | None:
+def _reduced(first: int | None, arguments: Arguments, whole: bool) -> int | None:
     dim = _value(arguments, "dim", _value(arguments, "axis", None))
     keep = _value(arguments, "keepdim", _value(arguments, "keepdims", False))
     if keep is UNKNOWN:
@@ -78,7 +78,7 @@ def _reduced(first: int | None, arguments: Arguments) -> int | None:
         return first
     if dim is UNKNOWN:
         return 0 if first == 0 else None
-    if dim is None or isinstance(dim, bool) or dim == () or dim == []:
+    if whole and (dim is None or isinstance(dim, bool) or dim == () or dim == []):
         return 0
     if first is None:
         return None

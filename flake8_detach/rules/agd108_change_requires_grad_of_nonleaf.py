@@ -21,7 +21,8 @@ class ChangeRequiresGradOfNonleaf(Rule):
     PyTorch raises "you can only change requires_grad flags of leaf variables" and "Can't detach views in-place".
 
     ## Known problems
-    Switching it on for a computed tensor raises nothing and does nothing; that is another rule.
+    Only files that mention `backward` or `autograd` are looked at. `requires_grad_()` of a computed tensor raises nothing
+    and does nothing; that is another rule.
 
     ## Fix safety
     Shown only: `y = y.detach()` has the effect that was meant.
@@ -33,7 +34,7 @@ class ChangeRequiresGradOfNonleaf(Rule):
     code = "AGD108"
     name = "change-requires-grad-of-nonleaf"
     listens = (Requires, DetachedInPlace)
-    triggers = (frozenset({"requires_grad", "requires_grad_", "detach_"}),)
+    within = frozenset({"backward", "autograd"})
     example = Example(
         bad="""\
 import torch
@@ -59,7 +60,9 @@ features = features.detach()
         if isinstance(event, DetachedInPlace) and event.tensor.view in ("view", "multi"):
             message = f"`{event.subject}` is a view, which cannot be detached in place; use `.detach()`"
             yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.leaf))
-        elif isinstance(event, Requires) and event.asked is NO and event.tensor.leaf.no and event.tensor.grad.yes:
-            message = f"`{event.how}` raises: `{event.subject}` is not a leaf; use `.detach()`"
+        elif isinstance(event, Requires) and event.tensor.leaf.no and event.tensor.grad.yes:
+            if event.asked is not NO and not event.assigned:
+                return  # `requires_grad_()` of a computed tensor does nothing, silently
+            message = f"setting `{event.how}` raises: `{event.subject}` is not a leaf; use `.detach()`"
             facts = (event.tensor.leaf, event.tensor.grad)
             yield Finding(self.code, message, source.span(event.node), confidence(*facts))
