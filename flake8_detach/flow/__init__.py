@@ -1,4 +1,4 @@
 """The engine: abstract interpretation of libcst trees. `program.follow` runs a file and hands its events to a sink.
 
-Nothing is imported here: rules need `events` and `values` only, and libcst is to be loaded for files that pass the gate.
+Nothing is imported here: rules need `events` and `values` only, and libcst is loaded for files that pass the gate.
 """

@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-def get(
-    m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False
-) -> Value:
+def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False) -> Value:
     """`owner.name`; `tested`: only to compare it with None."""
     use_none(m, node, owner, owner_node)
     if isinstance(owner, Ref):
@@ -185,12 +183,16 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
             m.state.put(address, name, value)
 
 
-def _put_on_tensor(m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
+def _put_on_tensor(
+    m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode
+) -> None:
     if name == "requires_grad":
         asked = YES if value == Const(True) else NO if value == Const(False) else None
         autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`")
     elif name in ("grad", "_grad"):
-        m.state.set((address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value)
+        m.state.set(
+            (address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value
+        )
     elif name == "data":
         source = m.cell(value)
         if isinstance(source, Tensor):

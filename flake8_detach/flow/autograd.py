@@ -73,7 +73,9 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
     source = m.cell(value)
     tensor = source if isinstance(source, Tensor) else Tensor(grad=MAYBE)
     why = m.cause("cut", f"cut by {how}", node, subject, tensor.grad, tensor.why)
-    return m.tensor(grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=m.mode.inference)
+    return m.tensor(
+        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=m.mode.inference
+    )
 
 
 def require(
@@ -89,7 +91,11 @@ def require(
     elif asked is YES:
         if tensor.leaf.no:
             return  # silently nothing: a result of an op keeps what it has
-        m.change(address, grad=tensor.grad | YES if tensor.leaf.yes else MAYBE if tensor.grad is not YES else YES, node=tensor.node)
+        m.change(
+            address,
+            grad=tensor.grad | YES if tensor.leaf.yes else MAYBE if tensor.grad is not YES else YES,
+            node=tensor.node,
+        )
     elif tensor.leaf.yes or tensor.grad.no:
         lost = tensor.grad
         if lost is not NO:

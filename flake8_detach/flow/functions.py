@@ -66,7 +66,9 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) ->
     try:
         bind_parameters(m, function, args)
         for wrapper in reversed(function.wrappers):
-            autograd.enter(m, wrapper.removesuffix("()").removesuffix("(False)"), _argument(wrapper), function.definition)
+            autograd.enter(
+                m, wrapper.removesuffix("()").removesuffix("(False)"), _argument(wrapper), function.definition
+            )
         wrapped = m.mode
         if isinstance(function.definition, cst.Lambda):
             m.state.set((frame_id, RETURN), m.evaluate(function.definition.body))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, autograd, calls, iteration, library, operators
+from flake8_detach.flow import attributes, autograd, calls, iteration, library, operators, tensors
 from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBudget
 from flake8_detach.flow.state import Comparison, Delta
@@ -33,6 +33,7 @@ from flake8_detach.flow.values import (
     Value,
 )
 from flake8_detach.imports import bindings, canonical
+from flake8_detach.knowledge import ops
 
 S = TypeVar("S", bound=cst.CSTNode)
 HANDLERS: dict[type[cst.CSTNode], Callable[[Machine, Any], bool]] = {}
@@ -140,11 +141,11 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
     name = operators.DUNDER.get(kind)
     if m.is_tensor(old) and name != "matmul":
         operators.use_none(m, node, value, node.value)
-        op = operators.ops.method(f"__i{name}__") or operators.ops.method(f"__{name}__")
+        op = ops.method(f"__i{name}__") or ops.method(f"__{name}__")
         if op is not None:
             names = list(op.params) or ["self", "other"]
             op = replace(op, inplace=True, writes=(names[0],), when=())
-            operators.tensors.apply(m, node, op, {names[0]: old, names[-1]: value}, m.text(node.target))
+            tensors.apply(m, node, op, {names[0]: old, names[-1]: value}, m.text(node.target))
         if not isinstance(node.target, cst.Name):
             assign(m, node.target, old)
         return True
@@ -378,7 +379,9 @@ def pattern(m: Machine, node: cst.MatchPattern, subject: Value) -> Any:
         return YES if YES in verdicts else NO if all(v is NO for v in verdicts) else MAYBE
     if isinstance(node, (cst.MatchList, cst.MatchTuple)):
         plain = [p for p in node.patterns if isinstance(p, cst.MatchSequenceElement)]
-        values = iteration.unpack(m, subject, len(plain)) if len(plain) == len(node.patterns) else [UNKNOWN] * len(plain)
+        values = (
+            iteration.unpack(m, subject, len(plain)) if len(plain) == len(node.patterns) else [UNKNOWN] * len(plain)
+        )
         known = iteration.exact(m, subject)
         verdicts = [pattern(m, p.value, v) for p, v in zip(plain, values, strict=True)]
         if known is None or len(plain) != len(node.patterns):
@@ -512,7 +515,10 @@ def repeated(
                     break
                 m.state.rollback(loop.mark)
                 if round_ == 1 + (ROUNDS if depth <= DEEP else 0):
-                    changes = {slot: UNKNOWN if unstable(previous.get(slot), content) else content for slot, content in changes.items()}
+                    changes = {
+                        slot: UNKNOWN if unstable(previous.get(slot), content) else content
+                        for slot, content in changes.items()
+                    }
                     m.state.apply(changes)
                 else:
                     m.state.join([previous, changes])
@@ -589,7 +595,11 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
             m.guards += 1
         autograd.enter(m, cell.kind, cell.part("mode"), node)
         return cell.part("enters") or value
-    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value.startswith("assertRaises"):
+    if (
+        isinstance(node, cst.Call)
+        and isinstance(node.func, cst.Attribute)
+        and node.func.attr.value.startswith("assertRaises")
+    ):
         m.guards += 1
         return UNKNOWN
     if isinstance(cell, Sequence) and cell.kind == "generator":  # a @contextmanager of the file
@@ -651,7 +661,9 @@ def catches_torch_errors(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> 
     if handler.type is None:
         return True
     kinds = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
-    names = {k.value if isinstance(k, cst.Name) else k.attr.value if isinstance(k, cst.Attribute) else "" for k in kinds}
+    names = {
+        k.value if isinstance(k, cst.Name) else k.attr.value if isinstance(k, cst.Attribute) else "" for k in kinds
+    }
     return bool(names & CAUGHT)
 
 

@@ -106,10 +106,9 @@ def common(m: Machine, values: list[Value]) -> Value:
         if len(kinds) == 1 and None not in kinds:
             return Scalar(kinds.pop())  # type: ignore[arg-type]
         return UNKNOWN
-    if all(isinstance(v, Tuple) and len(v.items) == len(values[0].items) for v in values if isinstance(values[0], Tuple)):
-        if isinstance(values[0], Tuple):
-            columns = zip(*(v.items for v in values if isinstance(v, Tuple)), strict=True)
-            return Tuple(tuple(common(m, list(c)) for c in columns))
+    rows = [v.items for v in values if isinstance(v, Tuple)]
+    if len(rows) == len(values) and len({len(r) for r in rows}) == 1:
+        return Tuple(tuple(common(m, list(column)) for column in zip(*rows, strict=True)))
     if all(isinstance(v, Ref) for v in values):
         addresses = tuple(dict.fromkeys(a for v in values if isinstance(v, Ref) for a in v.addresses))
         kinds_of = {type(m.state.cell(a)) for a in addresses}
@@ -165,8 +164,11 @@ def unpack(m: Machine, value: Value, count: int, star: int | None = None) -> lis
     if known is not None:
         return [UNKNOWN] * count
     one = element(m, value)
-    if m.is_tensor(one) and isinstance(one, Ref) and len(one.addresses) == 1 and (
-        isinstance(m.cell(value), (Tensor, Sequence))
+    if (
+        m.is_tensor(one)
+        and isinstance(one, Ref)
+        and len(one.addresses) == 1
+        and (isinstance(m.cell(value), (Tensor, Sequence)))
     ):
         cell = m.state.cell(one.addresses[0])
         return [m.new(cell) if i != star else m.new(Sequence("list", None, one)) for i in range(count)]

@@ -31,7 +31,9 @@ from flake8_detach.flow.values import (
     Label,
     Layer,
     Mapping_,
+    Method,
     Mode,
+    Node,
     Optimizer,
     Partial,
     Ref,
@@ -44,6 +46,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
     truth,
+    worst,
 )
 from flake8_detach.knowledge import contexts, distributions, layers, numpy_api, ops
 
@@ -110,7 +113,7 @@ def star(module: str, name: str) -> Value | None:
 def _torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if name.startswith("torch.Tensor."):  # unbound: torch.Tensor.add(x, y)
         if args.pos and m.is_tensor(args.pos[0]):
-            return methods.call(m, node, methods.Method(args.pos[0], name.rpartition(".")[2]), Args(args.pos[1:], args.kw))
+            return methods.call(m, node, Method(args.pos[0], name.rpartition(".")[2]), Args(args.pos[1:], args.kw))
         escape(m, args.values())
         return UNKNOWN
     if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
@@ -152,13 +155,15 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
 
 def _no_parameters(m: Machine, given: Value | None) -> str:
     """Why an optimizer cannot take `given`, or ""."""
-    if isinstance(given, methods.Method) and given.name in ("parameters", "named_parameters"):
+    if isinstance(given, Method) and given.name in ("parameters", "named_parameters"):
         return "the method itself: call it"
     if given is not None and m.is_tensor(given):
         return "a tensor: put it into a list"
     if given is not None and NONE in (iteration.exact(m, given) or []):
         return "a list with None in it"
-    if given is not None and modules.is_module(m, given) and not (isinstance(m.cell(given), Layer) and m.cell(given).children):  # type: ignore[union-attr]
+    cell = m.cell(given) if given is not None else None
+    iterable = isinstance(cell, Layer) and (cell.children is None or bool(cell.children))
+    if given is not None and modules.is_module(m, given) and not iterable:
         return "a module: pass its `.parameters()`"
     return ""
 
@@ -276,10 +281,16 @@ def _gradient(
         if not grad.no:
             edges = tuple(m.edge(a, t) for a, t in roots if not t.grad.no)
             edges = tuple(e._replace(sure=False) for e in edges)
-            graph = m.graph_node(autograd.Node("grad", edges, (), node, True))
+            graph = m.graph_node(Node("grad", edges, (), node, True))
         made.append(
             m.tensor(
-                grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, node=graph, why=why if grad.no else None, made="grad"
+                grad=grad,
+                leaf=~grad,
+                shape=tensor.shape,
+                dtype=tensor.dtype,
+                node=graph,
+                why=why if grad.no else None,
+                made="grad",
             ).addresses[0]
         )
     return Ref(tuple(made))
@@ -293,18 +304,32 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     inputs = tensors.Inputs()
     inputs.add(m, data, "data")
     lost = inputs.grad()
-    dtype = tensors.dtype_of(args.kw.get("dtype")) or (tensors.literal_kind(m, data) if "dtype" not in args.kw else None)
+    dtype = tensors.dtype_of(args.kw.get("dtype")) or (
+        tensors.literal_kind(m, data) if "dtype" not in args.kw else None
+    )
     subject = m.text(args.node(0, "data", node))
     # Python floats become float32, an array keeps what it has
-    made_by = "torch.tensor" if "dtype" not in args.kw and not inputs.arrays and not inputs.unknown else "torch.tensor(...)"
+    made_by = (
+        "torch.tensor" if "dtype" not in args.kw and not inputs.arrays and not inputs.unknown else "torch.tensor(...)"
+    )
     if not lost.no and data != UNKNOWN:
-        why = m.cause("cut", "copied by `torch.tensor(...)`, which keeps the values only", node, subject, lost, inputs.why())
+        why = m.cause(
+            "cut", "copied by `torch.tensor(...)`, which keeps the values only", node, subject, lost, inputs.why()
+        )
     elif inputs.numbers:
-        why = tensors.worst(inputs.numbers) or m.cause("constant", "made by `torch.tensor(...)`", node)
+        why = worst(inputs.numbers) or m.cause("constant", "made by `torch.tensor(...)`", node)
         why = m.cause("cut", f"rebuilt from a value that was {why.what}", why.site, why.subject, why.lost, why)
     else:
         why = m.cause("constant", "made by `torch.tensor(...)` without requires_grad", node)
-    made = m.tensor(grad=grad, leaf=YES, shape=shapes.literal(m, data), dtype=dtype, why=why, made=made_by, inference=m.mode.inference)
+    made = m.tensor(
+        grad=grad,
+        leaf=YES,
+        shape=shapes.literal(m, data),
+        dtype=dtype,
+        why=why,
+        made=made_by,
+        inference=m.mode.inference,
+    )
     if grad is YES:
         tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
         tensors.mend_requires(m, made)
@@ -396,7 +421,15 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         cell = m.cell(value)
         deep = args.called == "copy.deepcopy"
         if isinstance(cell, Tensor) and cell.leaf.yes:
-            return m.tensor(grad=cell.grad, leaf=YES, shape=cell.shape, dtype=cell.dtype, parameter=cell.parameter, why=cell.why, made=cell.made)
+            return m.tensor(
+                grad=cell.grad,
+                leaf=YES,
+                shape=cell.shape,
+                dtype=cell.dtype,
+                parameter=cell.parameter,
+                why=cell.why,
+                made=cell.made,
+            )
         if deep:
             tell_copy(m, node, value, args.node(0, "x", node))
             return UNKNOWN
@@ -414,8 +447,11 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return value
 
 
+COPIERS = ("__deepcopy__", "__getstate__", "__reduce__", "__reduce_ex__")
+
+
 class _CopiesItself(Exception):
-    """An object below defines `__deepcopy__`: what comes out is its affair."""
+    """An object below defines how it is copied: what comes out is its affair."""
 
 
 def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
@@ -438,7 +474,7 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
         m.step()
         if address not in done:
             cell = m.state.cell(address)
-            if isinstance(cell, Instance) and modules.find(m, Ref((address,)), "__deepcopy__") is not None:
+            if isinstance(cell, Instance) and any(modules.find(m, Ref((address,)), n) is not None for n in COPIERS):
                 raise _CopiesItself
             copy = m.new(cell).addresses[0]
             done[address] = copy
@@ -512,7 +548,9 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
 
 
 def _of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
-    inputs = tensors.gather(m, {**dict(cell.parts), **({"value": args.pos[0]} if args.pos and name == "log_prob" else {})})
+    inputs = tensors.gather(
+        m, {**dict(cell.parts), **({"value": args.pos[0]} if args.pos and name == "log_prob" else {})}
+    )
     wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     short = cell.kind.rpartition(".")[2]
     if name in ("sample", "sample_n"):
@@ -526,10 +564,13 @@ def _of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args
         if not grad.no:
             edges = tuple(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no)
             saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1])
-            graph = m.graph_node(autograd.Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
-        why = inputs.why() if wanted.no else tensors.mode_cause(m, node, short, wanted) if grad.no else None
-        return m.tensor(grad=grad, leaf=~grad, dtype="float", node=graph, why=why, made=name)
-    return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE, dtype=None) if name in ("rsample", "log_prob", "entropy") else UNKNOWN
+            graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
+        lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
+        cause = inputs.why() if wanted.no else lost
+        return m.tensor(grad=grad, leaf=~grad, dtype="float", node=graph, why=cause, made=name)
+    if name in ("rsample", "log_prob", "entropy"):
+        return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE)
+    return UNKNOWN
 
 
 @model("torch.cuda.amp.GradScaler", "torch.amp.GradScaler", "torch.GradScaler")
@@ -542,7 +583,7 @@ def _of_scaler(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args
         op = ops.method("mul")
         return tensors.apply(m, node, op, {"self": args.pos[0]}) if op is not None else args.pos[0]
     if name == "step" and args.pos and modules.is_optimizer(m, args.pos[0]):
-        return methods.call(m, node, methods.Method(args.pos[0], "step"), Args([]))
+        return methods.call(m, node, Method(args.pos[0], "step"), Args([]))
     return UNKNOWN
 
 
@@ -557,8 +598,9 @@ def convert_arguments(m: Machine, name: str, args: Args, node: cst.CSTNode) -> N
 
 
 def convert(m: Machine, args: Args, node: cst.CSTNode, via: Label) -> None:
-    for key, value in [*enumerate(args.pos), *args.kw.items()]:
-        value_node = args.nodes.get(key, node)
+    given: list[tuple[int | str, Value]] = [*enumerate(args.pos), *args.kw.items()]
+    for key, value in given:
+        value_node = args.nodes.get(key) or node
         if m.is_tensor(value):
             operators.to_numpy(m, node, value, value_node, via, element=False)
             continue
@@ -641,7 +683,9 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return modules.each(m, Ref(tuple(addresses)))
 
 
-@model("collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict", "multiprocessing.Queue")
+@model(
+    "collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict", "multiprocessing.Queue"
+)
 def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     name = args.called
     if name.endswith("OrderedDict"):
@@ -678,12 +722,27 @@ def _packing(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return m.new(Thing("context"))
 
 
-@model("contextlib.nullcontext", "torch.autograd.set_detect_anomaly", "torch.autograd.detect_anomaly", "torch.autocast",
-       "torch.amp.autocast", "torch.cuda.amp.autocast", "torch.autograd.profiler.profile",
-       "torch.autograd.profiler.record_function", "torch.profiler.record_function", "torch.profiler.profile", "torch.device",
-       "torch.random.fork_rng", "warnings.catch_warnings", "torch.backends.cudnn.flags", "torch.cuda.stream", "torch.cuda.device",
-       "builtins.open", "tqdm.tqdm.write")  # fmt: skip
+@model(
+    "contextlib.nullcontext",
+    "torch.autograd.set_detect_anomaly",
+    "torch.autograd.detect_anomaly",
+    "torch.autograd.profiler.profile",
+    "torch.autograd.profiler.record_function",
+    "torch.autocast",
+    "torch.amp.autocast",
+    "torch.cuda.amp.autocast",
+    "torch.profiler.record_function",
+    "torch.profiler.profile",
+    "torch.device",
+    "torch.random.fork_rng",
+    "torch.backends.cudnn.flags",
+    "torch.cuda.stream",
+    "torch.cuda.device",
+    "warnings.catch_warnings",
+    "builtins.open",
+)
 def _plain_context(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """Context managers that leave grad mode as it is."""
     return m.new(Thing("context", (("enters", args.get(0, "enter_result") or UNKNOWN),)))
 
 
@@ -837,7 +896,7 @@ def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             m.state.set(autograd.SPOILED, YES)
         return External("?") if isinstance(owner, External) else UNKNOWN
     found = attributes.get(m, owner, name.value, node, args.node(0, "object", node))
-    return UNKNOWN if len(args.pos) > 2 and isinstance(found, methods.Method) else found
+    return UNKNOWN if len(args.pos) > 2 and isinstance(found, Method) else found
 
 
 @builtin("setattr")
@@ -915,7 +974,9 @@ def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     source = args.get(0, "iterable") or UNKNOWN
     known = iteration.exact(m, source)
     if known is not None and len(args.pos) == 1:
-        return m.new(Sequence("iterable", tuple(Tuple((Const(i), v)) for i, v in enumerate(known)), filled=truth(bool(known))))
+        return m.new(
+            Sequence("iterable", tuple(Tuple((Const(i), v)) for i, v in enumerate(known)), filled=truth(bool(known)))
+        )
     one = Tuple((Scalar("int"), iteration.element(m, source)))
     return m.new(Sequence("iterable", None, one, each=iteration.once(m, source), filled=iteration.filled(m, source)))
 
@@ -944,13 +1005,28 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     consumed = m.cell(source)
     if known is not None and kind in ("list", "tuple", "iter", "reversed"):
         known = known[::-1] if kind == "reversed" else known
-        result: Value = Tuple(tuple(known)) if kind == "tuple" else m.new(Sequence("list" if kind != "iter" else "iterator", tuple(known), filled=truth(bool(known))))
+        result: Value = (
+            Tuple(tuple(known))
+            if kind == "tuple"
+            else m.new(Sequence("list" if kind != "iter" else "iterator", tuple(known), filled=truth(bool(known))))
+        )
     elif isinstance(consumed, Sequence):
-        result = m.new(replace(consumed, kind="list" if kind != "tuple" else "tuple", items=None, element=iteration.element(m, source)))
+        result = m.new(
+            replace(
+                consumed, kind="list" if kind != "tuple" else "tuple", items=None, element=iteration.element(m, source)
+            )
+        )
     elif source == UNKNOWN:
         result = UNKNOWN if kind == "tuple" else m.new(Sequence("list"))
     else:
-        result = m.new(Sequence("list" if kind != "tuple" else "tuple", None, iteration.element(m, source), filled=iteration.filled(m, source)))
+        result = m.new(
+            Sequence(
+                "list" if kind != "tuple" else "tuple",
+                None,
+                iteration.element(m, source),
+                filled=iteration.filled(m, source),
+            )
+        )
     if kind != "iter":
         iteration.consume(m, source)
     return result

@@ -148,7 +148,12 @@ class Machine:
         """`exec`: any variable of the module or of this function may be bound to something else now."""
         for frame in {self.frames[0].id, self.frame.id}:
             for owner, name in list(self.state.slots):
-                if owner == frame and name and name[0] != "*" and not isinstance(self.state.get((owner, name)), External):
+                if (
+                    owner == frame
+                    and name
+                    and name[0] != "*"
+                    and not isinstance(self.state.get((owner, name)), External)
+                ):
                     self.state.set((owner, name), UNKNOWN)
 
     def open_scope(self) -> None:
@@ -214,8 +219,10 @@ class Machine:
         return [(a, c) for a, c in self.cells(value) if isinstance(c, Tensor)]
 
     def is_tensor(self, value: Value) -> bool:
-        return isinstance(value, Ref) and bool(value.addresses) and all(
-            isinstance(self.state.cell(a), Tensor) for a in value.addresses
+        return (
+            isinstance(value, Ref)
+            and bool(value.addresses)
+            and all(isinstance(self.state.cell(a), Tensor) for a in value.addresses)
         )
 
     def change(self, address: int, **facts: Any) -> Tensor:
@@ -234,7 +241,13 @@ class Machine:
     # Evidence
 
     def cause(
-        self, kind: CauseKind, what: str, site: cst.CSTNode, subject: Label = "", lost: Truth = NO, before: Cause | None = None
+        self,
+        kind: CauseKind,
+        what: str,
+        site: cst.CSTNode,
+        subject: Label = "",
+        lost: Truth = NO,
+        before: Cause | None = None,
     ) -> Cause:
         self.serial += 1
         return Cause(kind, what, site, subject, lost, before)

@@ -20,6 +20,7 @@ from flake8_detach.flow.values import (
     YES,
     Array,
     Const,
+    Dtype,
     Foreign,
     Function,
     Instance,
@@ -38,7 +39,7 @@ from flake8_detach.flow.values import (
     Value,
     truth,
 )
-from flake8_detach.knowledge import ops
+from flake8_detach.knowledge import layers, ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -154,7 +155,15 @@ def _detach_in_place(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, o
 @tensor_method("requires_grad_")
 def _requires_grad(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     asked = args.get(0, "requires_grad")
-    flag = None if args.open else YES if asked is None else None if not isinstance(asked, Const) else truth(bool(asked.value))
+    flag = (
+        None
+        if args.open
+        else YES
+        if asked is None
+        else None
+        if not isinstance(asked, Const)
+        else truth(bool(asked.value))
+    )
     for address, tensor in m.tensors(receiver):
         autograd.require(m, node, address, tensor, flag, m.text(owner), "`.requires_grad_(False)`")
     return receiver
@@ -245,7 +254,24 @@ def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     return m.new(Sequence("list", None, one)) if name == "tolist" else one
 
 
-@tensor_method("to", "type", "cuda", "cpu", "float", "double", "half", "bfloat16", "long", "int", "short", "bool", "byte", "char", "contiguous", "type_as")
+@tensor_method(
+    "to",
+    "type",
+    "cuda",
+    "cpu",
+    "float",
+    "double",
+    "half",
+    "bfloat16",
+    "long",
+    "int",
+    "short",
+    "bool",
+    "byte",
+    "char",
+    "contiguous",
+    "type_as",
+)
 def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     """Moves and casts: the very same tensor if nothing changes, else a copy that is connected unless it is integer."""
     name = _called(node, "to")
@@ -260,17 +286,25 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             made.append(address)  # same kind: no gradient before, none after
             continue
         bound = {"self": Ref((address,))}
-        result = tensors.apply(m, node, replace(op, graph="yes", dtype="same", same="maybe", when=()), bound, m.text(owner))
+        result = tensors.apply(
+            m, node, replace(op, graph="yes", dtype="same", same="maybe", when=()), bound, m.text(owner)
+        )
         if not isinstance(result, Ref):
             return UNKNOWN
         copy = result.addresses[0]
         changes = _surely_changes(m, name, args, tensor, target)
         if target in ("int", "bool"):
             lost = m.state.cell(copy).grad if tensor.grad.no else tensor.grad  # type: ignore[union-attr]
-            why = tensor.why if tensor.grad.no else m.cause("op", f"cast to {target} by `{m.text(node)}`", node, m.text(owner), lost, tensor.why)
+            why = (
+                tensor.why
+                if tensor.grad.no
+                else m.cause("op", f"cast to {target} by `{m.text(node)}`", node, m.text(owner), lost, tensor.why)
+            )
             m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, shape=tensor.shape)
         elif changes:
-            m.change(copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), shape=tensor.shape)
+            m.change(
+                copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), shape=tensor.shape
+            )
         else:
             # it may be the very same tensor: then everything that is known of it still holds, also its gradient
             if tensor.leaf.yes and tensor.grad.yes:
@@ -284,7 +318,7 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     return Ref(tuple(made))
 
 
-def _cast_kind(name: str, args: Args) -> tensors.Dtype | None:
+def _cast_kind(name: str, args: Args) -> Dtype | None:
     if name in tensors.KINDS:
         return tensors.KINDS[name]
     if name == "byte" or name == "char":
@@ -300,7 +334,12 @@ def _cast_kind(name: str, args: Args) -> tensors.Dtype | None:
 
 
 def _device_only(m: Machine, args: Args) -> bool:
-    return bool(args.pos) and isinstance(args.pos[0], Const) and isinstance(args.pos[0].value, (str, int)) and len(args.pos) == 1
+    return (
+        bool(args.pos)
+        and isinstance(args.pos[0], Const)
+        and isinstance(args.pos[0].value, (str, int))
+        and len(args.pos) == 1
+    )
 
 
 def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: str | None) -> bool:
@@ -316,7 +355,16 @@ def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: s
 
 
 _FLOAT32 = frozenset(
-    {"torch.ones", "torch.zeros", "torch.rand", "torch.randn", "torch.empty", "torch.linspace", "torch.tensor", "parameter"}
+    {
+        "torch.ones",
+        "torch.zeros",
+        "torch.rand",
+        "torch.randn",
+        "torch.empty",
+        "torch.linspace",
+        "torch.tensor",
+        "parameter",
+    }
 )
 """Factories whose result is float32 when no dtype is given (the default dtype is hardly ever changed)."""
 
@@ -324,7 +372,7 @@ _FLOAT32 = frozenset(
 @tensor_method("clone")
 def _clone(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     op = ops.method("clone")
-    made = []
+    made: list[int] = []
     for address, _ in m.tensors(receiver):
         result = tensors.apply(m, node, op, {"self": Ref((address,))}, m.text(owner)) if op else UNKNOWN
         if not isinstance(result, Ref):
@@ -377,13 +425,28 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     cell = m.state.cell(address)
     if name in ("parameters", "named_parameters"):
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
-        found = modules.parameters(m, receiver) if deep.yes else Ref(tuple(a for a in modules.tree(m, receiver).parameters))
+        found = (
+            modules.parameters(m, receiver) if deep.yes else Ref(tuple(a for a in modules.tree(m, receiver).parameters))
+        )
         if name == "parameters":
             return modules.each(m, found)
         return m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
     if name in ("children", "modules", "named_children", "named_modules"):
         return _submodules(m, receiver, name)
-    if name in ("train", "eval", "to", "cuda", "cpu", "float", "double", "half", "bfloat16", "type", "share_memory", "to_empty"):
+    if name in (
+        "train",
+        "eval",
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "type",
+        "share_memory",
+        "to_empty",
+    ):
         return receiver
     if name == "requires_grad_":
         asked = args.get(0, "requires_grad")
@@ -397,7 +460,10 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         autograd.clear(m, modules.parameters(m, receiver).addresses, to_none, why)
         return NONE
     if name in ("register_buffer", "register_parameter", "add_module", "register_module"):
-        key, value = args.get(0, "name"), args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module"))
+        key, value = (
+            args.get(0, "name"),
+            args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module")),
+        )
         if isinstance(key, Const) and isinstance(key.value, str) and value is not None:
             m.state.put(address, key.value, value)
             if isinstance(cell, Layer) and cell.children is not None:
@@ -438,7 +504,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return NONE
     if name in ("log", "log_dict", "print", "save_hyperparameters"):
         return NONE
-    if isinstance(cell, Layer) and not modules.layers.layer(cell.kind):
+    if isinstance(cell, Layer) and not layers.layer(cell.kind):
         escape(m, [receiver, *args.values()])
     escape(m, args.values())
     return UNKNOWN
@@ -478,7 +544,13 @@ def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
         pairs = [(Const(c), m.state.get((address, c), UNKNOWN)) for c in cell.children]
         chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
         return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
-    added = [args.pos[0]] if name == "append" and args.pos else iteration.exact(m, args.pos[0]) if name == "extend" and args.pos else None
+    added = (
+        [args.pos[0]]
+        if name == "append" and args.pos
+        else iteration.exact(m, args.pos[0])
+        if name == "extend" and args.pos
+        else None
+    )
     if added is None:
         m.state.set((address, CELL), replace(cell, children=None))
         return UNKNOWN
@@ -604,7 +676,13 @@ def _of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence,
         return NONE
     if name in ("pop", "popleft", "get", "get_nowait"):
         if cell.items:
-            at = first.value if isinstance(first, Const) and isinstance(first.value, int) else -1 if first is None else None
+            at = (
+                first.value
+                if isinstance(first, Const) and isinstance(first.value, int)
+                else -1
+                if first is None
+                else None
+            )
             at = 0 if name != "pop" else at
             if at is not None and -len(cell.items) <= at < len(cell.items):
                 taken = cell.items[at]
@@ -627,7 +705,14 @@ def _of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence,
         return Scalar("int")
     if name == "insert" and len(args.pos) == 2:
         have = iteration.element(m, receiver)
-        set_to(Sequence(cell.kind, None, args.pos[1] if cell.filled is NO else have if have == args.pos[1] else UNKNOWN, filled=YES))
+        set_to(
+            Sequence(
+                cell.kind,
+                None,
+                args.pos[1] if cell.filled is NO else have if have == args.pos[1] else UNKNOWN,
+                filled=YES,
+            )
+        )
         return NONE
     if name == "remove":
         set_to(Sequence(cell.kind, None, iteration.element(m, receiver)))
@@ -679,11 +764,15 @@ def _of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, 
     return UNKNOWN
 
 
-_STRING = frozenset({"format", "join", "strip", "lower", "upper", "replace", "title", "rstrip", "lstrip", "encode", "zfill"})
+_STRING = frozenset(
+    {"format", "join", "strip", "lower", "upper", "replace", "title", "rstrip", "lstrip", "encode", "zfill"}
+)
 
 
 def _of_scalar(receiver: Const | Scalar, name: str) -> Value:
-    text = isinstance(receiver, Scalar) and receiver.kind == "str" or isinstance(receiver, Const) and isinstance(receiver.value, str)
+    text = (isinstance(receiver, Scalar) and receiver.kind == "str") or (
+        isinstance(receiver, Const) and isinstance(receiver.value, str)
+    )
     if text and name in _STRING:
         return Scalar("str")
     if text and name in ("startswith", "endswith", "isdigit"):

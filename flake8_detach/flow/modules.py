@@ -20,6 +20,7 @@ from flake8_detach.flow.values import (
     YES,
     Class,
     Const,
+    Dtype,
     Edge,
     External,
     Function,
@@ -192,7 +193,9 @@ def initialise(m: Machine, made: Ref, cls: Class, args: calls.Args, node: cst.CS
     elif is_optimizer(m, made):
         owned = parameters_in(m, args.get(0, "params") or UNKNOWN)
         m.state.set((made.addresses[0], OWNED), UNKNOWN if owned is None else Ref(tuple(owned)))
-        m.state.put(made.addresses[0], "param_groups", param_groups(m, Optimizer("?", None if owned is None else tuple(owned))))
+        m.state.put(
+            made.addresses[0], "param_groups", param_groups(m, Optimizer("?", None if owned is None else tuple(owned)))
+        )
     elif open_ended(cls):
         calls.escape(m, args.values())
 
@@ -227,7 +230,7 @@ def make_parameters(m: Machine, address: int, spec: layers.Layer, bound: dict[st
         m.state.put(address, name, parameter(m, shape, "float" if "dtype" not in bound else None))
 
 
-def parameter(m: Machine, shape: Shape | None = None, dtype: tensors.Dtype | None = "float") -> Ref:
+def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "float") -> Ref:
     return m.tensor(grad=YES, leaf=YES, shape=shape, dtype=dtype, parameter=True, made="parameter")
 
 

@@ -117,19 +117,18 @@ def binary(
         for sequence, count in ((left, right), (right, left)):
             cell = m.cell(sequence)
             if isinstance(cell, Sequence) and isinstance(count, (Const, Scalar)):
-                if cell.items is not None and isinstance(count, Const) and isinstance(count.value, int):
-                    if len(cell.items) * count.value <= 64:
-                        return m.new(replace(cell, items=cell.items * count.value))
+                times = count.value if isinstance(count, Const) and isinstance(count.value, int) else None
+                if cell.items is not None and times is not None and len(cell.items) * times <= 64:
+                    return m.new(replace(cell, items=cell.items * times))
                 element = cell.items[0] if cell.items is not None and len(cell.items) == 1 else UNKNOWN
                 return m.new(Sequence(cell.kind, None, element if cell.items is not None else cell.element))
             if isinstance(sequence, Tuple) and isinstance(count, Const) and isinstance(count.value, int):
                 return Tuple(sequence.items * count.value) if len(sequence.items) * count.value <= 64 else UNKNOWN
     if name == "or":
         mappings = [m.cell(left), m.cell(right)]
-        if all(isinstance(c, Mapping_) for c in mappings):
-            merged = mappings[0]
-            assert isinstance(merged, Mapping_)
-            for k, v in mappings[1].items:  # type: ignore[union-attr]
+        merged, more = mappings
+        if isinstance(merged, Mapping_) and isinstance(more, Mapping_):
+            for k, v in more.items:
                 merged = merged.put(k, v)
             return m.new(merged)
     return _dunder_of_instance(m, node, name, left, right)
@@ -286,7 +285,7 @@ def condition(m: Machine, value: Value) -> Truth:
         return YES
     cell = m.cell(value)
     if isinstance(cell, Sequence) and cell.kind not in ("generator", "iterator"):
-        return truth(bool(cell.items)) if cell.items is not None else MAYBE
+        return truth(bool(cell.items)) if cell.items is not None else cell.filled
     if isinstance(cell, Layer):
         return YES if not cell.kind.endswith(("List", "Dict", "Sequential")) else MAYBE
     if isinstance(cell, Optimizer):
@@ -443,7 +442,7 @@ def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
 
 def _contradicts(m: Machine, address: int, is_none: bool) -> bool:
     gradient = m.state.get((address, "grad"), NONE)
-    return gradient != UNKNOWN and (gradient == NONE) != is_none
+    return bool(gradient != UNKNOWN and (gradient == NONE) != is_none)
 
 
 def _narrow_call(m: Machine, test: cst.Call, outcome: bool) -> None:
@@ -510,7 +509,8 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         return candidates[0] if candidates and all(c == candidates[0] for c in candidates) else UNKNOWN
     if isinstance(cell, Layer) and isinstance(owner, Ref):
         if cell.children is None:
-            return UNKNOWN if is_slice(key) else m.state.get((owner.addresses[0], "*element"), UNKNOWN)
+            one: Value = m.state.get((owner.addresses[0], "*element"), UNKNOWN)
+            return UNKNOWN if is_slice(key) else one
         return _index_layer(m, owner.addresses[0], cell, key)
     if isinstance(cell, Instance):
         from flake8_detach.flow import calls, modules
@@ -564,8 +564,12 @@ def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
 
 def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
     parts = key.items if isinstance(key, Tuple) and not is_slice(key) else (key,)
-    basic = all(is_slice(p) or (isinstance(p, Const) and isinstance(p.value, int | None | type(...))) or (
-        isinstance(p, Scalar) and p.kind == "int") for p in parts)
+    basic = all(
+        is_slice(p)
+        or (isinstance(p, Const) and isinstance(p.value, int | None | type(...)))
+        or (isinstance(p, Scalar) and p.kind == "int")
+        for p in parts
+    )
     result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
@@ -610,7 +614,11 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         tensors.tell_write(m, node, owner, m.text(node))
         if op is not None:
             wanted = inputs.grad()
-            graph = None if wanted.no or m.mode.grad.no else tensors._node(m, node, replace(op, saves=frozenset()), inputs, [])
+            graph = (
+                None
+                if wanted.no or m.mode.grad.no
+                else tensors._node(m, node, replace(op, saves=frozenset()), inputs, [])
+            )
             tensors.write(m, node, owner, wanted, graph, op, inputs)
         return
     if isinstance(owner, Array):
@@ -637,7 +645,11 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
                 return
         m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
     elif isinstance(cell, Layer) and cell.children is not None and isinstance(key, Const):
-        name = cell.children[key.value] if isinstance(key.value, int) and abs(key.value) < len(cell.children) else key.value
+        name = (
+            cell.children[key.value]
+            if isinstance(key.value, int) and abs(key.value) < len(cell.children)
+            else key.value
+        )
         if isinstance(name, str):
             children = cell.children if name in cell.children else (*cell.children, name)
             m.state.set((address, CELL), replace(cell, children=children))

@@ -31,7 +31,7 @@ def follow(source: Source, chunks: Iterable[int], sink: Callable[[Event], None])
     m = Machine(sink, STEPS_AT_LEAST + STEPS_PER_LINE * lines)
     m.evaluate = lambda node: evaluate(m, node)
     m.frames.append(Frame((m.state.address(),)))
-    body = [node for part in parts for node in part.module.body]
+    body: list[cst.CSTNode] = [node for part in parts for node in part.module.body]
     try:
         interpreter.execute_block(m, body)
         for name in _rebound(source.tree):
@@ -76,11 +76,7 @@ def _defined(body: list[cst.CSTNode]) -> list[str]:
 
 def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     """The methods of a class that are not called: on an instance as `__init__` and all of its methods leave it."""
-    own = [
-        value
-        for name in m.state.names(cls.frame)
-        if isinstance(value := m.state.get((cls.frame, name)), Function)
-    ]
+    own = [value for name in m.state.names(cls.frame) if isinstance(value := m.state.get((cls.frame, name)), Function)]
     todo = [f for f in own if id(f.definition) not in called]
     if not todo:
         return

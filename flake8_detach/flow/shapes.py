@@ -268,7 +268,11 @@ def _linspace(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 def _arange(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     given = [bound[n] for n in ("start", "end", "step") if n in bound]
     numbers = [v.value for v in given if isinstance(v, Const) and isinstance(v.value, (int, float))]
-    if len(numbers) != len(given) or not all(isinstance(n, int) for n in numbers) or (len(numbers) == 3 and not numbers[2]):
+    if (
+        len(numbers) != len(given)
+        or not all(isinstance(n, int) for n in numbers)
+        or (len(numbers) == 3 and not numbers[2])
+    ):
         return (None,)
     return (len(range(*numbers)),)  # type: ignore[arg-type]
 

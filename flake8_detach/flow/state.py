@@ -211,7 +211,7 @@ class _Joiner:
                 contents = [NONE if c is ABSENT else c for c in contents]
             elif self.presume and contents[0] is ABSENT:
                 rest = contents[1:]
-                return rest[0] if all(c is rest[0] for c in rest) else self.values([c for c in rest], depth)
+                return rest[0] if all(c is rest[0] for c in rest) else self.values(rest, depth)
             else:
                 return UNKNOWN
         return self.values(contents, depth)
@@ -249,9 +249,11 @@ class _Joiner:
         key = tuple(r.addresses for r in refs)
         if key in self.pairs:
             return self.pairs[key]
-        cells = [self.look(path, (r.addresses[0], CELL)) for path, r in enumerate(refs)] if len(refs) == len(
-            self.deltas
-        ) else [ABSENT]
+        cells = (
+            [self.look(path, (r.addresses[0], CELL)) for path, r in enumerate(refs)]
+            if len(refs) == len(self.deltas)
+            else [ABSENT]
+        )
         if any(c is ABSENT for c in cells) or len({type(c) for c in cells}) != 1:
             return UNKNOWN
         address = self.state.address()
@@ -436,8 +438,6 @@ def _kind(value: Value) -> Any:
     return "?"
 
 
-
-
 class Comparison:
     """Do two paths agree in everything but the addresses of the objects that they made?"""
 
@@ -467,8 +467,8 @@ class Comparison:
             return True
         self.assumed.add((x, y))
         slots = self.state.slots
-        a = self.first.get((x, CELL), slots.get((x, CELL)))
-        b = self.second.get((y, CELL), slots.get((y, CELL)))
+        a: Any = self.first.get((x, CELL), slots.get((x, CELL)))
+        b: Any = self.second.get((y, CELL), slots.get((y, CELL)))
         if type(a) is not type(b):
             return False
         if isinstance(a, Tensor):
@@ -491,9 +491,7 @@ class Comparison:
         if x != y:
             names = self.first.get((x, "*names"), slots.get((x, "*names"), ()))
             return bool(a == b) and all(
-                self.contents(
-                    self.first.get((x, n), slots.get((x, n))), self.second.get((y, n), slots.get((y, n)))
-                )
+                self.contents(self.first.get((x, n), slots.get((x, n))), self.second.get((y, n), slots.get((y, n))))
                 for n in names
             )
         return bool(a == b)

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 KINDS: Mapping[str, Dtype] = {
     **dict.fromkeys(
-        ["float", "float16", "float32", "float64", "half", "double", "bfloat16", "float8_e4m3fn", "float8_e5m2"], "float"
+        ["float", "float16", "float32", "float64", "half", "double", "bfloat16", "float8_e4m3fn", "float8_e5m2"],
+        "float",
     ),
     **dict.fromkeys(["int", "int8", "int16", "int32", "int64", "short", "long", "uint8", "qint8", "quint8"], "int"),
     "bool": "bool",
@@ -104,7 +105,7 @@ class Inputs:
         return result
 
     def why(self) -> Cause | None:
-        return worst([t.why for _, t, _ in self.tensors] + [c for c in self.numbers])
+        return worst([t.why for _, t, _ in self.tensors] + self.numbers)
 
 
 def gather(m: Machine, bound: Mapping[str, Value]) -> Inputs:
@@ -151,7 +152,11 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         return _factory(m, site, op, bound, inputs, subject)
     if op.graph == "python":
         lost = inputs.grad()
-        why = None if lost is NO else m.cause("scalar", f"turned into a Python number by `{short(op)}`", site, subject, lost)
+        why = (
+            None
+            if lost is NO
+            else m.cause("scalar", f"turned into a Python number by `{short(op)}`", site, subject, lost)
+        )
         return Scalar("number", why)
     if op.writes and op.params:
         return _in_place(m, site, op, bound, inputs, subject)
@@ -163,7 +168,7 @@ def short(op: ops.Op) -> str:
     head, _, name = op.name.rpartition(".")
     if head == "Tensor":
         return f".{name}()"
-    return f"{ {'torch.nn.functional': 'F'}.get(head, head)}.{name}()"
+    return f"{ {'torch.nn.functional': 'F'}.get(head, head) }.{name}()"
 
 
 def _result(
@@ -244,7 +249,7 @@ def _output(
         facts = {"storage": 0}
     return m.tensor(
         grad=grad,
-        leaf=leaf if wanted is not MAYBE or not grad.no else leaf,
+        leaf=leaf,
         shape=shape,
         dtype=dtype,
         node=None if grad.no else node,
@@ -275,7 +280,7 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
                 m.raises()
                 m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
-    node = Node(op.name, tuple(dict.fromkeys(edges)), tuple(saved), site, inputs.unknown, derivative)  # type: ignore[arg-type]
+    node = Node(op.name, tuple(dict.fromkeys(edges)), tuple(saved), site, inputs.unknown, derivative)
     return m.graph_node(node)
 
 
@@ -357,7 +362,9 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> No
         m.emit(events.InPlace, site, tensor=tensor, subject=subject, base=base, how=m.text(site), mode=m.mode)
 
 
-def write(m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int | None, op: ops.Op, inputs: Inputs) -> None:
+def write(
+    m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int | None, op: ops.Op, inputs: Inputs
+) -> None:
     """The tensors of `target` are written in place by something that requires grad as `wanted` says."""
     for address in target.addresses:
         tensor = m.state.cell(address)
@@ -417,7 +424,11 @@ def python(m: Machine, value: Value, depth: int = 0) -> object:
     if isinstance(cell, Sequence):
         items = cell.items
     if items is None or depth > 4:
-        return {"int": 1, "float": 1.0, "bool": True}.get(value.kind, meaning.UNKNOWN) if isinstance(value, Scalar) and depth else meaning.UNKNOWN
+        return (
+            {"int": 1, "float": 1.0, "bool": True}.get(value.kind, meaning.UNKNOWN)
+            if isinstance(value, Scalar) and depth
+            else meaning.UNKNOWN
+        )
     return tuple(python(m, item, depth + 1) for item in items)
 
 
@@ -442,7 +453,7 @@ def _number_kind(value: Value) -> Dtype | None:
     if isinstance(value, Const):
         return {bool: "bool", int: "int", float: "float", complex: "complex"}.get(type(value.value))  # type: ignore[return-value]
     if isinstance(value, Scalar) and value.kind in ("int", "float", "bool", "complex"):
-        return value.kind  # type: ignore[return-value]
+        return value.kind
     return None
 
 

@@ -2,5 +2,7 @@
 
 from __future__ import annotations
 
-HARMLESS_METHODS = frozenset({"set_postfix", "update", "set_description", "add_scalar", "log", "close", "write", "step", "get_last_lr"})
+HARMLESS_METHODS = frozenset(
+    {"set_postfix", "update", "set_description", "add_scalar", "log", "close", "write", "step", "get_last_lr"}
+)
 """Methods of progress bars, loggers and schedulers that leave tensors alone."""

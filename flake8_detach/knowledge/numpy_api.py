@@ -9,11 +9,26 @@ from __future__ import annotations
 ARRAY_LIBRARIES = frozenset({"numpy", "matplotlib", "sklearn", "pandas", "scipy", "seaborn", "cv2", "PIL", "skimage"})
 """Libraries whose functions work on numpy arrays."""
 
-HARMLESS = frozenset({"tqdm", "wandb", "tensorboard", "loguru", "rich", "absl", "yaml", "termcolor", "mlflow", "einops"})
+HARMLESS = frozenset(
+    {"tqdm", "wandb", "tensorboard", "loguru", "rich", "absl", "yaml", "termcolor", "mlflow", "einops"}
+)
 """Libraries that neither change what they are given nor switch gradients."""
 
 SCALAR_TYPES = frozenset(
-    {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool_", "longdouble", "complex64", "complex128"}
+    {
+        "float16",
+        "float32",
+        "float64",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "bool_",
+        "longdouble",
+        "complex64",
+        "complex128",
+    }
 )
 CREATING = frozenset(
     {

@@ -37,7 +37,7 @@ def trail(cause: Cause | None, source: Source) -> tuple[Note, ...]:
 
 
 def caller(event: Event, source: Source) -> str:
-    """", called from line 30" when the code stands in a function of the file."""
+    """ ", called from line 30" when the code stands in a function of the file."""
     if not event.calls:
         return ""
     return f", called from line {source.line(event.calls[-1])}"

@@ -20,8 +20,8 @@ class InplaceOnLeaf(Rule):
     PyTorch raises "a leaf Variable that requires grad is being used in an in-place operation".
 
     ## Known problems
-    Only files that mention `backward` or `autograd` are looked at. Under `torch.no_grad()` this is how parameters are updated by hand, and legal. A function that nobody in the file
-    calls is taken to run with grad mode on.
+    Only files that mention `backward` or `autograd` are looked at. Under `torch.no_grad()` this is how parameters are
+    updated by hand, and legal. A function that nobody in the file calls is taken to run with grad mode on.
 
     ## Fix safety
     Shown only: put the update under `with torch.no_grad():`, or use the out-of-place form.

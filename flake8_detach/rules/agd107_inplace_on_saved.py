@@ -59,7 +59,11 @@ y.sum().backward()
             return
         what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
         needs = "the result" if written.role.startswith("result") else f"`{written.role}`"
-        how = f"by `{_short(code(written.at))}` (line {source.line(written.at)})" if written.at is not None else "in place"
+        how = (
+            f"by `{_short(code(written.at))}` (line {source.line(written.at)})"
+            if written.at is not None
+            else "in place"
+        )
         trail = [Note(source.span(written.saved_at), "saved here")]
         if written.at is not None:
             trail.append(Note(source.span(written.at), "changed here"))

@@ -21,8 +21,8 @@ class ChangeRequiresGradOfNonleaf(Rule):
     PyTorch raises "you can only change requires_grad flags of leaf variables" and "Can't detach views in-place".
 
     ## Known problems
-    Only files that mention `backward` or `autograd` are looked at. `requires_grad_()` of a computed tensor raises nothing
-    and does nothing; that is another rule.
+    Only files that mention `backward` or `autograd` are looked at. `requires_grad_()` of a computed tensor raises
+    nothing and does nothing; that is another rule.
 
     ## Fix safety
     Shown only: `y = y.detach()` has the effect that was meant.

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import GradOf
+from flake8_detach.flow.values import Truth
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence, reason, trail
 from flake8_detach.source import Source
@@ -59,7 +60,7 @@ points = torch.randn(8, 4, requires_grad=True)
         tensor = event.tensor
         if tensor.grad.no:
             message = f"`{event.subject}` does not require grad: {reason(tensor.why, source, 'it never did')}"
-            facts = (tensor.grad,)
+            facts: tuple[Truth, ...] = (tensor.grad,)
         elif event.reached.no and tensor.grad.yes:
             message = f"`{event.subject}` is not in the graph that is differentiated"
             facts = (event.reached, tensor.grad)

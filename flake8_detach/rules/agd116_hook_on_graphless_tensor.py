@@ -17,8 +17,8 @@ class HookOnGraphlessTensor(Rule):
     gradient: a detached one, an input, an activation computed under `no_grad`.
 
     ## Why is this bad?
-    PyTorch raises "can't retain_grad on Tensor that has requires_grad=False" or "cannot register a hook on a tensor that
-    doesn't require gradient".
+    PyTorch raises "can't retain_grad on Tensor that has requires_grad=False" or "cannot register a hook on a tensor
+    that doesn't require gradient".
 
     ## Known problems
     What comes from unknown code may require grad and is not reported.

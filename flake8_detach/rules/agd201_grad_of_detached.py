@@ -14,8 +14,8 @@ class GradOfDetached(Rule):
     """`.grad` of a detached tensor is read.
 
     ## What it does
-    Reports a read of `.grad` on a tensor that was cut from the graph (by `.detach()`, `.data`, a copy, or because it was
-    computed while grad mode was off) and was not made to require grad afterwards.
+    Reports a read of `.grad` on a tensor that was cut from the graph (by `.detach()`, `.data`, a copy, or because it
+    was computed while grad mode was off) and was not made to require grad afterwards.
 
     ## Why is this bad?
     No backward ever fills it: it is always `None`, and PyTorch says nothing.

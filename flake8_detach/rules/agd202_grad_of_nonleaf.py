@@ -71,6 +71,11 @@ print(y.grad)
 def _maker(op: str) -> str:
     """How the op that made the tensor is written."""
     name = op.rpartition(".")[2]
-    return {"__add__": "+", "__sub__": "-", "__mul__": "*", "__truediv__": "/", "__matmul__": "@", "__getitem__": "[]"}.get(
-        name, name.strip("_") or "an operation"
-    )
+    return {
+        "__add__": "+",
+        "__sub__": "-",
+        "__mul__": "*",
+        "__truediv__": "/",
+        "__matmul__": "@",
+        "__getitem__": "[]",
+    }.get(name, name.strip("_") or "an operation")
