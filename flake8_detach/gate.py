@@ -28,22 +28,19 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from flake8_detach.knowledge.numpy_api import ARRAY_LIBRARIES, HARMLESS
+
 if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
     from flake8_detach.rules._base import Rule
     from flake8_detach.source import Source
 
-MODELLED = frozenset(sys.stdlib_module_names - {"logging", "os", "pathlib", "re", "typing", "unittest", "warnings"}) | {
-    "accelerate",
-    "deepspeed",
-    "functorch",
-    "ignite",
-    "lightning",
-    "lightning_fabric",
-    "numpy",
-    "pytorch_lightning",
-    "torch",
-    "torchvision",
-}
+MODELLED = frozenset(
+    {"accelerate", "attr", "attrs", "deepspeed", "functorch", "ignite", "lightning", "lightning_fabric", "pytest"}
+    | {"pytorch_lightning", "torch", "torchvision"}
+    | (sys.stdlib_module_names - {"logging", "os", "pathlib", "re", "typing", "warnings"})
+    | ARRAY_LIBRARIES
+    | HARMLESS
+)
 """Packages of which the engine may know something. Whatever is handed to a function of any other is lost to it."""
 
 MODES = frozenset({"set_grad_enabled", "_set_grad_enabled", "__enter__", "enter_context"})

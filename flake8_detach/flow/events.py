@@ -44,8 +44,8 @@ class Write:
 class Backward(Event):
     """`loss.backward()`, torch.autograd.backward, torch.autograd.grad, accelerator.backward.
 
-    api: "backward" or "grad". root: the facts of one tensor that is backwarded; subject: its source text. value: what it
-    is if it is no tensor, and `kind` what kind of object in words. freed: has its graph been freed by an earlier
+    api: "backward" or "grad". root: the facts of one tensor that is backwarded; subject: its source text. value: what
+    it is if it is no tensor, and `kind` what kind of object in words. freed: has its graph been freed by an earlier
     backward that a saved tensor is missed from (YES: torch raises), and where. written: a tensor that backward needs
     and that was changed in place.
     """
@@ -120,7 +120,7 @@ class Requires(Event):
     """`requires_grad` is switched: by `requires_grad_()`, an assignment, a factory argument or nn.Parameter.
 
     tensor: the facts before. asked: on or off (MAYBE: not known). how: the source text. assigned: by
-    `x.requires_grad =`, which torch refuses for a computed tensor whatever the value; `requires_grad_()` does nothing there.
+    `x.requires_grad =`, which torch refuses for a computed tensor whatever the value (requires_grad_() does nothing).
     """
 
     tensor: Tensor

@@ -86,6 +86,8 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     if root in numpy_api.ARRAY_LIBRARIES:
         return _array_library(m, name, args, node)
+    if last_of(name) in ("register", "register_reductions") and name.startswith(("multiprocessing.", "copyreg.")):
+        m.patched.add("multiprocessing.*")
     if root == "math":
         inputs = tensors.gather(m, {str(i): v for i, v in enumerate(args.pos)})
         lost = inputs.grad()
@@ -98,6 +100,10 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     escape(m, args.values())
     return UNKNOWN
+
+
+def last_of(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def star(module: str, name: str) -> Value | None:
@@ -541,6 +547,8 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         return _of_distribution(m, node, cell, name, args)
     if cell.kind.endswith("GradScaler"):
         return _of_scaler(m, node, cell, name, args)
+    if cell.kind.startswith("multiprocessing.") and name in ("put", "send"):
+        send(m, args, node)
     if name in contexts.HARMLESS_METHODS or cell.kind.startswith("torch.optim.lr_scheduler."):
         return UNKNOWN
     escape(m, [receiver, *args.values()])
@@ -708,6 +716,37 @@ def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         items = iteration.exact(m, args.pos[0])
         return m.new(Sequence("deque", tuple(items) if items is not None else None))
     return m.new(Sequence("deque", (), filled=NO))
+
+
+SENDERS = ("multiprocessing.SimpleQueue", "torch.multiprocessing.SimpleQueue")
+
+
+@model(*SENDERS)
+def _process_queue(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing("multiprocessing.SimpleQueue"))
+
+
+@model("multiprocessing.Pipe", "torch.multiprocessing.Pipe")
+def _pipe(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return Tuple((m.new(Thing("multiprocessing.Connection")), m.new(Thing("multiprocessing.Connection"))))
+
+
+@model("multiprocessing.reduction.ForkingPickler.dumps")
+def _forking_pickler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    send(m, args, node)
+    return UNKNOWN
+
+
+def send(m: Machine, args: Args, node: cst.CSTNode) -> None:
+    """A message to another process; torch refuses to pickle a tensor that carries a graph for it."""
+    inputs = tensors.Inputs()
+    for value in args.values():
+        inputs.add(m, value, "message")
+    if m.is_patched("multiprocessing.reduction"):
+        return
+    stuck = [a for a, t, _ in inputs.tensors if t.leaf.no and t.grad.yes]
+    if stuck:
+        tell_copy(m, node, Ref((stuck[0],)), args.node(0, "obj", node))
 
 
 @model("contextlib.suppress", "pytest.raises")

@@ -556,7 +556,7 @@ def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
         return UNKNOWN
     if is_slice(key):
         return UNKNOWN
-    found_all = [m.state.get((address, c), UNKNOWN) for c in children]
+    found_all: list[Value] = [m.state.get((address, c), UNKNOWN) for c in children]
     if found_all and all(f == found_all[0] for f in found_all):
         return found_all[0]
     return UNKNOWN

@@ -36,7 +36,7 @@ def of_result(m: Machine, op: ops.Op, bound: Bound, inputs: Inputs) -> Shape | N
         return first
     if op.rank == "broadcast":
         return None if inputs.unknown or inputs.presumed or inputs.arrays else broadcast(shapes)
-    if op.rank == "reduction":
+    if op.rank in ("reduction", "reduction:broadcast"):
         return _loss(bound, shapes)
     if op.rank == "reduce":
         return reduced(m, bound, first)
@@ -277,6 +277,15 @@ def _arange(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return (len(range(*numbers)),)  # type: ignore[arg-type]
 
 
+def _randint(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    given = bound.get("size", bound.get("high"))  # randint(high, size) or randint(low, high, size)
+    return sizes(m, {"size": given}) if given is not None and not isinstance(given, (Const, Scalar)) else None
+
+
+def _cosine(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    return reduced(m, {"dim": bound.get("dim", Const(1))}, first)
+
+
 def _unknown(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return None
 
@@ -295,6 +304,8 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _convolved),
     "one_hot": _one_hot,
     "linspace": _linspace,
+    "randint": _randint,
+    "cosine_similarity": _cosine,
     "arange": _arange,
     "gather": _gathered,
     **dict.fromkeys(["einsum", "tensordot", "repeat", "tile", "expand", "expand_as", "repeat_interleave"], _unknown),

@@ -281,7 +281,7 @@ class _Joiner:
         """One of several objects, not known which: what is done to it from here on is done to one of them."""
         if isinstance(joined, Tensor) and joined.leaf.no:
             return  # what can be done to the result of an op changes little
-        if isinstance(joined, Tensor):
+        if isinstance(joined, Tensor) and not joined.grad.no:
             self.write((address, "grad"), UNKNOWN)
         for path, owner in enumerate(owners):
             cell = self.look(path, (owner, CELL))

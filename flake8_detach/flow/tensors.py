@@ -105,7 +105,7 @@ class Inputs:
         return result
 
     def why(self) -> Cause | None:
-        return worst([t.why for _, t, _ in self.tensors] + self.numbers)
+        return worst([*(t.why for _, t, _ in self.tensors), *self.numbers])
 
 
 def gather(m: Machine, bound: Mapping[str, Value]) -> Inputs:
@@ -357,7 +357,8 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> No
             base = None
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        if (leaf or view) and m.mode.grad.yes:
+        refused = tensor.inference.yes and m.mode.inference.no
+        if ((leaf or view) and m.mode.grad.yes) or refused:
             m.raises()
         m.emit(events.InPlace, site, tensor=tensor, subject=subject, base=base, how=m.text(site), mode=m.mode)
 

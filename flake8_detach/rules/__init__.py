@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import re
@@ -60,5 +61,12 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
 
 
 def _mentions(source: Source, words: frozenset[str]) -> bool:
-    """Does one of the words occur in the text?"""
-    return re.search(rf"\b(?:{'|'.join(sorted(words))})\b", source.text) is not None
+    """Does one of the words occur in the code (comments and prose aside)?"""
+    if re.search(rf"\b(?:{'|'.join(sorted(words))})\b", source.text) is None:
+        return False
+    for node in ast.walk(source.tree):
+        for field in ("id", "attr", "name", "arg", "module", "value"):
+            word = getattr(node, field, None)
+            if isinstance(word, str) and not words.isdisjoint(word.split(".")):
+                return True
+    return False

@@ -14,10 +14,12 @@ class DeepcopyOfNonleaf(Rule):
 
     ## What it does
     Reports `copy.deepcopy` of a tensor that is the result of an operation and carries a graph, also where it hangs on
-    an object that is copied (a module that keeps its last activation).
+    an object that is copied (a module that keeps its last activation), and of one that is sent to another process
+    through a Pipe or SimpleQueue.
 
     ## Why is this bad?
-    PyTorch raises "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol".
+    PyTorch raises "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol", or
+    "Cowardly refusing to serialize non-leaf tensor which requires_grad".
 
     ## Known problems
     Pickling and `torch.save` cut the graph silently and are not reported here.
@@ -32,7 +34,8 @@ class DeepcopyOfNonleaf(Rule):
     code = "AGD113"
     name = "deepcopy-of-nonleaf"
     listens = (Copied,)
-    triggers = (frozenset({"deepcopy", "put", "put_nowait"}),)
+    # ForkingPickler and copyreg: whoever registers a reduction decides what happens to a tensor that is sent
+    triggers = (frozenset({"deepcopy", "put", "send", "dumps", "ForkingPickler", "copyreg"}),)
     example = Example(
         bad="""\
 import copy

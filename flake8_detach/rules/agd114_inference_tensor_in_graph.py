@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flake8_detach.flow.events import InferenceSaved
+from flake8_detach.flow.events import InferenceSaved, InPlace, Requires
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
@@ -14,10 +14,12 @@ class InferenceTensorInGraph(Rule):
 
     ## What it does
     Reports an operation that must save a tensor which was created under `torch.inference_mode()`: the target of a loss,
-    the input of a layer that trains, a factor.
+    the input of a layer that trains, a factor. Also reports such a tensor that is changed in place, or asked to require
+    grad, outside of inference mode.
 
     ## Why is this bad?
-    PyTorch raises "Inference tensors cannot be saved for backward".
+    PyTorch raises "Inference tensors cannot be saved for backward" or "Inplace update to inference tensor outside
+    InferenceMode is not allowed".
 
     ## Known problems
     `.detach()` does not help, `.clone()` outside of the block does.
@@ -31,7 +33,7 @@ class InferenceTensorInGraph(Rule):
 
     code = "AGD114"
     name = "inference-tensor-in-graph"
-    listens = (InferenceSaved,)
+    listens = (InferenceSaved, InPlace, Requires)
     triggers = (frozenset({"inference_mode"}), frozenset({"torch"}))
     example = Example(
         bad="""\
@@ -56,12 +58,22 @@ loss = nn.functional.mse_loss(student(x), target)
 """,
     )
 
-    def check(self, event: InferenceSaved, source: Source) -> Iterable[Finding]:
+    def check(self, event: InferenceSaved | InPlace | Requires, source: Source) -> Iterable[Finding]:
         if event.guarded:
+            return
+        if isinstance(event, InferenceSaved):
+            problem = f"`{event.subject}` must save a tensor"
+        elif not event.tensor.inference.yes or not event.mode.inference.no:
+            return
+        elif isinstance(event, InPlace):
+            problem = f"`{event.how}` changes a tensor"
+        elif event.asked.yes:
+            problem = f"`{event.subject}` cannot require grad: it is a tensor"
+        else:
             return
         yield Finding(
             self.code,
-            f"`{event.subject}` must save a tensor made in inference mode; use `torch.no_grad()` there",
+            f"{problem} made in inference mode; use `torch.no_grad()` there",
             source.span(event.node),
             confidence(event.tensor.inference),
         )

@@ -1,0 +1,148 @@
+"""What the linter says about a program: its findings, and the state of the engine at every statement."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import libcst as cst
+
+from flake8_detach import rules
+from flake8_detach.flow import autograd, interpreter
+from flake8_detach.flow.events import Event
+from flake8_detach.flow.machine import MAX_CONTEXTS, Machine
+from flake8_detach.flow.program import follow
+from flake8_detach.flow.values import Mode, Ref, Tensor, Truth
+from flake8_detach.source import Chunk, Source
+
+
+class Reported(NamedTuple):
+    """A finding, as far as torch can judge it. text: the source of what is reported."""
+
+    code: str
+    line: int
+    confidence: str
+    text: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The engine's state when it came to a statement. frame: where the variables of the function are."""
+
+    frame: int
+    slots: dict[tuple[int, str], Any]
+    escaped: frozenset[int]
+    module_level: bool
+
+    @property
+    def mode(self) -> Mode:
+        mode: Mode = self.slots[0, "mode"]
+        return mode
+
+
+@dataclass
+class Analysis:
+    """findings: what the rules report, each rule for itself. visits: by line. freed: of the variables that hold a graph
+    tensor at the end of the program, has backward used up their graph? complete: did the engine go everywhere?"""
+
+    findings: list[Reported] = field(default_factory=list)
+    visits: dict[int, list[Visit]] = field(default_factory=dict)
+    freed: dict[str, Truth] = field(default_factory=dict)
+    complete: bool = True
+
+    def reported(self, code: str) -> list[Reported]:
+        return [f for f in self.findings if f.code == code]
+
+
+def analyse(text: str) -> Analysis:
+    """Lint `text`, whose last statement is `pass`, and record what the engine knew."""
+    source = Source(text)
+    result = Analysis()
+    seen: dict[tuple[str, int], Any] = {}
+    loaded = rules.load().values()
+
+    def sink(event: Event) -> None:
+        for rule in loaded:
+            if isinstance(event, rule.listens) and (rule.code, id(event.node)) not in seen:
+                for finding in rule.check(event, source):
+                    seen.setdefault((rule.code, id(event.node)), finding)
+
+    with observed() as record:
+        follow(source, range(len(source.chunks)), sink)
+    for chunk in source.chunks:
+        for line, node in lines_of(chunk):
+            if id(node) in record.visits:
+                result.visits[line] = record.visits[id(node)]
+    for finding in seen.values():
+        span = finding.span
+        text_of = source.lines[span.line - 1][span.column : span.end_column if span.end_line == span.line else None]
+        result.findings.append(Reported(finding.code, span.line, finding.confidence, text_of, finding.message))
+    machine = record.machine
+    if machine is not None:
+        result.complete = machine.budget >= 0 and max(machine.contexts.values(), default=0) < MAX_CONTEXTS
+    result.freed = record.freed
+    return result
+
+
+def lines_of(chunk: Chunk) -> Iterator[tuple[int, cst.SimpleStatementLine]]:
+    """The simple statements of a chunk with their lines. Resolving positions costs more than linting; but in a
+    generated program every simple statement has a line of its own, so the order tells which is which."""
+    lines = sorted(n.lineno for n in ast.walk(chunk.tree) if isinstance(n, ast.stmt) and not hasattr(n, "body"))
+    nodes = []
+    todo: list[cst.CSTNode] = [chunk.module]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, cst.SimpleStatementLine):
+            nodes.append(node)
+        elif isinstance(node, (cst.Module, cst.BaseSuite, cst.BaseCompoundStatement)) or hasattr(node, "body"):
+            todo.extend(reversed(node.children))
+    # `match` has no body of its own in `ast`, and stands on a line of its own
+    subjects = {n.lineno for n in ast.walk(chunk.tree) if isinstance(n, ast.Match)}
+    return zip([line for line in lines if line not in subjects], nodes, strict=True)
+
+
+@dataclass
+class Record:
+    """What `observed` sees. visits: by id of the statement."""
+
+    visits: dict[int, list[Visit]] = field(default_factory=lambda: defaultdict(list))
+    freed: dict[str, Truth] = field(default_factory=dict)
+    machine: Machine | None = None
+
+
+@contextmanager
+def observed() -> Iterator[Record]:
+    """While it lasts, note the engine's state before every simple statement."""
+    record = Record()
+    original = interpreter.HANDLERS[cst.SimpleStatementLine]
+
+    def note(m: Machine, node: cst.SimpleStatementLine) -> bool:
+        record.machine = m
+        # a class body is a frame of its own in the engine and in Python, but its names do not matter here
+        state = Visit(m.frame.id, dict(m.state.slots), frozenset(m.escaped), len(m.frames) == 1)
+        record.visits[id(node)].append(state)
+        if len(m.frames) == 1 and isinstance(node.body[0], cst.Pass):
+            record.freed = used_up(m)
+        return original(m, node)
+
+    interpreter.HANDLERS[cst.SimpleStatementLine] = note
+    try:
+        yield record
+    finally:
+        interpreter.HANDLERS[cst.SimpleStatementLine] = original
+
+
+def used_up(m: Machine) -> dict[str, Truth]:
+    """For the variables of the module that hold a tensor with a graph: would another backward find it freed?"""
+    found = {}
+    for (owner, name), value in m.state.slots.items():
+        if owner == m.frame.id and isinstance(value, Ref) and len(value.addresses) == 1:
+            cell = m.state.cell(value.addresses[0])
+            if isinstance(cell, Tensor) and cell.node is not None and cell.grad is Truth.YES:
+                found[name] = autograd._freed(m, cell.node)[0]
+    return found

@@ -1,0 +1,97 @@
+"""Runs a program under torch, in this process, and tells what happened and on which line."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+import torch
+import torch._dynamo  # an optimizer would import it later, in the middle of a timed run
+
+FILE = "<fuzz>"
+STEPS = 4000
+"""Lines after which a program counts as endless."""
+
+
+class Endless(Exception):
+    """The program does not end."""
+
+
+@dataclass
+class Outcome:
+    """error: what ended the program. where: the program's lines in its traceback, outermost first. ran: the lines that
+    were begun. nonleaf: lines on which torch warned about the `.grad` of a non-leaf. names: the module's variables."""
+
+    error: BaseException | None = None
+    where: tuple[int, ...] = ()
+    ran: dict[int, int] = field(default_factory=dict)
+    nonleaf: set[int] = field(default_factory=set)
+    names: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def message(self) -> str:
+        return "" if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
+    @property
+    def line(self) -> int | None:
+        return self.where[-1] if self.where else None
+
+
+def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
+    """Run the program; `look` is called before every line with the frame that is about to run it."""
+    outcome = Outcome()
+    outcome.names = {"__name__": "__main__", "__builtins__": {**vars(builtins), "print": lambda *args: None}}
+    steps = 0
+
+    def local(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal steps
+        if event == "line":
+            steps += 1
+            if steps > STEPS:
+                raise Endless
+            outcome.ran[frame.f_lineno] = outcome.ran.get(frame.f_lineno, 0) + 1
+            if look is not None:
+                look(frame)
+        return local
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        return local if belongs(frame.f_code) else None
+
+    torch.manual_seed(0)
+    before, threads = sys.gettrace(), torch.is_grad_enabled()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        code = compile(text, FILE, "exec")
+        sys.settrace(trace)
+        try:
+            exec(code, outcome.names)
+        except Exception as error:
+            sys.settrace(before)
+            outcome.error = error
+            outcome.where = lines_of(error.__traceback__)
+        finally:
+            sys.settrace(before)
+            torch.set_grad_enabled(threads)
+    for warning in caught:
+        if warning.filename == FILE and "not a leaf Tensor is being accessed" in str(warning.message):
+            outcome.nonleaf.add(warning.lineno)
+    return outcome
+
+
+def belongs(code: CodeType) -> bool:
+    """Is it the module or a function of the program? Comprehensions and lambdas have no statements."""
+    return code.co_filename == FILE and (code.co_name == "<module>" or not code.co_name.startswith("<"))
+
+
+def lines_of(trace: TracebackType | None) -> tuple[int, ...]:
+    found = []
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == FILE:
+            found.append(trace.tb_lineno)
+        trace = trace.tb_next
+    return tuple(found)

@@ -1,0 +1,246 @@
+"""Compares what the linter says of a program with what torch does when it runs."""
+
+from __future__ import annotations
+
+import ast
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+
+from flake8_detach import rules
+from flake8_detach.flow.values import Truth
+from fuzz.analysis import Analysis, Reported, Visit, analyse
+from fuzz.errors import code_of
+from fuzz.expressions import SURPRISES
+from fuzz.facts import Comparison, Mismatch
+from fuzz.oracle import FILE, Outcome, run
+
+GRADIENT_RULES = ("AGD201", "AGD202")
+DELAYED = ("AGD107",)
+"""Rules that may report elsewhere than on the line on which torch raises: at the write, not at the backward."""
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """kind: "false alarm", "missed alarm", "contradiction", "crash". key: what the shrinker must keep. excused: the
+    program has conditions that only the run decides, so the engine may well not know."""
+
+    kind: str
+    key: str
+    line: int
+    detail: str
+    excused: bool = False
+
+
+@dataclass
+class Verdict:
+    """counts: how much was compared. outcome: how the run ended."""
+
+    disagreements: list[Disagreement] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+class Watch:
+    """Looks at the run while it goes: facts at every statement, `.grad` where a rule speaks of it."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.compared = self.points = 0
+        self.wrong: dict[tuple[str, str], tuple[int, Mismatch]] = {}
+        self.unreached: list[int] = []
+        self.gradients = [f for f in analysis.findings if f.code in GRADIENT_RULES]
+        self.was_none: set[Reported] = set()
+        self.evaluated: set[Reported] = set()
+        self.times: Counter[int] = Counter()
+
+    def __call__(self, frame: FrameType) -> None:
+        line = frame.f_lineno
+        for finding in self.gradients:
+            if finding.line == line and finding not in self.was_none:
+                self.read(finding, frame)
+        self.times[line] += 1
+        visits = self.analysis.visits.get(line, [])
+        if self.times[line] > len(visits):
+            return  # a later iteration than the engine went through; it claims nothing about that one
+        self.points += 1
+        names = dict(frame.f_locals)
+        best: list[Mismatch] | None = None
+        for visit in visits:
+            found = list(self.compare(visit, names))
+            if not found:
+                return
+            if best is None or len(found) < len(best):
+                best = found
+        for mismatch in best or ():
+            self.wrong.setdefault((mismatch.fact, mismatch.path.partition(".")[0]), (line, mismatch))
+
+    def compare(self, visit: Visit, names: dict[str, Any]) -> Iterator[Mismatch]:
+        """What this visit claims and what does not hold now. Some visit of the statement must hold entirely."""
+        comparison = Comparison(visit)
+        mode = visit.mode
+        if mode.grad.proved:
+            yield from comparison.say("grad mode", "mode", mode.grad is Truth.YES, torch.is_grad_enabled())
+        if mode.inference.proved:
+            yield from comparison.say("inference mode", "mode", mode.inference is Truth.YES, torch.is_inference_mode_enabled())
+        for name, real in names.items():
+            value = visit.slots.get((visit.frame, name))
+            if value is not None:
+                yield from comparison.value(name, value, real)
+        self.compared += comparison.compared
+
+    def read(self, finding: Reported, frame: FrameType) -> None:
+        """Is the reported `.grad` really None now?"""
+        self.evaluated.add(finding)
+        try:
+            value = eval(compile(finding.text, FILE + " look", "eval"), frame.f_globals, dict(frame.f_locals))
+        except Exception:
+            self.evaluated.discard(finding)
+            return
+        if value is None:
+            self.was_none.add(finding)
+
+
+def judge(text: str) -> Verdict:
+    """Lint and run `text`, and list where they disagree."""
+    verdict = Verdict()
+    text = text + "pass\n"
+    try:
+        analysis = analyse(text)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        key = f"{type(error).__name__} in {where.name}"
+        verdict.disagreements.append(Disagreement("crash", key, 0, f"{error!r} in {where.filename}:{where.lineno}"))
+        verdict.outcome = run(text)
+        return verdict
+    watch = Watch(analysis)
+    outcome = verdict.outcome = run(text, watch)
+    code = code_of(outcome.message) if outcome.error is not None else None
+    excused = surprising(text, outcome.line)
+    counts = verdict.counts
+    counts["points"], counts["facts"] = watch.points, watch.compared
+    counts["reports"] = len(analysis.findings)
+
+    def add(kind: str, key: str, line: int, detail: str, excused: bool = False) -> None:
+        verdict.disagreements.append(Disagreement(kind, key, line, detail, excused))
+
+    for line, mismatch in watch.wrong.values():
+        add("contradiction", mismatch.fact, line, f"{mismatch.path}: {mismatch.fact} is {mismatch.torch}, not {mismatch.engine}")
+    if analysis.complete:
+        for line in sorted(set(outcome.ran) & statements(text, set(analysis.visits)) - set(analysis.visits)):
+            add("contradiction", "unreached", line, "the engine thinks that this line cannot run")
+            break
+    for finding in analysis.findings:
+        complaint = false_alarm(finding, watch, outcome, code, text)
+        if complaint:
+            add("false alarm", finding.code, finding.line, f"{complaint}: {finding.message}")
+    if code is not None and outcome.line is not None:
+        counts[f"error {code}"] += 1
+        if code in rules.load():
+            if not answered(code, outcome, analysis):
+                add("missed alarm", code, outcome.line, outcome.message[:150], excused)
+            elif outcome.line not in {f.line for f in analysis.reported(code)}:
+                counts[f"elsewhere {code}"] += 1
+    if "AGD202" in rules.load():
+        untested = {line for line in outcome.nonleaf if " is " not in text.split("\n")[line - 1]}
+        for line in untested - {f.line for f in analysis.findings if f.code in ("AGD202", "AGD111")}:
+            add("missed alarm", "AGD202", line, "torch warns about the .grad of a non-leaf", excused)
+        counts["error AGD202"] += len(untested)
+    if outcome.error is None:
+        for disagreement in used_up(analysis, outcome):
+            verdict.disagreements.append(disagreement)
+            counts["freed"] += 1
+    return verdict
+
+
+def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | None, text: str) -> str:
+    """Why torch does not agree with a report; empty if it does or cannot be asked."""
+    if finding.confidence != "certain" or finding.line not in outcome.ran:
+        return ""
+    if finding.code in GRADIENT_RULES:
+        wrong = finding in watch.evaluated and finding not in watch.was_none
+        return ".grad is not None there" if wrong else ""
+    if not finding.code.startswith("AGD1"):
+        return ""
+    if outcome.error is None:
+        return "torch does not raise"
+    if finding.line in outcome.where:
+        return "" if code is not None or finding.line == outcome.where[-1] else "torch raises something else there"
+    if finding.code in DELAYED or repeats(text, finding.line):
+        return ""  # the run ended before it could show
+    return "torch raises later, not there"
+
+
+def answered(code: str, outcome: Outcome, analysis: Analysis) -> bool:
+    """Does a finding announce the error? On the line itself another code of the block will do: `autograd.grad` of
+    nothing towards something frozen is wrong in two ways, and torch names one."""
+    if code in DELAYED and analysis.reported(code):
+        return True
+    return any(f.line in outcome.where for f in analysis.findings if f.code == code or f.code.startswith("AGD1"))
+
+
+def repeats(text: str, line: int) -> bool:
+    """May the line run more than once, so that an early end of the run proves nothing?"""
+    loops = (ast.For, ast.While, ast.FunctionDef, ast.Lambda)
+    return any(
+        isinstance(node, loops) and node.lineno <= line <= (node.end_lineno or node.lineno) for node in ast.walk(ast.parse(text))
+    )
+
+
+def statements(text: str, visited: set[int]) -> set[int]:
+    """The lines of simple statements of the module, and of the functions that the engine has entered."""
+    found: set[int] = set()
+    todo: list[tuple[ast.AST, set[int]]] = [(ast.parse(text), found)]
+    while todo:
+        node, lines = todo.pop()
+        for inner in ast.iter_child_nodes(node):
+            if isinstance(inner, ast.FunctionDef):
+                entered = any(line in visited for line in range(inner.body[0].lineno, (inner.end_lineno or 0) + 1))
+                todo.append((inner, found if entered else set()))
+            elif isinstance(inner, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Delete)):
+                lines.add(inner.lineno)
+            elif isinstance(inner, (ast.stmt, ast.ExceptHandler, ast.match_case)):
+                todo.append((inner, lines))
+    return found
+
+
+def surprising(text: str, line: int | None) -> bool:
+    """Has the program a condition that only the run decides, or stands `line` where errors are caught?"""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and line is not None and node.lineno <= line <= node.handlers[-1].lineno:
+            return True
+        decides = getattr(node, "test", None) or (node.value if isinstance(node, ast.Assign) and holds_flag(node) else None)
+        for inner in ast.walk(decides) if isinstance(decides, ast.AST) else ():
+            if isinstance(inner, ast.Attribute) and inner.attr in SURPRISES:
+                return True
+    return False
+
+
+def holds_flag(node: ast.Assign) -> bool:
+    return isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("flag")
+
+
+def used_up(analysis: Analysis, outcome: Outcome) -> Iterator[Disagreement]:
+    """Run backward from the graph tensors that are left: is their graph freed exactly where the engine says so?"""
+    last = max(analysis.visits, default=0)
+    for name, freed in analysis.freed.items():
+        tensor = outcome.names.get(name)
+        if not isinstance(tensor, torch.Tensor) or not tensor.requires_grad:
+            continue
+        try:
+            tensor.backward(torch.ones_like(tensor), retain_graph=True)
+            second = False
+        except RuntimeError as error:
+            if "second time" not in str(error):
+                continue
+            second = True
+        if freed is Truth.YES and not second:
+            yield Disagreement("contradiction", "freed", last, f"{name}: its graph is not freed")
+        if freed is Truth.NO and second:
+            yield Disagreement("missed alarm", "freed", last, f"{name}: its graph is freed", True)

@@ -1,0 +1,190 @@
+"""Every fixture runs under torch and must do what its first line says.
+
+Each program gets a process of its own (warnings that torch gives once per process, grad modes left off and patched
+classes stay with it), forked from a server that has imported torch once: about 0.1 s a program instead of 2 s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import multiprocessing
+import os
+import runpy
+import sys
+import time
+import traceback
+import warnings
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from fixture_format import Fixture, name, paths, read
+
+if not (importlib.util.find_spec("torch") and importlib.util.find_spec("numpy")):
+    absent = 'the fixtures were not run: install torch and numpy (pip install "flake8-detach[oracle]")'
+    if os.environ.get("AGD_REQUIRE_TORCH") == "1":
+        pytest.fail(absent, pytrace=False)
+    pytest.skip(absent, allow_module_level=True)
+
+pytestmark = pytest.mark.truth
+
+CPU_SECONDS = 2.0
+"""What a program may use, without the import of torch."""
+
+PATIENCE = 120.0
+"""Seconds after which a program counts as hung."""
+
+
+class Warned(NamedTuple):
+    """A warning: the names of its classes, its text, and its line if it points into the program."""
+
+    categories: tuple[str, ...]
+    message: str
+    line: int | None
+
+
+class Run(NamedTuple):
+    """How a program ended: the names of the exception's classes, and the program's innermost line in the traceback."""
+
+    raised: tuple[str, ...]
+    message: str
+    line: int | None
+    trace: str
+    warned: tuple[Warned, ...]
+    cpu: float
+
+
+def execute(path: str, answer: Connection) -> None:
+    """Run one program as `__main__` and send what happened; called in a process of its own."""
+    import torch
+
+    torch.set_num_threads(1)
+    sys.argv = [path]
+    error: BaseException | None = None
+    start = time.process_time()
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("always")
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as stop:
+            error = stop if stop.code else None
+        except BaseException as problem:
+            error = problem
+    cpu = time.process_time() - start
+    frames = traceback.extract_tb(error.__traceback__ if error else None)
+    own = [frame.lineno for frame in frames if frame.filename == path]
+    answer.send(
+        Run(
+            tuple(cls.__name__ for cls in type(error).__mro__) if error else (),
+            str(error or ""),
+            own[-1] if own else None,
+            "".join(traceback.format_exception(error)) if error else "",
+            tuple(
+                Warned(
+                    tuple(cls.__name__ for cls in warning.category.__mro__),
+                    str(warning.message),
+                    warning.lineno if warning.filename == path else None,
+                )
+                for warning in caught
+            ),
+            cpu,
+        )
+    )
+
+
+def run(path: Path) -> Run:
+    """Run one program in a fresh process. Fails the test when the process dies or hangs."""
+    methods = multiprocessing.get_all_start_methods()
+    if "forkserver" in methods:
+        context: multiprocessing.context.BaseContext = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(
+            ["torch", "torch._dynamo", "torch.distributions", "numpy", "pytest", "fixture_format"]
+        )
+    else:
+        context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=execute, args=(str(path), sender))  # type: ignore[attr-defined]
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(PATIENCE):
+            pytest.fail(f"still running after {PATIENCE:.0f} s")
+        answer: Run = receiver.recv()
+    except EOFError:
+        process.join()
+        pytest.fail(f"the process died with exit code {process.exitcode}")
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    return answer
+
+
+def complaints(fixture: Fixture, result: Run) -> list[str]:
+    """What differs between the claim and the run; empty when they agree."""
+    outcome, category, message = fixture.truth
+    lines = sorted({expected.line for expected in fixture.expected})
+    found = []
+    if outcome == "raises":
+        if category not in result.raised or message not in result.message:
+            found.append(f"should raise {category}: {message}")
+        elif result.line != lines[0]:
+            found.append(f"raises on line {result.line}, not on line {lines[0]}")
+    elif result.raised:
+        found.append("should not raise")
+    if outcome == "warns":
+        met = {w.line for w in result.warned if category in w.categories and message in w.message}
+        if met != set(lines):
+            found.append(f"warns on lines {sorted(met, key=str)}, not on {lines}")
+    if outcome in ("fine", "silent") and result.warned:
+        found.append("should not warn")
+    if result.cpu > CPU_SECONDS:
+        found.append(f"takes {result.cpu:.1f} s")
+    return found
+
+
+@pytest.mark.parametrize("path", paths(), ids=name)
+def test_torch_does_what_the_fixture_says(path: Path) -> None:
+    fixture = read(path)
+    result = run(path)
+    found = complaints(fixture, result)
+    assert not found, "\n".join([*found, *map(str, result.warned), result.trace])
+
+
+LOSS = "import torch\nloss = torch.ones(2, requires_grad=True).sum().detach()\n"
+
+WRONG_CLAIMS = {
+    "an error that does not come": ("raises RuntimeError: does not require grad", "print()  # AGD101: 1\n"),
+    "an error with another message": ("raises RuntimeError: second time", LOSS + "loss.backward()  # AGD101: 1\n"),
+    "an error of another class": ("raises TypeError: does not", LOSS + "loss.backward()  # AGD101: 1\n"),
+    "an error on another line": ("raises RuntimeError: does not", LOSS + "print()  # AGD101: 1\nloss.backward()\n"),
+    "an error that nobody announced": ("silent", LOSS + "assert loss.requires_grad  # AGD101: 1\n"),
+    "a warning that does not come": ("warns UserWarning: .grad attribute", LOSS + "loss.grad  # AGD202: 1\n"),
+    "a warning on one line of two": (
+        "warns UserWarning: .grad attribute",
+        LOSS + "x = loss.requires_grad_() * 2\nx.grad  # AGD202: 1\nloss.grad  # AGD202: 1\n",
+    ),
+    "a warning that nobody announced": ("silent", LOSS + "(loss.requires_grad_() * 2).grad  # AGD202: 1\n"),
+    "a program that takes too long": (
+        "silent",
+        "import time\nstart = time.process_time()\nwhile time.process_time() < start + 2.1:  # AGD101: 1\n    pass\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_CLAIMS)
+def test_a_wrong_claim_is_noticed(case: str, tmp_path: Path) -> None:
+    truth, text = WRONG_CLAIMS[case]
+    path = tmp_path / "bad_claim.py"
+    path.write_text(f"# truth: {truth}\n# fix: hand\n{text}", encoding="utf-8")
+    assert complaints(read(path), run(path))
+
+
+def test_a_program_that_kills_its_process_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "ok_exit.py"
+    path.write_text("import os\nos._exit(3)\n", encoding="utf-8")
+    with pytest.raises(pytest.fail.Exception, match="exit code 3"):
+        run(path)
