@@ -31,6 +31,7 @@ from flake8_detach.flow.values import (
     Node,
     Optimizer,
     Ref,
+    Scalar,
     Sequence,
     Shape,
     Super,
@@ -221,13 +222,22 @@ def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Va
 
 def make_parameters(m: Machine, address: int, spec: layers.Layer, bound: dict[str, Value]) -> None:
     known = shapes.WEIGHTS[spec.name](bound) if spec.name in shapes.WEIGHTS else {}
-    for name, switch in spec.parameters:
-        on = bound.get(switch, Const(True)) if switch else Const(True)
-        if isinstance(on, Const) and not on.value:
-            m.state.put(address, name, NONE)
+
+    def option(name: str) -> bool | None:
+        given = bound.get(name, Const(name not in OFF_UNLESS_ASKED))
+        return bool(given.value) if isinstance(given, Const) else None
+
+    for name, _ in spec.parameters:
+        there = spec.has(name, option)
+        if there is not True:
+            m.state.put(address, name, NONE if there is False else UNKNOWN)
             continue
         shape = known.get(name)
         m.state.put(address, name, parameter(m, shape, "float" if "dtype" not in bound else None))
+
+
+OFF_UNLESS_ASKED = frozenset({"add_bias_kv", "add_zero_attn", "track_running_stats_"})
+"""Constructor arguments of torch.nn layers that are False by default and bring parameters in."""
 
 
 def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "float") -> Ref:
@@ -428,9 +438,19 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     op = ops.function(spec.op) if spec.op else None
     own = {name: m.state.get((address, name), UNKNOWN) for name, _ in spec.parameters}
     if op is not None:
-        options = {n: v for n in spec.forwards if (v := layer.option(n)) is not None}
+        options = {n: v for n in spec.forwards if n not in own and (v := layer.option(n)) is not None}
         known = {k: v for k, v in own.items() if v != NONE}
-        return tensors.apply(m, node, op, {**given, **known, **options}, m.text(node))
+        passed: dict[str, Value] = {}
+        for target, source in spec.passes:
+            if source == "training":
+                passed[target] = Scalar("bool")
+            elif source in spec.buffers:
+                passed[target] = layer_attribute(m, value, layer, source)
+            else:
+                passed[target] = given.get(source, known.get(source, UNKNOWN))
+        renamed = {source for _, source in spec.passes}
+        plain = {k: v for k, v in {**given, **known}.items() if k not in renamed}
+        return tensors.apply(m, node, op, {**plain, **passed, **options}, m.text(node))
     return _generic(m, spec, layer, given, own, node)
 
 

@@ -96,12 +96,12 @@ class Inputs:
         elif not isinstance(value, External):
             self.unknown = True
 
-    def grad(self, without: Iterable[str] = ()) -> Truth:
-        """Does any input require grad?"""
+    def grad(self, without: Iterable[str] = (), unsure: Iterable[str] = ()) -> Truth:
+        """Does any input require grad? Those in `unsure` have a derivative under conditions that are not known."""
         result = MAYBE if self.unknown else PRESUMED_NO if self.presumed else NO
         for _, tensor, name in self.tensors:
             if name not in without:
-                result = result | tensor.grad
+                result = result | (tensor.grad & MAYBE if name in unsure else tensor.grad)
         return result
 
     def why(self) -> Cause | None:
@@ -126,7 +126,8 @@ def condition(m: Machine, op: ops.Op, bound: Mapping[str, Value], text: str) -> 
     if wanted == "<tensor>":
         return None if value == UNKNOWN else m.is_tensor(value)
     if wanted.startswith("<"):
-        kind = dtype_of(value)
+        cell = m.cell(value)
+        kind = cell.dtype if isinstance(cell, Tensor) else dtype_of(value)
         return None if kind is None else (kind in ("int", "bool")) == (wanted == "<int>")
     if isinstance(value, Const):
         return repr(value.value) == wanted
@@ -158,8 +159,13 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
             else m.cause("scalar", f"turned into a Python number by `{short(op)}`", site, subject, lost)
         )
         return Scalar("number", why)
-    if op.writes and op.params:
+    if op.inplace:
         return _in_place(m, site, op, bound, inputs, subject)
+    for name in op.writes:  # batch_norm writes its running statistics and returns a new tensor
+        for _, tensor in m.tensors(bound.get(name, UNKNOWN)):
+            if tensor.storage:
+                m.state.set((tensor.storage, "version"), m.version(tensor.storage) + 1)
+                m.state.set((tensor.storage, "written at"), site)
     return _result(m, site, op, bound, inputs, subject)
 
 
@@ -179,7 +185,7 @@ def _result(
     classes = op.outputs or (op.graph,)
     differentiable = any(c in ("yes", "zero", "raises", "unknown") for c in classes)
     node = None
-    wanted = inputs.grad(ignored)
+    wanted = inputs.grad(ignored, [name for name, what in op.nodiff.items() if what == "maybe"])
     first = next((v for v in bound.values() if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
         node = _node(m, site, op, inputs, ignored)

@@ -240,8 +240,8 @@ class Tensor:
 
     grad: requires_grad. leaf: is_leaf. shape: its dimensions (None: unknown). node: its grad_fn, an index into the
     graph. storage: tensors with the same storage share memory and version counter. view: "" or how it is a view
-    ("view", "multi", "no_grad"). base: the address of the tensor that it is a view of. why: evidence for having no gradient
-    (or for having lost it). accumulates: a summary of several tensors.
+    ("view", "multi", "no_grad", "inference"). base: the address of the tensor that it is a view of. why: evidence for
+    having no gradient (or for having lost it). made: the op that made it. inference: made in inference mode.
     """
 
     grad: Truth = MAYBE
