@@ -77,7 +77,9 @@ def write(groups: dict[tuple[str, str, bool], list[Failure]], each: int) -> None
             name = re.sub(r"\W+", "-", f"{kind} {key}{' excused' * excused} {failure.seed}").strip("-")
             path = OUTPUT / f"{name}.py"
             d = small.disagreement
-            path.write_text(f"# {kind} {key}, line {d.line}: {' '.join(d.detail.split())}\n{small.text}", encoding="utf-8")
+            path.write_text(
+                f"# {kind} {key}, line {d.line}: {' '.join(d.detail.split())}\n{small.text}", encoding="utf-8"
+            )
             print(path.relative_to(ROOT))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable
 
 import libcst as cst
@@ -14,16 +15,19 @@ from flake8_detach.flow.events import Event
 from flake8_detach.flow.machine import Frame, Machine, OutOfBudget
 from flake8_detach.flow.state import Delta
 from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Ref
-from flake8_detach.source import Source
+from flake8_detach.source import Chunk, Source
 
 STEPS_PER_LINE = 60
 """Bound on the work: the engine stops silently when it has taken that many steps for every analysed line."""
 STEPS_AT_LEAST = 15_000
 
 
-def follow(source: Source, chunks: Iterable[int], sink: Callable[[Event], None]) -> None:
+def follow(
+    source: Source, chunks: Iterable[int], sink: Callable[[Event], None], words: frozenset[str] = frozenset()
+) -> None:
     """Run the given chunks of the file as a program, then the functions and methods that nothing in it calls.
 
+    words: of the latter, only those matter that mention one of these, or call what does (empty: all matter).
     Raises what libcst raises for text that it cannot parse; RecursionError for nesting beyond Python's limit.
     """
     parts = [source.chunks[i] for i in sorted(chunks)]
@@ -36,7 +40,7 @@ def follow(source: Source, chunks: Iterable[int], sink: Callable[[Event], None])
         interpreter.execute_block(m, body)
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
-        _uncalled(m, body)
+        _uncalled(m, body, _acting(source.tree, parts, words) if words else None)
     except OutOfBudget:
         return
 
@@ -46,11 +50,50 @@ def _rebound(tree: ast.Module) -> set[str]:
     return {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
 
 
-def _uncalled(m: Machine, body: list[cst.CSTNode]) -> None:
+def _acting(tree: ast.Module, parts: list[Chunk], words: frozenset[str]) -> set[str]:
+    """The top-level names bound by the chunks that mention one of `words`, or (transitively) a name bound by such."""
+    local = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if not words.isdisjoint(f"{getattr(node, 'module', None) or ''}.{alias.name}".split("."))
+    }
+    wanted = set(words | local)
+    bound = [_bound(part.tree) for part in parts]
+    mentioned = [set(_WORD.findall(part.text)) for part in parts]
+    acting: set[int] = set()
+    grown = True
+    while grown:
+        new = {i for i, names in enumerate(mentioned) if i not in acting and not wanted.isdisjoint(names)}
+        grown = bool(new)
+        acting |= new
+        wanted |= {name for i in new for name in bound[i]}
+    return {name for i in acting for name in bound[i]}
+
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+def _bound(tree: ast.Module) -> set[str]:
+    """The names that top-level statements bind in the module; those inside of a function or class are its own."""
+    names: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(statement.name)
+        else:
+            names |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            names |= {n.name for n in ast.walk(statement) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+    return names
+
+
+def _uncalled(m: Machine, body: list[cst.CSTNode], acting: set[str] | None) -> None:
     """Functions and methods that nobody in the file calls: with unknown arguments."""
     del m.frames[1:]
     called = set(m.contexts)
     for name in list(dict.fromkeys(_defined(body))):
+        if acting is not None and name not in acting:
+            continue
         value = m.lookup(name)
         if isinstance(value, Function) and id(value.definition) not in called:
             functions.run_unknown(m, value)

@@ -31,7 +31,8 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     """
     settings = settings or Settings()
     wanted = [rule for rule in load().values() if settings.wants(rule.code)]
-    rules = [rule for rule in wanted if not rule.within or _mentions(source, rule.within)]
+    trains = {words: _mentions(source, words) for words in {rule.within for rule in wanted if rule.within}}
+    rules = [rule for rule in wanted if not rule.within or trains[rule.within]]
     whole = not settings.gate or any(rule.within for rule in rules)
     chunks = range(len(source.chunks)) if whole else gate(source, rules)
     if not chunks:
@@ -55,9 +56,15 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
                     if teller is finding or (teller.code == finding.code and not finding.first_only):
                         findings.setdefault((rule.code, id(event.node)), finding)
 
-    follow(source, chunks, sink)
+    follow(source, chunks, sink, _actions(rules))
     sure = [f for f in findings.values() if settings.confidence == "likely" or f.confidence == "certain"]
     return sorted(sure, key=lambda f: (f.span, f.code))
+
+
+def _actions(rules: list[Rule]) -> frozenset[str]:
+    """The words without which a function that nobody calls cannot yield a finding; empty: any may."""
+    words = [rule.within or (rule.triggers[:1] and rule.triggers[0]) for rule in rules]
+    return frozenset(word.strip(".=") for some in words for word in some) if all(words) else frozenset()
 
 
 def _mentions(source: Source, words: frozenset[str]) -> bool:

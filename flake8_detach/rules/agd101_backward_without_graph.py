@@ -37,7 +37,7 @@ class BackwardWithoutGraph(Rule):
     code = "AGD101"
     name = "backward-without-graph"
     listens = (Backward,)
-    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
         bad="""\
 import torch

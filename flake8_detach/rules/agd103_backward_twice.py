@@ -34,7 +34,7 @@ class BackwardTwice(Rule):
     code = "AGD103"
     name = "backward-twice"
     listens = (Backward,)
-    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
         bad="""\
 import torch

@@ -32,7 +32,7 @@ class BackwardOnNonScalar(Rule):
     code = "AGD104"
     name = "backward-on-non-scalar"
     listens = (Backward,)
-    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
         bad="""\
 import torch

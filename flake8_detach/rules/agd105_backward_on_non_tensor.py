@@ -33,7 +33,7 @@ class BackwardOnNonTensor(Rule):
     code = "AGD105"
     name = "backward-on-non-tensor"
     listens = (Backward,)
-    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
         bad="""\
 import torch

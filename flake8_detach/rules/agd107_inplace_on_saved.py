@@ -33,7 +33,7 @@ class InplaceOnSaved(Rule):
     code = "AGD107"
     name = "inplace-on-saved"
     listens = (Backward,)
-    triggers = (frozenset({"backward", "grad", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
         bad="""\
 import torch

@@ -43,6 +43,8 @@ from torch import nn
 net = nn.Linear(4, 1)
 features = net(torch.randn(8, 4))
 features.requires_grad = False
+head = nn.Linear(1, 1)
+head(features).sum().backward()
 """,
         good="""\
 import torch
@@ -51,6 +53,8 @@ from torch import nn
 net = nn.Linear(4, 1)
 features = net(torch.randn(8, 4))
 features = features.detach()
+head = nn.Linear(1, 1)
+head(features).sum().backward()
 """,
     )
 

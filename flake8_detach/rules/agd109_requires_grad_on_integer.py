@@ -38,11 +38,13 @@ class RequiresGradOnInteger(Rule):
 import torch
 
 w = torch.tensor([1, 2, 3], requires_grad=True)
+(w * 2).sum().backward()
 """,
         good="""\
 import torch
 
 w = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+(w * 2).sum().backward()
 """,
     )
 

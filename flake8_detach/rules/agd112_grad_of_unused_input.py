@@ -34,7 +34,7 @@ class GradOfUnusedInput(Rule):
     code = "AGD112"
     name = "grad-of-unused-input"
     listens = (GradOf,)
-    triggers = (frozenset({"grad"}),)
+    triggers = (frozenset({"autograd"}),)
     example = Example(
         bad="""\
 import torch

@@ -31,7 +31,8 @@ class Failure:
 
     def __str__(self) -> str:
         d = self.disagreement
-        return f"seed {self.seed}, line {d.line}: {d.kind} {d.key}{' (excused)' if d.excused else ''}: {d.detail}\n\n{self.text}"
+        kind = f"{d.kind} {d.key}{' (excused)' if d.excused else ''}"
+        return f"seed {self.seed}, line {d.line}: {kind}: {d.detail}\n\n{self.text}"
 
 
 @dataclass
@@ -73,7 +74,9 @@ class Campaign:
             if told not in known:  # the repaired program disagrees where the first one did
                 known.add(told)
                 self.failures.append(Failure(seed, text, disagreement))
-                self.counts[f"{disagreement.kind} {disagreement.key}{' (excused)' if disagreement.excused else ''}"] += 1
+                self.counts[
+                    f"{disagreement.kind} {disagreement.key}{' (excused)' if disagreement.excused else ''}"
+                ] += 1
 
     def of(self, kind: str, excused: bool = False) -> list[Failure]:
         return [f for f in self.failures if f.disagreement.kind == kind and f.disagreement.excused is excused]
@@ -88,7 +91,9 @@ def shrunk(failure: Failure, attempts: int = 600) -> Failure:
         except (SyntaxError, ValueError, RecursionError):
             return None
         wanted = failure.disagreement
-        return next((d for d in found if (d.kind, d.key) == (wanted.kind, wanted.key) and d.excused <= wanted.excused), None)
+        return next(
+            (d for d in found if (d.kind, d.key) == (wanted.kind, wanted.key) and d.excused <= wanted.excused), None
+        )
 
     text = shrink(failure.text, lambda text: same(text) is not None, attempts)
     return Failure(failure.seed, text, same(text) or failure.disagreement)
@@ -107,8 +112,11 @@ def summary(counts: Counter[str]) -> str:
             share = missed / counts[name]
             lines.append(
                 f"{code}: torch complains {counts[name]} times, {missed} not reported ({share:.1%}) "
-                f"and {excused} behind conditions that only the run decides; {counts[f'elsewhere {code}']} on another line"
+                f"and {excused} behind conditions that only the run decides; "
+                f"{counts[f'elsewhere {code}']} reported on another line"
             )
     wrong = {n: c for n, c in counts.items() if n.startswith(("false alarm", "contradiction", "crash"))}
-    lines += [f"{count} x {name}" for name, count in sorted(wrong.items())] or ["no false alarm, no contradiction, no crash"]
+    lines += [f"{count} x {name}" for name, count in sorted(wrong.items())] or [
+        "no false alarm, no contradiction, no crash"
+    ]
     return "\n".join(lines)

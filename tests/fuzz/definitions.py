@@ -169,7 +169,8 @@ def module_class(w: Writer) -> bool | None:
                 w.line(f"self.register_buffer('running', torch.zeros({outputs}))")
             if w.chance(0.4):
                 inside.append(("head", Type("layer", (outputs,)), ("linear", outputs)))
-                w.line(f"self.head = nn.Sequential(nn.Linear({outputs}, {outputs}), {w.pick('nn.ReLU()', 'nn.ReLU(inplace=True)', 'nn.Tanh()', 'nn.Dropout(0.1)')})")
+                last = w.among("nn.ReLU() | nn.ReLU(inplace=True) | nn.Tanh() | nn.Dropout(0.1)")
+                w.line(f"self.head = nn.Sequential(nn.Linear({outputs}, {outputs}), {last})")
             if w.chance(0.2):
                 w.line(w.pick("self.linear.requires_grad_(False)", "self.linear.weight.requires_grad = False"))
         if w.chance(0.15):
@@ -200,11 +201,14 @@ def layer(w: Writer) -> bool | None:
     if w.loops or w.depth > 1:
         return False
     inputs, outputs = w.pick(2, 3, 4), w.pick(2, 3, 3, 4)
-    kind = w.weighted([(6, "linear"), (4, "sequential"), (1, "embedding"), (1, "batch"), (1, "layernorm"), (1, "recurrent")])
+    kind = w.weighted(
+        [(6, "linear"), (4, "sequential"), (1, "embedding"), (1, "batch"), (1, "layernorm"), (1, "recurrent")]
+    )
     name = w.fresh("net")
+    activation = w.among("nn.ReLU() | nn.ReLU(inplace=True) | nn.Tanh() | nn.Sigmoid()")
     made = {
         "linear": f"nn.Linear({inputs}, {outputs}{w.pick('', '', ', bias=False')})",
-        "sequential": f"nn.Sequential(nn.Linear({inputs}, 5), {w.pick('nn.ReLU()', 'nn.ReLU(inplace=True)', 'nn.Tanh()', 'nn.Sigmoid()')}, nn.Linear(5, {outputs}))",
+        "sequential": f"nn.Sequential(nn.Linear({inputs}, 5), {activation}, nn.Linear(5, {outputs}))",
         "embedding": f"nn.Embedding(4, {outputs})",
         "batch": f"nn.BatchNorm1d({outputs})",
         "layernorm": f"nn.LayerNorm({outputs})",
@@ -229,17 +233,19 @@ def use_module(w: Writer) -> bool | None:
     if found is None:
         return False
     name = found.detail
-    form = w.pick(
-        "{0}.requires_grad_(False)", "{0}.requires_grad_(True)", "{0}.eval()", "{0}.train()", "{0}.zero_grad()",
-        "{0}.zero_grad(set_to_none=False)", "loop", "loop", "{0}.double().float()", "{0}.to('cpu')", "{0} = copy.deepcopy({0})",
-        "{0}.load_state_dict({0}.state_dict())", "norm", "torch.nn.utils.clip_grad_norm_({0}.parameters(), 1.0)", "total",
-    )  # fmt: skip
+    form = w.among(
+        """{0}.requires_grad_(False) | {0}.requires_grad_(True) | {0}.eval() | {0}.train() | {0}.zero_grad() | total
+        | {0}.zero_grad(set_to_none=False) | {0}.double().float() | {0}.to('cpu') | {0} = copy.deepcopy({0}) | norm
+        | {0}.load_state_dict({0}.state_dict()) | torch.nn.utils.clip_grad_norm_({0}.parameters(), 1.0) | loop | loop"""
+    )
     if form == "loop":
         with w.block(f"for p in {name}.parameters():"):
             w.line(
-                w.pick("p.requires_grad = False", "p.requires_grad_(False)", "p.requires_grad = True", "p.grad = None",
-                       "p.data.mul_(0.5)", "p.data.add_(1)", "print(p.grad)", "p.detach_()")
-            )  # fmt: skip
+                w.among(
+                    """p.requires_grad = False | p.requires_grad_(False) | p.requires_grad = True | p.grad = None
+                    | p.data.mul_(0.5) | p.data.add_(1) | print(p.grad) | p.detach_()"""
+                )
+            )
     elif form == "norm":
         with w.block("with torch.no_grad():"), w.block(f"for p in {name}.parameters():"):
             w.line(w.pick("p.mul_(0.5)", "p -= 0.1", "p.add_(1)", "p.copy_(p * 2)", "p.zero_()"))
@@ -266,7 +272,8 @@ def optimizer(w: Writer) -> bool | None:
             return False
         owned = f"[{', '.join(names)}]"
     kind = w.pick("SGD", "SGD", "Adam", "AdamW", "RMSprop")
-    w.line(f"{w.declare('opt', Type('optimizer'))} = torch.optim.{kind}({owned}, lr=0.01{', momentum=0.9' if kind == 'SGD' and w.chance(0.2) else ''})")
+    momentum = ", momentum=0.9" if kind == "SGD" and w.chance(0.2) else ""
+    w.line(f"{w.declare('opt', Type('optimizer'))} = torch.optim.{kind}({owned}, lr=0.01{momentum})")
     return None
 
 
@@ -275,7 +282,11 @@ def use_optimizer(w: Writer) -> bool | None:
     found = w.find(lambda v: v.type.kind == "optimizer")
     if found is None:
         return False
-    w.line(w.pick("{0}.step()", "{0}.step()", "{0}.zero_grad()", "{0}.zero_grad()", "{0}.zero_grad(set_to_none=False)").format(found.name))
+    w.line(
+        w.pick(
+            "{0}.step()", "{0}.step()", "{0}.zero_grad()", "{0}.zero_grad()", "{0}.zero_grad(set_to_none=False)"
+        ).format(found.name)
+    )
     return None
 
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from fuzz.names import DTYPES, NUMBER, SCALAR, Shape, Type, Variable, as_tuple, broadcasts, count, sizes
 from fuzz.writer import Writer
 
 Producer: TypeAlias = Callable[[Writer, Type, int], "str | None"]
+P = TypeVar("P", bound=Producer)
 PRODUCERS: list[tuple[int, Producer]] = []
 """Makers of floating-point expressions with their weights; one that cannot make the wanted type returns None."""
 
 DEPTHS = ((5, 1), (5, 2), (1, 3))
 
 ELEMENTWISE = (
-    "-{0}", "{0}.neg()", "{0}.abs()", "abs({0})", "{0}.exp()", "torch.exp({0})", "{0}.log()", "torch.log({0}.abs() + 1)",
-    "{0}.log1p()", "{0}.expm1()", "torch.sqrt({0}.abs() + 1)", "{0}.rsqrt()", "{0}.square()", "torch.square({0})",
-    "{0}.sin()", "torch.cos({0})", "{0}.tan()", "{0}.tanh()", "torch.tanh({0})", "{0}.atan()", "{0}.sinh()", "{0}.cosh()",
-    "{0}.asinh()", "{0}.sigmoid()", "torch.sigmoid({0})", "{0}.relu()", "F.relu({0})", "torch.relu({0})", "F.gelu({0})",
-    "F.silu({0})", "F.elu({0})", "F.selu({0})", "F.leaky_relu({0}, 0.1)", "F.softplus({0})", "F.softsign({0})",
-    "F.hardtanh({0})", "F.hardswish({0})", "F.mish({0})", "F.logsigmoid({0})", "F.tanhshrink({0})", "F.dropout({0}, 0.5)",
+    "-{0}", "{0}.neg()", "{0}.abs()", "abs({0})", "{0}.exp()", "torch.exp({0})", "{0}.log()",
+    "torch.log({0}.abs() + 1)", "{0}.log1p()", "{0}.expm1()", "torch.sqrt({0}.abs() + 1)", "{0}.rsqrt()",
+    "{0}.square()", "torch.square({0})", "{0}.sin()", "torch.cos({0})", "{0}.tan()", "{0}.tanh()", "torch.tanh({0})",
+    "{0}.atan()", "{0}.sinh()", "{0}.cosh()", "{0}.asinh()", "{0}.sigmoid()", "torch.sigmoid({0})", "{0}.relu()",
+    "F.relu({0})", "torch.relu({0})", "F.gelu({0})", "F.silu({0})", "F.elu({0})", "F.selu({0})",
+    "F.leaky_relu({0}, 0.1)", "F.softplus({0})", "F.softsign({0})", "F.hardtanh({0})", "F.hardswish({0})",
+    "F.mish({0})", "F.logsigmoid({0})", "F.tanhshrink({0})", "F.dropout({0}, 0.5)",
     "F.dropout({0}, 0.5, training=False)", "{0}.clamp(min=0)", "{0}.clamp(-1, 1)", "torch.clamp({0}, max=0.5)",
     "{0}.pow(2)", "{0} ** 2", "{0} ** 3", "torch.pow({0}, 2)", "2.0 ** {0}", "{0}.reciprocal()", "1 / {0}", "{0} * 2",
     "3 - {0}", "{0} / 4", "{0} + 1", "{0} - 0.5", "2 * {0}", "{0}.mul(2)", "{0}.add(1)", "{0}.add(1, alpha=2)",
@@ -38,10 +40,11 @@ ALONG = (
     "{0}.cumsum(0)", "torch.cumsum({0}, dim=-1)", "{0}.cumprod(0)", "{0}.flip(0)", "{0}.roll(1, 0)",
     "F.softmax({0}, dim=-1)", "{0}.log_softmax(-1)", "{0}.softmax(0)", "torch.softmax({0}, dim=0)",
     "F.normalize({0}, dim=0)", "F.layer_norm({0}, ({last},))", "{0}.sort(-1)[0]", "{0}.sort(0).values",
-    "torch.sort({0}, dim=0)[0]", "{0}.logcumsumexp(0)", "{0}.cummax(0)[0]", "{0}.index_fill(0, torch.tensor([0]), 1.0)",
-    "torch.cat([{0}[:1], {0}[1:]])", "torch.stack(list({0}))", "nn.Softmax(dim=-1)({0})", "nn.LayerNorm({last})({0})",
-    "{0}.movedim(0, -1).movedim(-1, 0)", "{0}.unsqueeze(0).squeeze(0)", "{0}[None][0]", "{0}[...]", "{0}[:]",
-    "torch.fft.fft({0}).real.to({dtype})", "{0}.topk({last}, dim=-1)[0]",
+    "torch.sort({0}, dim=0)[0]", "{0}.logcumsumexp(0)", "{0}.cummax(0)[0]",
+    "{0}.index_fill(0, torch.tensor([0]), 1.0)", "torch.cat([{0}[:1], {0}[1:]])", "torch.stack(list({0}))",
+    "nn.Softmax(dim=-1)({0})", "nn.LayerNorm({last})({0})", "{0}.movedim(0, -1).movedim(-1, 0)",
+    "{0}.unsqueeze(0).squeeze(0)", "{0}[None][0]", "{0}[...]", "{0}[:]", "torch.fft.fft({0}).real.to({dtype})",
+    "{0}.topk({last}, dim=-1)[0]",
 )  # fmt: skip
 """The same for tensors that have a dimension."""
 
@@ -57,10 +60,10 @@ BINARY = (
 )  # fmt: skip
 
 REDUCTIONS = (
-    "{0}.sum()", "{0}.mean()", "torch.sum({0})", "torch.mean({0})", "{0}.prod()", "{0}.max()", "{0}.min()", "{0}.norm()",
-    "{0}.std()", "{0}.var()", "{0}.amax()", "{0}.median()", "{0}.nansum()", "{0}.abs().max()", "{0}.pow(2).sum()",
-    "({0} ** 2).mean()", "torch.linalg.norm({0})", "{0}.square().mean()", "{0}.exp().sum()", "torch.var_mean({0})[1]",
-    "{0}.sum().sqrt()", "{0}.logsumexp(tuple(range({rank})))",
+    "{0}.sum()", "{0}.mean()", "torch.sum({0})", "torch.mean({0})", "{0}.prod()", "{0}.max()", "{0}.min()",
+    "{0}.norm()", "{0}.std()", "{0}.var()", "{0}.amax()", "{0}.median()", "{0}.nansum()", "{0}.abs().max()",
+    "{0}.pow(2).sum()", "({0} ** 2).mean()", "torch.linalg.norm({0})", "{0}.square().mean()", "{0}.exp().sum()",
+    "torch.var_mean({0})[1]", "{0}.sum().sqrt()", "{0}.logsumexp(tuple(range({rank})))",
 )  # fmt: skip
 
 ALONG_REDUCTIONS = (
@@ -77,25 +80,27 @@ LOSSES = (
     "F.mse_loss({0}, {1}, reduction='sum')", "F.mse_loss({0}, {1}.detach())", "nn.MSELoss()({0}, {1})",
     "nn.L1Loss(reduction='sum')({0}, {1})", "F.binary_cross_entropy_with_logits({0}, {1}.sigmoid())",
     "F.binary_cross_entropy({0}.sigmoid(), {1}.sigmoid().detach())", "F.kl_div({0}.log_softmax(-1), {1}.softmax(-1))",
-    "torch.dist({0}, {1})", "F.mse_loss({0}, {1}, reduction='none').mean()", "nn.MSELoss(reduction='none')({0}, {1}).sum()",
-    "({0} - {1}).pow(2).mean()", "(({0} - {1}) ** 2).sum()", "({0} * {1}).sum()", "nn.SmoothL1Loss()({0}, {1})",
+    "torch.dist({0}, {1})", "F.mse_loss({0}, {1}, reduction='none').mean()",
+    "nn.MSELoss(reduction='none')({0}, {1}).sum()", "({0} - {1}).pow(2).mean()", "(({0} - {1}) ** 2).sum()",
+    "({0} * {1}).sum()", "nn.SmoothL1Loss()({0}, {1})",
 )  # fmt: skip
 
 CUTS = (
-    "{0}.detach()", "{0}.detach()", "{0}.data", "{0}.detach().clone()", "{0}.clone().detach()", "torch.tensor({0}.tolist())",
-    "{0}.detach().requires_grad_()", "torch.zeros_like({0})", "torch.ones_like({0})", "torch.rand_like({0})",
-    "torch.full_like({0}, 2.0)", "{0}.new_zeros({tuple})", "torch.ones_like({0}, requires_grad=True)",
-    "torch.from_numpy({0}.detach().numpy().copy())", "torch.as_tensor({0})", "torch.tensor({0}.detach().numpy())",
-    "torch.autograd.Variable({0})", "torch.bernoulli({0}.sigmoid())", "({0} > 0).to({dtype})", "{0}.long().to({dtype})",
+    "{0}.detach()", "{0}.detach()", "{0}.data", "{0}.detach().clone()", "{0}.clone().detach()",
+    "torch.tensor({0}.tolist())", "{0}.detach().requires_grad_()", "torch.zeros_like({0})", "torch.ones_like({0})",
+    "torch.rand_like({0})", "torch.full_like({0}, 2.0)", "{0}.new_zeros({tuple})",
+    "torch.ones_like({0}, requires_grad=True)", "torch.from_numpy({0}.detach().numpy().copy())",
+    "torch.as_tensor({0})", "torch.tensor({0}.detach().numpy())", "torch.autograd.Variable({0})",
+    "torch.bernoulli({0}.sigmoid())", "({0} > 0).to({dtype})", "{0}.long().to({dtype})",
     "{0}.detach().clone().requires_grad_(True)", "torch.sign({0})", "{0}.detach() + {0} - {0}.detach()",
     "copy.copy({0})", "{0}.floor_divide(2)", "{0}.bool().to({dtype})",
 )  # fmt: skip
 
 
-def producer(weight: int) -> Callable[[Producer], Producer]:
+def producer(weight: int) -> Callable[[P], P]:
     """Decorator: the function makes floating-point expressions."""
 
-    def add(function: Producer) -> Producer:
+    def add(function: P) -> P:
         PRODUCERS.append((weight, function))
         return function
 
@@ -181,7 +186,7 @@ def call(w: Writer, want: Type, depth: int) -> str | None:
 
 def called(w: Writer, function: Variable, depth: int) -> str:
     """A call of a function variable; parameters with a default are given or not, by position or by name."""
-    args = []
+    args: list[str] = []
     for name, type_, optional in function.detail.params:
         if optional and w.chance(0.5):
             continue
@@ -320,7 +325,9 @@ def view(w: Writer, want: Type, depth: int) -> str | None:
         text = as_tuple(shape)
         options += [(f"{{0}}.{how}({text})", same.type.shape) for how in ("view", "reshape", "reshape")] * 2
         if len(shape) == 1:
-            options += [(f"{{0}}.{how}", same.type.shape) for how in ("flatten()", "reshape(-1)", "ravel()", "view(-1)")]
+            options += [
+                (f"{{0}}.{how}", same.type.shape) for how in ("flatten()", "reshape(-1)", "ravel()", "view(-1)")
+            ]
     if not options:
         return None
     template, source = w.pick(*options)
@@ -341,8 +348,8 @@ def product(w: Writer, want: Type, depth: int) -> str | None:
     k, shape = w.pick(2, 3, 4), want.shape
     shapes: dict[int, list[tuple[str, Shape, Shape]]] = {
         0: [("{0} @ {1}", (k,), (k,)), ("torch.dot({0}, {1})", (k,), (k,)), ("torch.inner({0}, {1})", (k,), (k,))],
-        1: [("{0} @ {1}", (k,), (k, *shape)), ("{0} @ {1}", (*shape, k), (k,)), ("torch.mv({0}, {1})", (*shape, k), (k,)),
-            ("F.linear({0}, {1})", (k,), (*shape, k))],
+        1: [("{0} @ {1}", (k,), (k, *shape)), ("F.linear({0}, {1})", (k,), (*shape, k))]
+        + [(t, (*shape, k), (k,)) for t in ("{0} @ {1}", "torch.mv({0}, {1})")],
         2: [(t, (*shape[:1], k), (k, *shape[1:])) for t in ("{0} @ {1}", "torch.matmul({0}, {1})", "{0}.mm({1})",
             "torch.einsum('ij,jk->ik', {0}, {1})", "{0}.matmul({1})")]
         + [("F.linear({0}, {1})", (*shape[:1], k), (*shape[1:], k)), ("torch.outer({0}, {1})", shape[:1], shape[1:])],
@@ -362,7 +369,9 @@ def combined(w: Writer, want: Type, depth: int) -> str | None:
         return f"sum([{tensor(w, want, depth)}, {tensor(w, want, depth)}])" if w.chance(0.3) else None
     if w.chance(0.5):
         parts = ", ".join(tensor(w, want.like(shape[1:]), depth) for _ in range(shape[0]))
-        return w.pick("torch.stack([{0}])", "torch.stack(({0}))" if shape[0] > 1 else "torch.stack([{0}])").format(parts)
+        return w.pick("torch.stack([{0}])", "torch.stack(({0}))" if shape[0] > 1 else "torch.stack([{0}])").format(
+            parts
+        )
     if shape[0] < 2:
         return None
     cut = w.random.randint(1, shape[0] - 1)
@@ -387,9 +396,9 @@ def summed_up(w: Writer, want: Type, depth: int) -> str | None:
     inner = tensor(w, want, depth)
     source = w.find(lambda v: v.type == Type("list", want.shape) and v.detail == want.kind)
     if source is not None:
-        return w.pick("sum([t * 2 for t in {0}])", "sum(t for t in {0})", "torch.stack([t.sin() for t in {0}]).sum(0)").format(
-            source.name
-        )
+        return w.pick(
+            "sum([t * 2 for t in {0}])", "sum(t for t in {0})", "torch.stack([t.sin() for t in {0}]).sum(0)"
+        ).format(source.name)
     return f"sum([{inner} * i for i in range(3)])"
 
 
@@ -433,8 +442,8 @@ def whole(w: Writer, want: Type, depth: int) -> str:
             return f"(torch.ones({sizes(want.shape)}) > 0)"
         other = tensor(w, Type("float", want.shape), 0)
         return w.pick(
-            "({0} > 0)", "({0} > {1})", "({0} == {1})", "({0} <= 0.5)", "{0}.isfinite()", "torch.isnan({0})", "{0}.bool()",
-            "({0} > 0).logical_not()", "~({0} > {1})", "{0}.gt({1})", "(({0} > 0) & ({1} < 1))",
+            "({0} > 0)", "({0} > {1})", "({0} == {1})", "({0} <= 0.5)", "{0}.isfinite()", "torch.isnan({0})",
+            "{0}.bool()", "({0} > 0).logical_not()", "~({0} > {1})", "{0}.gt({1})", "(({0} > 0) & ({1} < 1))",
         ).format(source, other)  # fmt: skip
     if want.kind == "index":
         if source is None or w.chance(0.4):
@@ -477,8 +486,8 @@ def condition(w: Writer, depth: int = 1) -> str:
     if w.surprises and w.chance(0.5):
         scalar = tensor(w, SCALAR, 0)
         return w.pick(
-            "rng.random() < 0.5", "rng.random() < 0.5", f"{scalar}.item() > 0", "time.time() > 0", f"{scalar}.sum() > 0.2",
-            "rng.random() > 2",
+            "rng.random() < 0.5", "rng.random() < 0.5", f"{scalar}.item() > 0", "time.time() > 0",
+            f"{scalar}.sum() > 0.2", "rng.random() > 2",
         )  # fmt: skip
     some = w.some_tensor()
     options = ["True", "False", "torch.is_grad_enabled()", "1 < 2", "not True"]

@@ -70,7 +70,9 @@ class Comparison:
             wanted: Any = NUMBERS.get(value.kind, (int, float, bool, complex, np.generic))
             yield from self.say(path, "type", value.kind, value.kind if isinstance(real, wanted) else short(real))
         elif isinstance(value, Array):
-            yield from self.say(path, "type", "array", "array" if isinstance(real, (np.ndarray, np.generic)) else short(real))
+            yield from self.say(
+                path, "type", "array", "array" if isinstance(real, (np.ndarray, np.generic)) else short(real)
+            )
             if value.scalar.proved and isinstance(real, (np.ndarray, np.generic)):
                 yield from self.say(path, "numpy scalar", value.scalar is Truth.YES, isinstance(real, np.generic))
         elif isinstance(value, Tuple) and value.names != ("slice",):
@@ -120,7 +122,9 @@ class Comparison:
 
     def sequence(self, path: str, cell: Sequence, real: Any, depth: int) -> Iterator[Mismatch]:
         if cell.kind in KINDS:
-            yield from self.say(path, "type", cell.kind, cell.kind if isinstance(real, KINDS[cell.kind]) else short(real))
+            yield from self.say(
+                path, "type", cell.kind, cell.kind if isinstance(real, KINDS[cell.kind]) else short(real)
+            )
         if not isinstance(real, (list, tuple, deque)):
             return
         if cell.filled.proved:
@@ -162,7 +166,9 @@ class Comparison:
         if cell.storage and real.numel():
             place = real.untyped_storage().data_ptr()
             known, other = self.storages.setdefault(cell.storage, (place, path))
-            yield from self.say(path, "storage", f"shared with {other}", f"shared with {other}" if known == place else "not shared")
+            yield from self.say(
+                path, "storage", f"shared with {other}", f"shared with {other}" if known == place else "not shared"
+            )
 
     def gradient(
         self, path: str, address: int, cell: Tensor, real: torch.Tensor, leaf: bool, kept: Truth, depth: int
@@ -178,7 +184,12 @@ class Comparison:
             open_ = self.visit.slots.get(SPOILED) or address in self.visit.escaped
             unsure = cell.leaf is Truth.MAYBE or cell.grad is Truth.MAYBE or (cell.leaf.no and not kept.no)
             if not open_ and not unsure:
-                yield from self.say(path, ".grad", "None", "None" if not (leaf or real.retains_grad) or real.grad is None else "a tensor")
+                yield from self.say(
+                    path,
+                    ".grad",
+                    "None",
+                    "None" if not (leaf or real.retains_grad) or real.grad is None else "a tensor",
+                )
 
 
 def kind_of(tensor: torch.Tensor) -> str:

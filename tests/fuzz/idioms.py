@@ -69,8 +69,19 @@ def returns_two(w: Writer) -> bool | None:
 def variadic(w: Writer) -> None:
     want = some(w)
     first, second = tensor(w, want, 1), tensor(w, want, 1)
-    inner = w.pick("args[0] * scale + args[1]", "sum(args) * scale", "torch.stack(args).sum(0)", "args[0] * options.get('k', scale)")
-    call = w.pick("{f}({a}, {b})", "{f}(*[{a}, {b}])", "{f}({a}, {b}, scale=3.0)", "{f}({a}, {b}, k=0.5)", "{f}(*({a}, {b}), **{{'scale': 2.0}})")
+    inner = w.pick(
+        "args[0] * scale + args[1]",
+        "sum(args) * scale",
+        "torch.stack(args).sum(0)",
+        "args[0] * options.get('k', scale)",
+    )
+    call = w.pick(
+        "{f}({a}, {b})",
+        "{f}(*[{a}, {b}])",
+        "{f}({a}, {b}, scale=3.0)",
+        "{f}({a}, {b}, k=0.5)",
+        "{f}(*({a}, {b}), **{{'scale': 2.0}})",
+    )
     name = w.fresh("combine")
     lines(w, "def {f}(*args, scale=2.0, **options):\n    return {inner}", f=name, inner=inner)
     w.line(f"{w.declare('y', want)} = {call.format(f=name, a=first, b=second)}")
@@ -136,18 +147,45 @@ def wrapped(w: Writer) -> bool | None:
     return None
 
 
+CONTEXTS = (
+    """
+@contextlib.contextmanager
+def {f}():
+    with torch.no_grad():
+        yield
+""",
+    """
+@contextlib.contextmanager
+def {f}():
+    before = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    yield
+    torch.set_grad_enabled(before)
+""",
+    """
+@contextlib.contextmanager
+def {f}():
+    yield
+""",
+    """
+class {f}:
+    def __enter__(self):
+        self.before = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+
+    def __exit__(self, *error):
+        torch.set_grad_enabled(self.before)
+""",
+)
+
+
 @statement(1)
 def context_of_file(w: Writer) -> bool | None:
     """A context manager of the file."""
     if w.depth or w.loops:
         return False
     name = w.fresh("mode")
-    lines(w, w.pick(
-        "@contextlib.contextmanager\ndef {f}():\n    with torch.no_grad():\n        yield",
-        "@contextlib.contextmanager\ndef {f}():\n    before = torch.is_grad_enabled()\n    torch.set_grad_enabled(False)\n    yield\n    torch.set_grad_enabled(before)",
-        "@contextlib.contextmanager\ndef {f}():\n    yield",
-        "class {f}:\n    def __enter__(self):\n        self.before = torch.is_grad_enabled()\n        torch.set_grad_enabled(False)\n\n    def __exit__(self, *error):\n        torch.set_grad_enabled(self.before)",
-    ), f=name)  # fmt: skip
+    lines(w, w.pick(*CONTEXTS), f=name)
     with w.block(f"with {name}():"):
         body(w, 3)
     return None
@@ -168,7 +206,9 @@ def members(w: Writer) -> bool | None:
         with w.block("def doubled(self):", wall=True):
             w.know("self.value", want, rebindable=False)
             w.line(f"return {tensor(w, want, 2)}")
-        lines(w, "@staticmethod\ndef half(t):\n    return {inner}", inner=w.pick("t / 2", "t.detach() / 2", "t.clone()"))
+        lines(
+            w, "@staticmethod\ndef half(t):\n    return {inner}", inner=w.pick("t / 2", "t.detach() / 2", "t.clone()")
+        )
         lines(w, "@classmethod\ndef build(cls, t):\n    return cls({inner})", inner=w.pick("t", "t * 2", "t.detach()"))
         lines(w, "def __call__(self, t):\n    return self.value * t.sum()")
     w.line(f"{instance} = {w.pick(cls, f'{cls}.build')}({start})")
@@ -201,14 +241,25 @@ class {base}(nn.Module):
     with w.block(f"class {child}({base}):"):
         with w.block("def __init__(self):", wall=True):
             w.line(f"super().__init__({outputs})")
-            w.line(w.pick("self.extra = nn.Linear({0}, {0})", "self.extra = nn.Identity()", "self.extra = nn.ReLU(inplace=True)").format(outputs))
+            w.line(
+                w.pick(
+                    "self.extra = nn.Linear({0}, {0})",
+                    "self.extra = nn.Identity()",
+                    "self.extra = nn.ReLU(inplace=True)",
+                ).format(outputs)
+            )
         with w.block("def forward(self, x):", wall=True):
             w.line(w.pick("h = super().forward(x)", "h = super().forward(x.detach())", f"h = {base}.forward(self, x)"))
             w.know("h", result)
             w.know("self.linear.weight", Type("float", (outputs, inputs)), rebindable=False)
             w.line(f"return self.extra({tensor(w, result, 2)})")
     w.line(f"{instance} = {child}()")
-    w.know(instance, Type("function", result.shape), Signature((("x", Type("float", (4, inputs)), False),), "float"), rebindable=False)
+    w.know(
+        instance,
+        Type("function", result.shape),
+        Signature((("x", Type("float", (4, inputs)), False),), "float"),
+        rebindable=False,
+    )
     w.know(f"{instance} as module", Type("module"), instance, rebindable=False)
     w.know(f"{instance}.frozen", Type("float", (outputs,)), rebindable=False)
     return None
@@ -220,10 +271,15 @@ def stack_of_layers(w: Writer) -> bool | None:
         return False
     shape: Shape = (4, 3)
     start, name, result = tensor(w, Type("float", shape), 1), w.fresh("layers"), w.fresh("h")
-    w.line(f"{name} = {w.pick('nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])', '[nn.Linear(3, 3), nn.Linear(3, 3)]', 'nn.ModuleList([nn.Linear(3, 3), nn.ReLU(inplace=True), nn.Linear(3, 3)])')}")
+    layers = w.among(
+        """nn.ModuleList([nn.Linear(3, 3) for _ in range(2)]) | [nn.Linear(3, 3), nn.Linear(3, 3)]
+        | nn.ModuleList([nn.Linear(3, 3), nn.ReLU(inplace=True), nn.Linear(3, 3)])"""
+    )
+    w.line(f"{name} = {layers}")
     w.line(f"{result} = {start}")
     with looping(w, f"for layer in {name}:"):
-        w.line(f"{result} = {w.pick('layer({0})', 'layer({0}).relu()', 'layer({0}) + {0}', 'layer({0}.detach())').format(result)}")
+        step = w.among("layer({0}) | layer({0}).relu() | layer({0}) + {0} | layer({0}.detach())")
+        w.line(f"{result} = {step.format(result)}")
     w.know(result, Type("float", shape))
     return None
 
@@ -257,7 +313,8 @@ def penalty(w: Writer) -> bool | None:
     g, loss = w.fresh("g"), w.fresh("loss")
     w.line(f"{g} = torch.autograd.grad({root}, {source.name}, create_graph={w.pick('True', 'True', 'False')})[0]")
     w.know(g, source.type)
-    w.line(f"{loss} = {w.pick('{g}.norm()', '({g} ** 2).sum()', '{g}.pow(2).mean() + {e}').format(g=g, e=tensor(w, Type(source.type.kind), 1))}")
+    how = w.among("{g}.norm() | ({g} ** 2).sum() | {g}.pow(2).mean() + {e}")
+    w.line(f"{loss} = {how.format(g=g, e=tensor(w, Type(source.type.kind), 1))}")
     w.know(loss, Type(source.type.kind))
     return None
 
@@ -273,7 +330,16 @@ def averaged(w: Writer) -> bool | None:
     w.know(f"{name} as module", Type("module"), name, rebindable=False)
     with w.block(w.pick("with torch.no_grad():", "with torch.no_grad():", "if True:")):
         w.line(f"for q, p in zip({name}.parameters(), {found.detail}.parameters()):")
-        w.line("    " + w.pick("q.mul_(0.9).add_(p, alpha=0.1)", "q.copy_(p)", "q.data = p.data", "q.data.mul_(0.9).add_(p.data, alpha=0.1)", "q.requires_grad_(False)"))
+        w.line(
+            "    "
+            + w.pick(
+                "q.mul_(0.9).add_(p, alpha=0.1)",
+                "q.copy_(p)",
+                "q.data = p.data",
+                "q.data.mul_(0.9).add_(p.data, alpha=0.1)",
+                "q.requires_grad_(False)",
+            )
+        )
     return None
 
 
@@ -285,9 +351,12 @@ def mapping_loop(w: Writer) -> bool | None:
     name = w.fresh("parts")
     w.line(f"{name} = {{'a': {tensor(w, want, 1)}, 'b': {tensor(w, want, 1)}}}")
     if w.chance(0.5):
-        w.line(w.pick("{0}['c'] = {1}", "{0}.update(c={1})", "{0}.setdefault('c', {1})").format(name, tensor(w, want, 1)))
+        w.line(
+            w.pick("{0}['c'] = {1}", "{0}.update(c={1})", "{0}.setdefault('c', {1})").format(name, tensor(w, want, 1))
+        )
     if w.chance(0.4):
-        w.line(f"{w.declare('y', want)} = {w.pick('sum({0}.values())', '{0}.get(`a`)', '{0}.pop(`b`)', 'list({0}.values())[0]', '{0}[`a`] + {0}[`b`]').format(name).replace('`', chr(39))}")
+        value = w.among("sum({0}.values()) | {0}.get('a') | {0}.pop('b') | list({0}.values())[0] | {0}['a'] + {0}['b']")
+        w.line(f"{w.declare('y', want)} = {value.format(name)}")
         return None
     with looping(w, w.pick("for k, t in {0}.items():", "for t in {0}.values():").format(name)):
         w.know("t", want)
@@ -319,7 +388,8 @@ def batches(w: Writer) -> bool | None:
     """A data loader."""
     if w.loops or w.depth > 1:
         return False
-    w.line(f"{(data := w.fresh('data'))} = torch.utils.data.TensorDataset({tensor(w, Type('float', (4, 3)), 1)}.detach(), torch.randn(4))")
+    data, rows = w.fresh("data"), tensor(w, Type("float", (4, 3)), 1)
+    w.line(f"{data} = torch.utils.data.TensorDataset({rows}.detach(), torch.randn(4))")
     with looping(w, f"for xs, ys in torch.utils.data.DataLoader({data}, batch_size={w.pick(2, 4)}):"):
         w.line("xs = xs[:2]")
         w.know("xs", Type("float", (2, 3)))
@@ -358,7 +428,12 @@ def numpy_of_several(w: Writer) -> None:
     want = Type("float", w.pick((), (3,)))
     first, second = tensor(w, want, 1), tensor(w, want, 1)
     name = w.fresh("array")
-    w.line(f"{name} = {w.pick('np.stack([{0}, {1}])', 'np.sqrt({0})', 'np.concatenate([{0}.reshape(-1), {1}.reshape(-1)])', 'np.asarray([{0}.detach(), {1}.detach()])', 'np.add({0}.detach().numpy(), 1)', 'np.array([{0}.sum().item(), {1}.sum().item()])', 'np.asarray({0}).mean()', 'np.square({0}.detach().numpy())', 'np.float64(2.0) * {0}').format(first, second)}")
+    value = w.among(
+        """np.stack([{0}, {1}]) | np.sqrt({0}) | np.concatenate([{0}.reshape(-1), {1}.reshape(-1)])
+        | np.asarray([{0}.detach(), {1}.detach()]) | np.add({0}.detach().numpy(), 1) | np.asarray({0}).mean()
+        | np.array([{0}.sum().item(), {1}.sum().item()]) | np.square({0}.detach().numpy()) | np.float64(2.0) * {0}"""
+    )
+    w.line(f"{name} = {value.format(first, second)}")
 
 
 @statement(1)
@@ -377,6 +452,12 @@ def late_condition(w: Writer) -> bool | None:
     return None
 
 
+def applied(w: Writer, want: Type, first: str, second: str | None = None) -> str:
+    """An op on given operands."""
+    template = w.pick(*ELEMENTWISE) if second is None else w.pick(*ELEMENTWISE, *BINARY)
+    return template.format(first, second, dtype=DTYPES[want.kind])
+
+
 @statement(4)
 def written_after_use(w: Writer) -> bool | None:
     """A value that backward may need is written before backward runs."""
@@ -385,13 +466,16 @@ def written_after_use(w: Writer) -> bool | None:
         return False
     want = source.type
     mid, end = w.fresh("mid"), w.fresh("end")
-    w.line(f"{mid} = {w.pick(*ELEMENTWISE, *BINARY).format(source.name, tensor(w, want, 1), dtype=DTYPES[want.kind])}")
-    w.line(f"{end} = {w.pick(*ELEMENTWISE, *BINARY).format(mid, w.pick(mid, source.name, tensor(w, want, 1)), dtype=DTYPES[want.kind])}")
+    other = tensor(w, want, 1)
+    w.line(f"{mid} = {applied(w, want, source.name, other)}")
+    w.line(f"{end} = {applied(w, want, mid, w.pick(mid, source.name, other))}")
     w.know(mid, want)
     w.know(end, want)
     target = w.pick(mid, mid, end, source.name)
-    text = w.pick("{0}.add_(1)", "{0} += 1", "{0}.mul_(2)", "{0}.detach().add_(1)", "{0}.data.add_(1)", "{0}.zero_()", "{0}[...] = 0.0",
-                  "{0} *= 2", "{0}.view(-1).add_(1)", "{0}.relu_()", "{0} = {0} + 1", "{0}.requires_grad").format(target)  # fmt: skip
+    text = w.among(
+        """{0}.add_(1) | {0} += 1 | {0}.mul_(2) | {0}.detach().add_(1) | {0}.data.add_(1) | {0}.zero_() | {0}[...] = 0.0
+        | {0} *= 2 | {0}.view(-1).add_(1) | {0}.relu_() | {0} = {0} + 1 | {0}.requires_grad"""
+    ).format(target)
     if w.chance(0.4) and w.depth < NESTING:
         with w.block("with torch.no_grad():"):
             w.line(text)
@@ -409,11 +493,12 @@ def shared_graph(w: Writer) -> bool | None:
         return False
     want = source.type
     hidden = w.fresh("hidden")
-    w.line(f"{hidden} = {tensor(w, want, 1)} * {source.name}" if w.chance(0.3) else f"{hidden} = {w.pick(*ELEMENTWISE).format(source.name, dtype=DTYPES[want.kind])}")
+    start = f"{tensor(w, want, 1)} * {source.name}" if w.chance(0.3) else applied(w, want, source.name)
+    w.line(f"{hidden} = {start}")
     w.know(hidden, want)
     for _ in range(w.pick(2, 2, 3)):
         used = w.pick("{0}", "{0}", "{0}", "{0}.detach()").format(hidden)
-        w.line(f"({w.pick(*ELEMENTWISE).format(used, dtype=DTYPES[want.kind])}).sum().backward({w.pick('', '', 'retain_graph=True')})")
+        w.line(f"({applied(w, want, used)}).sum().backward({w.pick('', '', 'retain_graph=True')})")
         if w.chance(0.2):
             body(w, 1)
     return None
@@ -428,10 +513,14 @@ def made_in_inference(w: Writer) -> bool | None:
     want = source.type
     name = w.fresh("fast")
     with w.block("with torch.inference_mode():"):
-        w.line(f"{name} = {w.pick(*ELEMENTWISE).format(source.name, dtype=DTYPES[want.kind])}")
+        w.line(f"{name} = {applied(w, want, source.name)}")
     if w.chance(0.3):
-        w.line(f"{name} = {name}.{w.pick('clone()', 'detach()', 'clone().requires_grad_()', 'view_as({0})').format(name)}")
+        how = w.among("clone() | detach() | clone().requires_grad_() | view_as({0})")
+        w.line(f"{name} = {name}.{how.format(name)}")
     w.know(name, want)
-    w.line(w.pick("{r} = {t} * {s}", "{r} = {t} + {s}", "{r} = {s} / ({t} + 3)", "{r} = {s}.exp() - {t}", "{t}.add_(1)", "{t}.requires_grad_()",
-                  "{r} = {s}.where({t} > 0, {t})").format(r=w.fresh("y"), s=source.name, t=name))  # fmt: skip
+    text = w.among(
+        """{r} = {t} * {s} | {r} = {t} + {s} | {r} = {s} / ({t} + 3) | {r} = {s}.exp() - {t} | {t}.add_(1)
+        | {t}.requires_grad_() | {r} = {s}.where({t} > 0, {t})"""
+    )
+    w.line(text.format(r=w.fresh("y"), s=source.name, t=name))
     return None

@@ -1,4 +1,4 @@
-"""Types and variables of generated programs. Shapes and dtypes are tracked exactly, so that nearly every program runs."""
+"""Types and variables of generated programs. Shapes and dtypes are tracked, so that nearly every program runs."""
 
 from __future__ import annotations
 
@@ -104,8 +104,10 @@ def default(type_: Type) -> str:
     if type_.kind == "array":
         return f"torch.ones({sizes(type_.shape)}).numpy()"
     if type_.is_tensor:
-        return f"torch.ones({sizes(type_.shape)}, dtype={DTYPES[type_.kind]})" if type_.kind != "index" else (
-            f"torch.zeros({sizes(type_.shape)}, dtype=torch.int64)"
+        return (
+            f"torch.ones({sizes(type_.shape)}, dtype={DTYPES[type_.kind]})"
+            if type_.kind != "index"
+            else (f"torch.zeros({sizes(type_.shape)}, dtype=torch.int64)")
         )
     return ""
 

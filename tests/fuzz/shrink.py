@@ -14,11 +14,13 @@ Change: TypeAlias = Callable[[], "str | None"]
 """Makes one smaller text; called only when it is its turn."""
 
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
-MODULES = frozenset({"torch", "nn", "F", "np", "copy", "random", "rng", "time", "contextlib", "functools", "collections"})
+MODULES = frozenset(
+    {"torch", "nn", "F", "np", "copy", "random", "rng", "time", "contextlib", "functools", "collections"}
+)
 
 
 def shrink(text: str, holds: Holds, attempts: int = 600) -> str:
-    """The smallest program found for which `holds`, by deleting statements, unwrapping blocks, simplifying expressions."""
+    """The smallest program found for which `holds`; statements go first, then blocks, then parts of expressions."""
     before = ""
     while before != text and attempts > 0:
         before = text
@@ -78,7 +80,9 @@ def unwrappings(text: str) -> list[Change]:
     for number, block in enumerate(blocks(ast.parse(text))):
         for index, statement in enumerate(block):
             for how in ("body", "orelse", "decorator_list", "finalbody"):
-                if not getattr(statement, how, None) or (how == "body" and isinstance(statement, (ast.FunctionDef, ast.ClassDef))):
+                if not getattr(statement, how, None) or (
+                    how == "body" and isinstance(statement, (ast.FunctionDef, ast.ClassDef))
+                ):
                     continue
 
                 def change(number: int = number, index: int = index, how: str = how) -> str | None:

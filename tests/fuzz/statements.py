@@ -114,7 +114,8 @@ def two_results(w: Writer) -> None:
     else:
         half = Type("float", (*shape[:-1], 2))
         double = tensor(w, Type("float", (*shape[:-1], 4)), 1)
-        w.line(f"{w.declare('left', half)}, {w.declare('right', half)} = {double}.{w.pick('chunk(2, -1)', 'split(2, dim=-1)')}")
+        parts = f"{w.declare('left', half)}, {w.declare('right', half)}"
+        w.line(f"{parts} = {double}.{w.pick('chunk(2, -1)', 'split(2, dim=-1)')}")
 
 
 @statement(4)
@@ -136,8 +137,8 @@ def array(w: Writer) -> None:
     value = w.pick(
         "{0}.detach().numpy()", "{0}.detach().numpy()", "{0}.detach().cpu().numpy()", "{0}.numpy()", "np.asarray({0})",
         "np.asarray({0}.detach())", "{0}.data.numpy()", "np.ones({1}, dtype=np.float32)", "{0}.cpu().numpy()",
-        "{0}.detach().numpy() * 2", "np.array({0})", "np.array({0}.tolist(), dtype=np.float32)", "{0}.numpy(force=True)",
-        "np.asarray([t.item() for t in {0}.flatten()], dtype=np.float32).reshape({1})",
+        "{0}.detach().numpy() * 2", "np.array({0})", "np.array({0}.tolist(), dtype=np.float32)",
+        "{0}.numpy(force=True)", "np.asarray([t.item() for t in {0}.flatten()], dtype=np.float32).reshape({1})",
     ).format(source, as_tuple(shape))  # fmt: skip
     w.line(f"{w.declare('array', Type('array', shape))} = {value}")
 
@@ -156,8 +157,8 @@ def mixed_with_numpy(w: Writer) -> bool | None:
     if held is None:
         return False
     source = tensor(w, Type("float", held.type.shape), 1)
-    w.line(w.pick("{0} = {1} * torch.from_numpy({2})", "{0} = torch.from_numpy({2}) + {1}", "{0} = {1} + {2}").format(
-        w.declare("y", Type("float", held.type.shape)), source, held.name))  # fmt: skip
+    value = w.among("{0} * torch.from_numpy({1}) | torch.from_numpy({1}) + {0} | {0} + {1}").format(source, held.name)
+    w.line(f"{w.declare('y', Type('float', held.type.shape))} = {value}")
     return None
 
 
@@ -180,11 +181,12 @@ def augment(w: Writer) -> bool | None:
 
 IN_PLACE = (
     "{0}.add_({1})", "{0}.mul_({1})", "{0}.sub_({1}, alpha=0.1)", "{0}.zero_()", "{0}.fill_(1.0)", "{0}.copy_({1})",
-    "{0}.clamp_(min=0)", "{0}.relu_()", "{0}.exp_()", "{0}.add_(1)", "{0}.mul_(0.9)", "{0}.normal_()", "{0}.sigmoid_()",
-    "F.relu({0}, inplace=True)", "{0}.div_(2)", "{0}.neg_()", "{0}.square_()", "torch.add({1}, 1, out={0})",
-    "{0}.data.add_(1)", "{0}.data.copy_({1})", "{0}.data = {1}.detach().clone()", "{0}.data.zero_()", "{0}.detach().add_(1)",
-    "nn.init.zeros_({0})", "nn.init.normal_({0})", "{0}.masked_fill_({0} > 0, 0.0)", "{0}.lerp_({1}, 0.5)", "{0}.tanh_()",
-    "{0}.add_({1}.detach())", "{0}.uniform_()", "{0}.data.mul_(0.5)", "{0}.set_({1}.detach())", "nn.ReLU(inplace=True)({0})",
+    "{0}.clamp_(min=0)", "{0}.relu_()", "{0}.exp_()", "{0}.add_(1)", "{0}.mul_(0.9)", "{0}.normal_()",
+    "{0}.sigmoid_()", "F.relu({0}, inplace=True)", "{0}.div_(2)", "{0}.neg_()", "{0}.square_()",
+    "torch.add({1}, 1, out={0})", "{0}.data.add_(1)", "{0}.data.copy_({1})", "{0}.data = {1}.detach().clone()",
+    "{0}.data.zero_()", "{0}.detach().add_(1)", "nn.init.zeros_({0})", "nn.init.normal_({0})",
+    "{0}.masked_fill_({0} > 0, 0.0)", "{0}.lerp_({1}, 0.5)", "{0}.tanh_()", "{0}.add_({1}.detach())", "{0}.uniform_()",
+    "{0}.data.mul_(0.5)", "{0}.set_({1}.detach())", "nn.ReLU(inplace=True)({0})",
 )  # fmt: skip
 
 
@@ -210,11 +212,25 @@ def item_assign(w: Writer) -> bool | None:
     row = tensor(w, old.type.like(old.type.shape[1:]), 1)
     one = tensor(w, old.type.like(()), 1)
     options = [f"{old.name}[0] = {row}", f"{old.name}[-1] = 1.0", f"{old.name}[:1] = {row}", f"{old.name}[...] = {one}"]
-    options += [f"{old.name}[{old.name} > 0] = 0.0", f"{old.name}[0] += {row}", f"{old.name}[1:] *= 2", f"{old.name}[0].add_(1)"]
-    options += [f"{old.name}.view(-1)[0] = {one}", f"{old.name}[0].zero_()", f"{old.name}[:] = {tensor(w, old.type, 1)}"]
+    options += [
+        f"{old.name}[{old.name} > 0] = 0.0",
+        f"{old.name}[0] += {row}",
+        f"{old.name}[1:] *= 2",
+        f"{old.name}[0].add_(1)",
+    ]
+    options += [
+        f"{old.name}.view(-1)[0] = {one}",
+        f"{old.name}[0].zero_()",
+        f"{old.name}[:] = {tensor(w, old.type, 1)}",
+    ]
     options += [f"{old.name}.data[0] = {row}", f"{old.name}[1:].mul_(2)", f"{old.name}[torch.tensor([0])] = 1.0"]
     if len(old.type.shape) == 2:
-        options += [f"{old.name}[:, 0] = {one}", f"{old.name}.t().add_(1)", f"{old.name}[0, 1] = {one}", f"{old.name}[0][1] = 2.0"]
+        options += [
+            f"{old.name}[:, 0] = {one}",
+            f"{old.name}.t().add_(1)",
+            f"{old.name}[0, 1] = {one}",
+            f"{old.name}[0][1] = 2.0",
+        ]
     w.line(w.pick(*options))
     return None
 
@@ -298,14 +314,13 @@ def backward(w: Writer) -> bool | None:
         if held is None:
             return False
         root = held.name
-    w.line(
-        w.pick(
-            "{0}.backward()", "{0}.backward()", "{0}.backward()", "{0}.backward()", "{0}.backward(retain_graph=True)",
-            "{0}.backward(retain_graph=True)", "torch.autograd.backward({0})", "torch.autograd.backward([{0}])",
-            "{0}.backward(create_graph=True)", "{0}.backward(torch.ones_like({0}))", "{0}.backward(gradient=torch.tensor(2.0))",
-            "{0}.sum().backward()",
-        ).format(root)
-    )  # fmt: skip
+    call = w.among(
+        """{0}.backward() | {0}.backward() | {0}.backward() | {0}.backward() | {0}.backward(retain_graph=True)
+        | {0}.backward(retain_graph=True) | torch.autograd.backward({0}) | torch.autograd.backward([{0}])
+        | {0}.backward(create_graph=True) | {0}.backward(torch.ones_like({0})) | {0}.sum().backward()
+        | {0}.backward(gradient=torch.tensor(2.0))"""
+    )
+    w.line(call.format(root))
     return None
 
 
@@ -314,7 +329,8 @@ def backward_of_vector(w: Writer) -> bool | None:
     held = w.find(lambda v: v.type.floating and bool(v.type.shape))
     if held is None:
         return False
-    w.line(f"{held.name}.backward({w.pick('torch.ones_like({0})', 'torch.ones_like({0})', '', 'gradient=torch.ones_like({0})')})".format(held.name))
+    argument = w.among("torch.ones_like({0}) | torch.ones_like({0}) | | gradient=torch.ones_like({0})")
+    w.line(f"{held.name}.backward({argument.format(held.name)})")
     return None
 
 
@@ -481,9 +497,15 @@ def accumulate(w: Writer) -> bool | None:
             w.know(name, want)
         body(w, 2)
         step = tensor(w, want, 2)
-        w.line(w.pick("{0} = {0} + {1}", "{0} = {0} * {1}", "{0} += {1}", "{0} = {1}", "{0} = {0} + {1}.detach()").format(name, step))
+        w.line(
+            w.pick("{0} = {0} + {1}", "{0} = {0} * {1}", "{0} += {1}", "{0} = {1}", "{0} = {0} + {1}.detach()").format(
+                name, step
+            )
+        )
         if w.chance(0.3):
-            w.line(f"{name}.backward({w.pick('', 'retain_graph=True')})" if want == SCALAR else f"{name}.sum().backward()")
+            w.line(
+                f"{name}.backward({w.pick('', 'retain_graph=True')})" if want == SCALAR else f"{name}.sum().backward()"
+            )
     if start != "0":
         w.know(name, want)
     return None
@@ -565,8 +587,8 @@ def change_list(w: Writer) -> bool | None:
     if held is None:
         return False
     inner = tensor(w, Type(held.detail, held.type.shape), 2)
-    w.line(w.pick("{0}.append({1})", "{0}.append({1})", "{0}[0] = {1}", "{0} += [{1}]", "{0}.extend([{1}])", "{0}.insert(0, {1})").format(
-        held.name, inner))  # fmt: skip
+    text = "{0}.append({1}) | {0}.append({1}) | {0}[0] = {1} | {0} += [{1}] | {0}.extend([{1}]) | {0}.insert(0, {1})"
+    w.line(w.among(text).format(held.name, inner))
     return None
 
 
@@ -576,8 +598,11 @@ def comprehension(w: Writer) -> bool | None:
     if held is None:
         return False
     name = w.declare("items", held.type, held.detail, rebindable=False)
-    w.line(w.pick("{0} = [t * 2 for t in {1}]", "{0} = [t.detach() for t in {1}]", "{0} = list({1})", "{0} = [t + i for i, t in enumerate({1})]",
-        "{0} = [t.clone() for t in {1} if t.requires_grad] + {1}", "{0} = {1}[:1] + {1}", "{0} = list(map(torch.sin, {1}))").format(name, held.name))  # fmt: skip
+    value = w.among(
+        """[t * 2 for t in {0}] | [t.detach() for t in {0}] | list({0}) | [t + i for i, t in enumerate({0})]
+        | [t.clone() for t in {0} if t.requires_grad] + {0} | {0}[:1] + {0} | list(map(torch.sin, {0}))"""
+    )
+    w.line(f"{name} = {value.format(held.name)}")
     return None
 
 
@@ -607,6 +632,9 @@ def show(w: Writer) -> bool | None:
     some = w.some_tensor()
     if some is None:
         return False
-    w.line(w.pick("print({0}.shape)", "print(f'{{{0}.dim()}}')", "print({0}.requires_grad)", "{0}.sum()", "print({0}.tolist() is None)",
-        "assert {0}.dim() == {1}", "pass", "print({0}.detach().mean().item())").format(some.name, len(some.type.shape)))  # fmt: skip
+    text = w.among(
+        """print({0}.shape) | print(f'{{{0}.dim()}}') | print({0}.requires_grad) | {0}.sum() | assert {0}.dim() == {1}
+        | print({0}.tolist() is None) | pass | print({0}.detach().mean().item())"""
+    )
+    w.line(text.format(some.name, len(some.type.shape)))
     return None

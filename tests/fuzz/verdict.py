@@ -88,7 +88,9 @@ class Watch:
         if mode.grad.proved:
             yield from comparison.say("grad mode", "mode", mode.grad is Truth.YES, torch.is_grad_enabled())
         if mode.inference.proved:
-            yield from comparison.say("inference mode", "mode", mode.inference is Truth.YES, torch.is_inference_mode_enabled())
+            yield from comparison.say(
+                "inference mode", "mode", mode.inference is Truth.YES, torch.is_inference_mode_enabled()
+            )
         for name, real in names.items():
             value = visit.slots.get((visit.frame, name))
             if value is not None:
@@ -131,7 +133,12 @@ def judge(text: str) -> Verdict:
         verdict.disagreements.append(Disagreement(kind, key, line, detail, excused))
 
     for line, mismatch in watch.wrong.values():
-        add("contradiction", mismatch.fact, line, f"{mismatch.path}: {mismatch.fact} is {mismatch.torch}, not {mismatch.engine}")
+        add(
+            "contradiction",
+            mismatch.fact,
+            line,
+            f"{mismatch.path}: {mismatch.fact} is {mismatch.torch}, not {mismatch.engine}",
+        )
     if analysis.complete:
         for line in sorted(set(outcome.ran) & statements(text, set(analysis.visits)) - set(analysis.visits)):
             add("contradiction", "unreached", line, "the engine thinks that this line cannot run")
@@ -189,7 +196,8 @@ def repeats(text: str, line: int) -> bool:
     """May the line run more than once, so that an early end of the run proves nothing?"""
     loops = (ast.For, ast.While, ast.FunctionDef, ast.Lambda)
     return any(
-        isinstance(node, loops) and node.lineno <= line <= (node.end_lineno or node.lineno) for node in ast.walk(ast.parse(text))
+        isinstance(node, loops) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        for node in ast.walk(ast.parse(text))
     )
 
 
@@ -216,7 +224,9 @@ def surprising(text: str, line: int | None) -> bool:
     for node in ast.walk(tree):
         if isinstance(node, ast.Try) and line is not None and node.lineno <= line <= node.handlers[-1].lineno:
             return True
-        decides = getattr(node, "test", None) or (node.value if isinstance(node, ast.Assign) and holds_flag(node) else None)
+        decides = getattr(node, "test", None) or (
+            node.value if isinstance(node, ast.Assign) and holds_flag(node) else None
+        )
         for inner in ast.walk(decides) if isinstance(decides, ast.AST) else ():
             if isinstance(inner, ast.Attribute) and inner.attr in SURPRISES:
                 return True
@@ -235,7 +245,7 @@ def used_up(analysis: Analysis, outcome: Outcome) -> Iterator[Disagreement]:
         if not isinstance(tensor, torch.Tensor) or not tensor.requires_grad:
             continue
         try:
-            tensor.backward(torch.ones_like(tensor), retain_graph=True)
+            torch.autograd.backward(tensor, torch.ones_like(tensor), retain_graph=True)
             second = False
         except RuntimeError as error:
             if "second time" not in str(error):

@@ -43,6 +43,10 @@ class Writer:
     def pick(self, *options: T) -> T:
         return self.random.choice(options)
 
+    def among(self, alternatives: str) -> str:
+        """One of the texts that `|` separates."""
+        return self.random.choice([text.strip() for text in alternatives.split("|")])
+
     def weighted(self, table: Sequence[tuple[int, T]]) -> T:
         return self.random.choices([item for _, item in table], [weight for weight, _ in table])[0]
 
