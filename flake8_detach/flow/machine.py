@@ -118,6 +118,7 @@ class Machine:
         self.patched: set[str] = set()
         self.serial = 0
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
+        self.define: Callable[[str], Value | None] = lambda name: None
         self.evaluate: Callable[[cst.CSTNode], Value]
         self.state.set(MODE, Mode())
 
@@ -142,7 +143,7 @@ class Machine:
                 if (frame, OPEN) in self.state.slots and not isinstance(value, External):
                     return UNKNOWN
                 return value
-        return self.lookup_global(name)
+        return self.define(name) or self.lookup_global(name)
 
     def forget_variables(self) -> None:
         """`exec`: any variable of the module or of this function may be bound to something else now."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
-
-import libcst as cst
 
 from flake8_detach.flow import functions, interpreter, modules
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.events import Event
-from flake8_detach.flow.machine import Frame, Machine, OutOfBudget
+from flake8_detach.flow.machine import MODE, Frame, Machine, OutOfBudget
 from flake8_detach.flow.state import Delta
-from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Ref
+from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Mode, Ref, Value
 from flake8_detach.source import Chunk, Source
 
 STEPS_PER_LINE = 60
@@ -35,14 +34,47 @@ def follow(
     m = Machine(sink, STEPS_AT_LEAST + STEPS_PER_LINE * lines)
     m.evaluate = lambda node: evaluate(m, node)
     m.frames.append(Frame((m.state.address(),)))
-    body: list[cst.CSTNode] = [node for part in parts for node in part.module.body]
+    waiting = _waiting(parts)
+    m.define = lambda name: _define(m, waiting, name)
     try:
-        interpreter.execute_block(m, body)
+        for part in parts:
+            if part not in waiting.values() and not interpreter.execute_block(m, part.module.body):
+                break
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
-        _uncalled(m, body, _acting(source.tree, parts, words) if words else None)
+        _uncalled(m, parts, _acting(source.tree, parts, words) if words else None)
     except OutOfBudget:
         return
+
+
+def _waiting(parts: list[Chunk]) -> dict[str, Chunk]:
+    """Definitions that need not be parsed before somebody asks for their name: plain ones that nothing re-binds."""
+    times = Counter(name for part in parts for name in _bound(part.tree))
+    waiting = {}
+    for part in parts:
+        first, *others = part.tree.body
+        if others or not isinstance(first, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if not first.decorator_list and times[first.name] == 1:
+            waiting[first.name] = part
+    return waiting
+
+
+def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
+    """Run the definition of `name` now, as if it had been run in its place: on all paths alike, with grad mode on."""
+    part = waiting.pop(name, None)
+    if part is None:
+        return None
+    frames, depth, trail, mode = m.frames, m.depth, m.state.trail, m.mode
+    m.frames, m.depth, m.state.trail = m.frames[:1], 0, []
+    m.state.slots[MODE] = Mode()
+    try:
+        interpreter.execute_block(m, part.module.body)
+        value: Value | None = m.state.get((m.frames[0].id, name))
+        return value
+    finally:
+        m.frames, m.depth, m.state.trail = frames, depth, trail
+        m.state.slots[MODE] = mode
 
 
 def _rebound(tree: ast.Module) -> set[str]:
@@ -87,11 +119,11 @@ def _bound(tree: ast.Module) -> set[str]:
     return names
 
 
-def _uncalled(m: Machine, body: list[cst.CSTNode], acting: set[str] | None) -> None:
+def _uncalled(m: Machine, parts: list[Chunk], acting: set[str] | None) -> None:
     """Functions and methods that nobody in the file calls: with unknown arguments."""
     del m.frames[1:]
     called = set(m.contexts)
-    for name in list(dict.fromkeys(_defined(body))):
+    for name in dict.fromkeys(name for part in parts for name in _defined(part.tree.body)):
         if acting is not None and name not in acting:
             continue
         value = m.lookup(name)
@@ -101,19 +133,18 @@ def _uncalled(m: Machine, body: list[cst.CSTNode], acting: set[str] | None) -> N
             _methods(m, value, called)
 
 
-def _defined(body: list[cst.CSTNode]) -> list[str]:
+def _defined(body: list[ast.stmt]) -> list[str]:
     """Names of the functions and classes of the module, also under `if` and `try`."""
     found = []
     todo = list(reversed(body))
     while todo:
         node = todo.pop()
-        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
-            found.append(node.name.value)
-        elif isinstance(node, (cst.If, cst.Try, cst.Else, cst.With)):
-            todo.extend(reversed(node.body.body))
-            todo.extend(c for c in (getattr(node, "orelse", None), *getattr(node, "handlers", ())) if c is not None)
-        elif isinstance(node, cst.ExceptHandler):
-            todo.extend(reversed(node.body.body))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.append(node.name)
+        elif isinstance(node, (ast.If, ast.Try, ast.With)):
+            inner = [*node.body, *getattr(node, "orelse", ())]
+            inner += [s for handler in getattr(node, "handlers", ()) for s in handler.body]
+            todo.extend(reversed(inner))
     return found
 
 

@@ -63,7 +63,7 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
 
 def _actions(rules: list[Rule]) -> frozenset[str]:
     """The words without which a function that nobody calls cannot yield a finding; empty: any may."""
-    words = [rule.within or (rule.triggers[:1] and rule.triggers[0]) for rule in rules]
+    words: list[frozenset[str]] = [rule.within or next(iter(rule.triggers), frozenset()) for rule in rules]
     return frozenset(word.strip(".=") for some in words for word in some) if all(words) else frozenset()
 
 
