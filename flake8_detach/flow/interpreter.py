@@ -139,6 +139,7 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
     value = evaluate(m, node.value)
     kind = type(node.operator).__name__.removesuffix("Assign")
     name = operators.DUNDER.get(kind)
+    fatal = m.fatal
     if m.is_tensor(old) and name != "matmul":
         operators.use_none(m, node, value, node.value)
         op = ops.method(f"__i{name}__") or ops.method(f"__{name}__")
@@ -146,7 +147,7 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
             names = list(op.params) or ["self", "other"]
             op = replace(op, inplace=True, writes=(names[0],), when=())
             tensors.apply(m, node, op, {names[0]: old, names[-1]: value}, m.text(node.target))
-        if not isinstance(node.target, cst.Name):
+        if not isinstance(node.target, cst.Name) and m.fatal == fatal:  # `x[0] += 1` writes the view, then stores it
             assign(m, node.target, old)
         return True
     cell = m.cell(old)

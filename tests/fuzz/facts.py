@@ -147,7 +147,8 @@ class Comparison:
             return
         if cell.grad.proved:
             yield from self.say(path, "requires_grad", cell.grad is Truth.YES, real.requires_grad)
-        if cell.leaf.proved:
+        stale = real._is_view() and torch.is_inference_mode_enabled()  # its grad_fn is not brought up to date there
+        if cell.leaf.proved and not stale:
             yield from self.say(path, "is_leaf", cell.leaf is Truth.YES, leaf)
         if cell.inference.proved:
             yield from self.say(path, "is_inference", cell.inference is Truth.YES, real.is_inference())

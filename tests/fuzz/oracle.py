@@ -24,11 +24,13 @@ class Endless(Exception):
 
 @dataclass
 class Outcome:
-    """error: what ended the program. where: the program's lines in its traceback, outermost first. ran: the lines that
-    were begun. nonleaf: lines on which torch warned about the `.grad` of a non-leaf. names: the module's variables."""
+    """error: what ended the program. where: the program's lines in its traceback, outermost first. raised: all lines
+    that raised, caught or not. ran: the lines that were begun, and how often. nonleaf: lines on which torch warned
+    about the `.grad` of a non-leaf. names: the module's variables."""
 
     error: BaseException | None = None
     where: tuple[int, ...] = ()
+    raised: set[int] = field(default_factory=set)
     ran: dict[int, int] = field(default_factory=dict)
     nonleaf: set[int] = field(default_factory=set)
     names: dict[str, Any] = field(default_factory=dict)
@@ -50,7 +52,9 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
 
     def local(frame: FrameType, event: str, argument: object) -> Any:
         nonlocal steps
-        if event == "line":
+        if event == "exception":
+            outcome.raised.add(frame.f_lineno)
+        elif event == "line":
             steps += 1
             if steps > STEPS:
                 raise Endless

@@ -124,6 +124,8 @@ def judge(text: str) -> Verdict:
     watch = Watch(analysis)
     outcome = verdict.outcome = run(text, watch)
     code = code_of(outcome.message) if outcome.error is not None else None
+    if code == "AGD111" and ".grad" not in text.split("\n")[(outcome.line or 1) - 1]:
+        code = None  # a None of another origin
     excused = surprising(text, outcome.line)
     counts = verdict.counts
     counts["points"], counts["facts"] = watch.points, watch.compared
@@ -175,6 +177,8 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
         return ".grad is not None there" if wrong else ""
     if not finding.code.startswith("AGD1"):
         return ""
+    if finding.line in outcome.raised and finding.line not in outcome.where:
+        return ""  # it raised, and the program caught that
     if outcome.error is None:
         return "torch does not raise"
     if finding.line in outcome.where:
@@ -222,19 +226,24 @@ def surprising(text: str, line: int | None) -> bool:
     """Has the program a condition that only the run decides, or stands `line` where errors are caught?"""
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Try) and line is not None and node.lineno <= line <= node.handlers[-1].lineno:
+        if isinstance(node, ast.Try) and line is not None and node.lineno <= line <= (node.end_lineno or 0):
             return True
-        decides = getattr(node, "test", None) or (
-            node.value if isinstance(node, ast.Assign) and holds_flag(node) else None
-        )
-        for inner in ast.walk(decides) if isinstance(decides, ast.AST) else ():
+        decides = deciding(node)
+        for inner in ast.walk(decides) if decides is not None else ():
             if isinstance(inner, ast.Attribute) and inner.attr in SURPRISES:
                 return True
     return False
 
 
-def holds_flag(node: ast.Assign) -> bool:
-    return isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("flag")
+def deciding(node: ast.AST) -> ast.AST | None:
+    """The expression that decides how the program goes on: a condition, a flag, the argument of set_grad_enabled."""
+    if isinstance(node, (ast.If, ast.While, ast.IfExp)):
+        return node.test
+    if isinstance(node, ast.withitem):
+        return node.context_expr
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.startswith("flag"):
+        return node.value
+    return None
 
 
 def used_up(analysis: Analysis, outcome: Outcome) -> Iterator[Disagreement]:
