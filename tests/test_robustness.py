@@ -83,7 +83,15 @@ def test_cpythons_test_files_are_there() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["assert.5", "if.5:pass", "while.5:pass", "x=.5if.5else.5", "x=.5or.5", "def f():return.5\nf()", "for x in.5,:pass"],
+    [
+        "assert.5",
+        "if.5:pass",
+        "while.5:pass",
+        "x=.5if.5else.5",
+        "x=.5or.5",
+        "def f():return.5\nf()",
+        "for x in.5,:pass",
+    ],
 )
 def test_what_python_takes_and_libcst_calls_invalid_is_silence(text: str) -> None:
     with pytest.raises(cst.CSTValidationError):

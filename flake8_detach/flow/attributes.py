@@ -196,7 +196,7 @@ def _put_on_tensor(
     elif name == "data":
         source = m.cell(value)
         if isinstance(source, Tensor):
-            m.change(address, shape=source.shape, dtype=source.dtype)
+            m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
         else:
             m.change(address, shape=None)
     else:

@@ -170,8 +170,9 @@ def backward(
         return
     for address, tensor in found:
         followed = tensor.node is not None and tensor.grad.yes
-        freed, where = _freed(m, tensor.node) if followed and tensor.node is not None else (NO, None)
-        written = _written(m, tensor.node) if followed and tensor.node is not None and freed.no else None
+        only = None if inputs is None or tensor.node is None else between(m, tensor.node, inputs)
+        freed, where = _freed(m, tensor.node, only) if followed and tensor.node is not None else (NO, None)
+        written = _written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
         m.emit(
             Backward,
             node,
@@ -191,7 +192,7 @@ def backward(
             m.state.set(SPOILED, YES)
             continue
         start = m.edge(address, tensor)
-        walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill)
+        walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
 
@@ -214,7 +215,32 @@ def replace_sure(edge: Edge, sure: bool) -> Edge:
     return Edge(edge.node, edge.leaf, edge.sure and sure)
 
 
-def _freed(m: Machine, start: int) -> tuple[Truth, cst.CSTNode | None]:
+def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
+    """The nodes that a backward from `start` runs to reach `inputs`; what made an input, and all behind it, rests."""
+    goals = {t.node for a in inputs for _, t in m.tensors(Ref((a,))) if t.node is not None}
+    leaves = set(inputs)
+    reaches: dict[int, bool] = {}
+    todo = [start]
+    while todo:
+        number = todo[-1]
+        if number in goals:
+            reaches[number] = False
+        if number in reaches:
+            todo.pop()
+            continue
+        m.step()
+        edges = m.state.graph[number].edges
+        open_ = [e.node for e in edges if e.node is not None and e.node not in reaches and e.node not in goals]
+        if open_:
+            todo.extend(open_)
+            continue
+        ends = any(e.node in goals or (e.node is None and e.leaf in leaves) for e in edges)
+        reaches[number] = ends or any(e.node is not None and reaches.get(e.node, False) for e in edges)
+        todo.pop()
+    return frozenset(n for n, yes in reaches.items() if yes)
+
+
+def _freed(m: Machine, start: int, only: frozenset[int] | None = None) -> tuple[Truth, cst.CSTNode | None]:
     """Has backward already used up a node that is reached for sure and that saved a tensor?"""
     seen: set[int] = set()
     todo = [start]
@@ -227,7 +253,7 @@ def _freed(m: Machine, start: int) -> tuple[Truth, cst.CSTNode | None]:
         m.step()
         node = m.state.graph[number]
         freed: Truth = m.state.get((number, "freed"), NO)
-        if node.saved and not freed.no:
+        if node.saved and not freed.no and (only is None or number in only):
             if freed.yes:
                 return freed, m.state.get((number, "freed at"))
             verdict, where = MAYBE, m.state.get((number, "freed at"))
@@ -235,7 +261,7 @@ def _freed(m: Machine, start: int) -> tuple[Truth, cst.CSTNode | None]:
     return verdict, where
 
 
-def _written(m: Machine, start: int) -> Write | None:
+def _written(m: Machine, start: int, only: frozenset[int] | None = None) -> Write | None:
     """A tensor that a node needs, that is reached for sure, and that was written since the node saved it."""
     seen: set[int] = set()
     todo = [start]
@@ -246,7 +272,7 @@ def _written(m: Machine, start: int) -> Write | None:
         seen.add(number)
         m.step()
         node = m.state.graph[number]
-        for saved in node.saved:
+        for saved in node.saved if only is None or number in only else ():
             if saved.storage and m.version(saved.storage) > saved.version:
                 return Write(node.op, saved.role, saved.site, m.state.get((saved.storage, "written at")))
         todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
@@ -293,6 +319,7 @@ def walk(
     create: Truth,
     inputs: tuple[int, ...] | None,
     fill: bool,
+    only: frozenset[int] | None = None,
 ) -> None:
     """Go through the graph from `start`: free its nodes and fill the `.grad` of the leaves."""
     surely: dict[int, bool] = {}
@@ -314,7 +341,7 @@ def walk(
         todo.extend(replace_sure(e, edge.sure) for e in node.edges)
     if not retain.yes:
         for number, sure in surely.items():
-            if m.state.graph[number].saved:
+            if m.state.graph[number].saved and (only is None or number in only):
                 before: Truth = m.state.get((number, "freed"), NO)
                 m.state.set((number, "freed"), before | (YES if sure and retain is NO else MAYBE))
                 m.state.set((number, "freed at"), site)
@@ -335,6 +362,9 @@ def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
     """Backward adds to the `.grad` of the tensor at `address`."""
     held: Value = m.state.get((address, "grad"), NONE)
     if isinstance(held, Ref):
+        if not create.no:
+            for gradient, _ in m.tensors(held):
+                m.change(gradient, grad=MAYBE, leaf=MAYBE)
         return
     if not sure:
         m.state.set((address, "grad"), UNKNOWN)

@@ -19,12 +19,13 @@ class Event:
     """node: the expression that does it. calls: the calls in the file that led here, outermost first.
 
     guarded: the code stands in a `try` (or `pytest.raises`) that catches what torch would raise.
-    only_some: the function is called from several places and the facts were not the same from all of them.
+    presumed: that the place is reached at all rests on a presumption (a loop of unknown length has a second iteration).
     """
 
     node: Site
     calls: tuple[Site, ...]
     guarded: bool
+    presumed: bool
 
 
 @dataclass(frozen=True)

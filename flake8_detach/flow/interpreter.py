@@ -424,7 +424,9 @@ def for_(m: Machine, node: cst.For) -> bool:
     def start() -> None:
         assign(m, node.target, iteration.element(m, source))
 
-    return repeated(m, node, start, some, known is not None and len(known) > 1)
+    cell = m.cell(source)
+    counted = isinstance(cell, Sequence) and cell.kind == "range" and some is YES  # one of length 0 or 1 is unrolled
+    return repeated(m, node, start, some, counted or (known is not None and len(known) > 1))
 
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
@@ -497,11 +499,13 @@ def repeated(
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)
     ends: list[Delta] = []
-    fatal, quiet = m.fatal, m.quiet
+    fatal, quiet, presumed = m.fatal, m.quiet, m.presumed
     try:
         alive = True
         previous: Delta = {}
         for round_ in range(2 + (ROUNDS if depth <= DEEP else 0)):
+            if round_ == 1 and not twice:
+                m.presumed += 1
             start()
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
@@ -528,7 +532,7 @@ def repeated(
             previous = changes
     finally:
         frame.loops.pop()
-        m.quiet = quiet
+        m.quiet, m.presumed = quiet, presumed
     m.state.rollback(loop.mark)
     if forever:
         ends = []

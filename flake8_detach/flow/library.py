@@ -236,10 +236,24 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     keep = create if retain in (None, NONE) else fact(retain)
     many = [outputs] if m.is_tensor(outputs) else iteration.exact(m, outputs) or [iteration.element(m, outputs)]
     gradient = args.get(2, "grad_outputs") not in (None, NONE)
+    chosen = modules.parameters_in(m, inputs)
     for root in many:
         if root == UNKNOWN:
             continue
-        autograd.backward(m, node, root, args.node(0, "outputs", node), "grad", keep, create, gradient, (), fill=False)
+        where = args.node(0, "outputs", node)
+        only = None if chosen is None else tuple(chosen)
+        autograd.backward(
+            m,
+            node,
+            root,
+            where,
+            "grad",
+            keep if chosen is not None else keep | MAYBE,
+            create,
+            gradient,
+            only,
+            fill=False,
+        )
     unused = fact(args.get(6, "allow_unused"), None if args.open else False)
     if unused.no and fact(args.kw.get("materialize_grads"), False).yes:
         unused = YES
@@ -426,6 +440,8 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if m.is_tensor(value):
         cell = m.cell(value)
         deep = args.called == "copy.deepcopy"
+        if isinstance(cell, Tensor) and cell.leaf.yes and m.state.get((value.addresses[0], "grad"), NONE) != NONE:  # type: ignore[union-attr]
+            return UNKNOWN  # the copy has a copy of the gradient
         if isinstance(cell, Tensor) and cell.leaf.yes:
             return m.tensor(
                 grad=cell.grad,
@@ -632,6 +648,8 @@ def _array_library(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
             return UNKNOWN  # torch raises
         if lost.yes:
             why = m.cause("cut", f"turned into a numpy array by `{m.text(node)}`", node, "", lost, why)
+        if any(m.is_tensor(v) for v in args.pos) and name.removeprefix("numpy.") not in numpy_api.CREATING:
+            return UNKNOWN  # np.sqrt(t) gives a tensor
         return numpy_result(m, name, args, why)
     return Foreign(name)
 

@@ -111,6 +111,7 @@ class Machine:
         self.depth = 0
         self.guards = 0
         self.quiet = 0
+        self.presumed = 0
         self.fatal = 0
         self.frames: list[Frame] = []
         self.contexts: dict[int, int] = {}
@@ -283,7 +284,7 @@ class Machine:
         if self.quiet:
             return
         calls = tuple(f.call for f in self.frames if f.call is not None)
-        self.sink(make(node=node, calls=calls, guarded=self.guards > 0, **facts))
+        self.sink(make(node=node, calls=calls, guarded=self.guards > 0, presumed=self.presumed > 0, **facts))
 
     def text(self, node: cst.CSTNode) -> Text:
         """Source text for messages, shortened."""

@@ -225,6 +225,11 @@ def _size(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     return Scalar("int") if args.pos or args.kw else UNKNOWN
 
 
+@tensor_method("share_memory_", "rename_")
+def _no_write(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    return receiver  # in spite of the underscore, the values stay as they are
+
+
 @tensor_method("is_floating_point", "is_complex")
 def _has_kind(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     kind = m.tensors(receiver)[0][1].dtype

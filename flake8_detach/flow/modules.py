@@ -229,6 +229,8 @@ def make_parameters(m: Machine, address: int, spec: layers.Layer, bound: dict[st
 
     for name, _ in spec.parameters:
         there = spec.has(name, option)
+        if "_reverse" in name and option("bidirectional") is not True:
+            there = option("bidirectional")
         if there is not True:
             m.state.put(address, name, NONE if there is False else UNKNOWN)
             continue
@@ -236,7 +238,7 @@ def make_parameters(m: Machine, address: int, spec: layers.Layer, bound: dict[st
         m.state.put(address, name, parameter(m, shape, "float" if "dtype" not in bound else None))
 
 
-OFF_UNLESS_ASKED = frozenset({"add_bias_kv", "add_zero_attn", "track_running_stats_"})
+OFF_UNLESS_ASKED = frozenset({"add_bias_kv", "add_zero_attn", "bidirectional"})
 """Constructor arguments of torch.nn layers that are False by default and bring parameters in."""
 
 
@@ -435,6 +437,8 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     if spec.container:
         return UNKNOWN
     given = args.bind(spec.inputs or ("input",))
+    if spec.same:
+        return next(iter(given.values()), UNKNOWN)
     op = ops.function(spec.op) if spec.op else None
     own = {name: m.state.get((address, name), UNKNOWN) for name, _ in spec.parameters}
     if op is not None:

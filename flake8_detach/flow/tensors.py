@@ -70,7 +70,9 @@ class Inputs:
         if isinstance(value, Ref):
             for address, cell in m.cells(value):
                 if isinstance(cell, Tensor):
-                    self.tensors.append((address, cell, name))
+                    # of several objects in turn, each has a shape of its own
+                    one = cell if len(value.addresses) == 1 else replace(cell, shape=None)
+                    self.tensors.append((address, one, name))
                 elif isinstance(cell, Sequence) and depth < 4:
                     for item in cell.items if cell.items is not None else [cell.element]:
                         self.add(m, item, name, depth + 1)
@@ -250,9 +252,12 @@ def _output(
     if op.same == "always" and isinstance(first, Ref):
         return first
     leaf = ~grad
+    if facts.get("base") is not None and m.mode.grad.no and not wanted.no:
+        # a view made under no_grad asks its base: it requires grad as the base does, without a grad_fn
+        grad, leaf, why = MAYBE, MAYBE, None
     if op.same == "maybe":  # the very same object if nothing changes
         leaf = leaf | (MAYBE if any(not t.leaf.no for _, t, _ in inputs.tensors) else NO)
-        facts = {"storage": 0}
+        facts = {"storage": 0, "inference": MAYBE if not m.mode.inference.no else NO}
     return m.tensor(
         grad=grad,
         leaf=leaf,
@@ -363,7 +368,7 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> No
             base = None
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        refused = tensor.inference.yes and m.mode.inference.no
+        refused = tensor.inference.yes and m.mode.inference.no and tensor.made != "detach"
         if ((leaf or view) and m.mode.grad.yes) or refused:
             m.raises()
         m.emit(events.InPlace, site, tensor=tensor, subject=subject, base=base, how=m.text(site), mode=m.mode)

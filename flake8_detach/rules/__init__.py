@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 from collections import defaultdict
+from dataclasses import replace
 from functools import cache
 
 from flake8_detach.config import Settings
@@ -50,7 +51,8 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     def sink(event: Event) -> None:
         for rule in listeners[type(event)]:
             if (rule.code, id(event.node)) not in findings:
-                for finding in rule.check(event, source):
+                for found in rule.check(event, source):
+                    finding = replace(found, confidence="likely") if event.presumed else found
                     # one bug, one report: what another rule traced to the same cause is told already
                     teller = told.setdefault(id(finding.cause), finding) if finding.cause is not None else finding
                     if teller is finding or (teller.code == finding.code and not finding.first_only):
