@@ -421,8 +421,9 @@ def for_(m: Machine, node: cst.For) -> bool:
         return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
     some = iteration.filled(m, source)
 
-    def start() -> None:
+    def start() -> bool:
         assign(m, node.target, iteration.element(m, source))
+        return True
 
     cell = m.cell(source)
     counted = isinstance(cell, Sequence) and cell.kind == "range" and some is YES  # one of length 0 or 1 is unrolled
@@ -476,16 +477,18 @@ def while_(m: Machine, node: cst.While) -> bool:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
     forever = known is YES and isinstance(node.test, (cst.Name, cst.Integer))
 
-    def start() -> None:
-        if not forever:
-            evaluate(m, node.test)
-            operators.narrow(m, node.test, True)
+    def start() -> bool:
+        if forever:
+            return True
+        again = operators.condition(m, evaluate(m, node.test))
+        operators.narrow(m, node.test, True)
+        return again is not NO
 
     return repeated(m, node, start, known, False, forever)
 
 
 def repeated(
-    m: Machine, node: cst.For | cst.While, start: Callable[[], None], some: Any, twice: bool, forever: bool = False
+    m: Machine, node: cst.For | cst.While, start: Callable[[], bool], some: Any, twice: bool, forever: bool = False
 ) -> bool:
     """A loop of unknown length: the first iteration, the second one on what it left, then joined until nothing changes.
 
@@ -506,7 +509,9 @@ def repeated(
         for round_ in range(2 + (ROUNDS if depth <= DEEP else 0)):
             if round_ == 1 and not twice:
                 m.presumed += 1
-            start()
+            if not start():  # the condition is known to have become false
+                ends = [m.state.delta(loop.mark)]
+                break
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
             if not alive:

@@ -256,7 +256,7 @@ def used_up(analysis: Analysis, outcome: Outcome) -> Iterator[Disagreement]:
         try:
             torch.autograd.backward(tensor, torch.ones_like(tensor), retain_graph=True)
             second = False
-        except RuntimeError as error:
+        except Exception as error:  # also what a hook of the program raises
             if "second time" not in str(error):
                 continue
             second = True
