@@ -259,9 +259,9 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         unused = YES
     roots = [t for root in many for t in m.tensors(root)]
     targets = [inputs] if m.is_tensor(inputs) else iteration.exact(m, inputs)
-    if unused.no and roots:
+    if roots:
         for target in targets if targets is not None else [iteration.element(m, inputs)]:
-            tell_grad_of(m, node, target, roots, args.node(1, "inputs", node))
+            tell_grad_of(m, node, target, roots, args.node(1, "inputs", node), unused)
     if targets is None:
         one = iteration.element(m, inputs)
         result = _gradient(m, node, one, create, roots, unused)
@@ -270,7 +270,12 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 
 def tell_grad_of(
-    m: Machine, node: cst.CSTNode, target: Value, roots: list[tuple[int, Tensor]], target_node: cst.CSTNode
+    m: Machine,
+    node: cst.CSTNode,
+    target: Value,
+    roots: list[tuple[int, Tensor]],
+    target_node: cst.CSTNode,
+    unused: Truth,
 ) -> None:
     """Is the tensor in the graph of the outputs?"""
     if any(t.grad.no for _, t in roots):
@@ -278,10 +283,10 @@ def tell_grad_of(
     for address, tensor in m.tensors(target):
         verdicts = [autograd.reaches(m, a, t, address, tensor) for a, t in roots]
         reached = YES if YES in verdicts else NO if all(v is NO for v in verdicts) else MAYBE
-        if tensor.grad.no or reached is NO:
+        if tensor.grad.no or (reached is NO and unused.no):
             m.raises()
         subject = m.text(target_node)
-        m.emit(events.GradOf, node, tensor=tensor, subject=subject, reached=reached, unused=NO)
+        m.emit(events.GradOf, node, tensor=tensor, subject=subject, reached=reached, unused=unused)
 
 
 def _gradient(
@@ -631,10 +636,10 @@ def convert(m: Machine, args: Args, node: cst.CSTNode, via: Label) -> None:
         cell = m.cell(value)
         if isinstance(cell, Sequence) or isinstance(value, Tuple):
             items = iteration.exact(m, value) or [iteration.element(m, value)]
-            for item in items:
-                if m.is_tensor(item):
-                    operators.to_numpy(m, node, item, value_node, via, element=True)
-                    break
+            inside = [item for item in items if m.is_tensor(item)]
+            refused = [item for item in inside if any(t.grad.yes for _, t in m.tensors(item))]
+            for item in (refused or inside)[:1]:
+                operators.to_numpy(m, node, item, value_node, via, element=True)
 
 
 def _array_library(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:

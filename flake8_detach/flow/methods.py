@@ -220,6 +220,12 @@ def _hook(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     return UNKNOWN
 
 
+@tensor_method("dim", "ndimension")
+def _dim(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    rank = m.tensors(receiver)[0][1].rank
+    return Scalar("int") if rank is None or len(receiver.addresses) > 1 else Const(rank)
+
+
 @tensor_method("size", "shape")
 def _size(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     return Scalar("int") if args.pos or args.kw else UNKNOWN

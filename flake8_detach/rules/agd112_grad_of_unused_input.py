@@ -22,7 +22,8 @@ class GradOfUnusedInput(Rule):
     the graph".
 
     ## Known problems
-    With `allow_unused=True` the gradient is None and nothing is reported.
+    With `allow_unused=True` the gradient of an input that is not in the graph is None and not reported; PyTorch still
+    raises for one that does not require grad.
 
     ## Fix safety
     Shown only: call `.requires_grad_()` on the input before the forward, and differentiate with respect to that tensor.
@@ -55,13 +56,13 @@ points = torch.randn(8, 4, requires_grad=True)
     )
 
     def check(self, event: GradOf, source: Source) -> Iterable[Finding]:
-        if event.guarded or not event.unused.no:
+        if event.guarded:
             return
         tensor = event.tensor
         if tensor.grad.no:
             message = f"`{event.subject}` does not require grad: {reason(tensor.why, source, 'it never did')}"
             facts: tuple[Truth, ...] = (tensor.grad,)
-        elif event.reached.no and tensor.grad.yes:
+        elif event.reached.no and tensor.grad.yes and event.unused.no:
             message = f"`{event.subject}` is not in the graph that is differentiated"
             facts = (event.reached, tensor.grad)
         else:
