@@ -115,6 +115,9 @@ def summary(counts: Counter[str]) -> str:
                 f"and {excused} behind conditions that only the run decides; "
                 f"{counts[f'elsewhere {code}']} reported on another line"
             )
+    lines.append(
+        f"{counts['likely']} likely AGD1xx reports on lines that ran, {counts['likely confirmed']} of them confirmed"
+    )
     wrong = {n: c for n, c in counts.items() if n.startswith(("false alarm", "contradiction", "crash"))}
     lines += [f"{count} x {name}" for name, count in sorted(wrong.items())] or [
         "no false alarm, no contradiction, no crash"

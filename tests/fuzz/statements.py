@@ -633,8 +633,9 @@ def show(w: Writer) -> bool | None:
     if some is None:
         return False
     text = w.among(
-        """print({0}.shape) | print(f'{{{0}.dim()}}') | print({0}.requires_grad) | {0}.sum() | assert {0}.dim() == {1}
+        """print({0}.shape) | print(f'{{{2}.dim()}}') | print({0}.requires_grad) | {0}.sum() | assert {0}.dim() == {1}
         | print({0}.tolist() is None) | pass | print({0}.detach().mean().item())"""
     )
-    w.line(text.format(some.name, len(some.type.shape)))
+    quoted = some.name.replace("'", '"')  # nested quotes of one kind are new in Python 3.12
+    w.line(text.format(some.name, len(some.type.shape), quoted))
     return None

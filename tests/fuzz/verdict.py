@@ -146,6 +146,9 @@ def judge(text: str) -> Verdict:
             add("contradiction", "unreached", line, "the engine thinks that this line cannot run")
             break
     for finding in analysis.findings:
+        if finding.confidence == "likely" and finding.code.startswith("AGD1") and finding.line in outcome.ran:
+            counts["likely"] += 1
+            counts["likely confirmed"] += finding.line in outcome.raised
         complaint = false_alarm(finding, watch, outcome, code, text)
         if complaint:
             add("false alarm", finding.code, finding.line, f"{complaint}: {finding.message}")

@@ -1,0 +1,170 @@
+"""Calls of the standard library and of progress bars, and context managers that leave grad mode alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import iteration, modules, tensors
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.machine import PACKED
+from flake8_detach.flow.registry import model
+from flake8_detach.flow.torch_calls import tell_copy
+from flake8_detach.flow.values import (
+    NO,
+    UNKNOWN,
+    YES,
+    Const,
+    External,
+    Mapping_,
+    Partial,
+    Ref,
+    Scalar,
+    Sequence,
+    Thing,
+    Tuple,
+    Value,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+@model("importlib.import_module", "builtins.__import__")
+def _import_module(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    name = args.get(0, "name")
+    return External(name.value) if isinstance(name, Const) and isinstance(name.value, str) else External("?")
+
+
+@model("functools.partial")
+def _partial(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    if not args.pos or args.open:
+        escape(m, args.values())
+        return UNKNOWN
+    return Partial(args.pos[0], tuple(args.pos[1:]), tuple(args.kw.items()))
+
+
+@model("itertools.chain", "itertools.chain.from_iterable")
+def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    parts = list(args.pos)
+    if len(parts) == 1 and args.called.endswith("from_iterable"):
+        parts = iteration.exact(m, parts[0]) or []
+        if not parts:
+            return UNKNOWN
+    addresses: list[int] = []
+    for part in parts:
+        inner = modules.parameters_in(m, part)
+        if inner is None:
+            known = [iteration.exact(m, p) for p in parts]
+            if all(k is not None for k in known):
+                items = tuple(v for k in known for v in k or ())
+                return m.new(Sequence("generator", items, filled=truth(bool(items))))
+            return m.new(Sequence("generator"))
+        addresses.extend(a for a in inner if a not in addresses)
+    for part in parts:
+        iteration.consume(m, part)
+    return modules.each(m, Ref(tuple(addresses)))
+
+
+@model(
+    "collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict", "multiprocessing.Queue"
+)
+def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    name = args.called
+    if name.endswith("OrderedDict"):
+        first = args.pos[0] if args.pos else None
+        if first is None:
+            return m.new(Mapping_())
+        cell = m.cell(first)
+        if isinstance(cell, Mapping_):
+            return m.new(cell)
+        pairs = iteration.exact(m, first)
+        result = Mapping_()
+        for pair in pairs or []:
+            if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
+                return m.new(Mapping_((), UNKNOWN))
+            result = result.put(pair.items[0].value, pair.items[1])
+        return m.new(result if pairs is not None else Mapping_((), UNKNOWN))
+    if name.endswith("defaultdict"):
+        return m.new(Mapping_((), UNKNOWN))
+    if args.pos and name.endswith("deque"):
+        items = iteration.exact(m, args.pos[0])
+        return m.new(Sequence("deque", tuple(items) if items is not None else None))
+    return m.new(Sequence("deque", (), filled=NO))
+
+
+SENDERS = ("multiprocessing.SimpleQueue", "torch.multiprocessing.SimpleQueue")
+
+
+@model(*SENDERS)
+def _process_queue(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing("multiprocessing.SimpleQueue"))
+
+
+@model("multiprocessing.Pipe", "torch.multiprocessing.Pipe")
+def _pipe(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return Tuple((m.new(Thing("multiprocessing.Connection")), m.new(Thing("multiprocessing.Connection"))))
+
+
+@model("multiprocessing.reduction.ForkingPickler.dumps")
+def _forking_pickler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    send(m, args, node)
+    return UNKNOWN
+
+
+def send(m: Machine, args: Args, node: cst.CSTNode) -> None:
+    """A message to another process; torch refuses to pickle a tensor that carries a graph for it."""
+    inputs = tensors.Inputs()
+    for value in args.values():
+        inputs.add(m, value, "message")
+    if m.is_patched("multiprocessing.reduction"):
+        return
+    stuck = [a for a, t, _ in inputs.tensors if t.leaf.no and t.grad.yes]
+    if stuck:
+        tell_copy(m, node, Ref((stuck[0],)), args.node(0, "obj", node))
+
+
+@model("contextlib.suppress", "pytest.raises")
+def _guard(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing("contextlib.suppress"))
+
+
+@model("torch.autograd.graph.saved_tensors_hooks", "torch.autograd.graph.save_on_cpu")
+def _packing(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    m.state.set(PACKED, YES)
+    escape(m, args.values())
+    return m.new(Thing("context"))
+
+
+@model(
+    "contextlib.nullcontext",
+    "torch.autograd.set_detect_anomaly",
+    "torch.autograd.detect_anomaly",
+    "torch.autograd.profiler.profile",
+    "torch.autograd.profiler.record_function",
+    "torch.autocast",
+    "torch.amp.autocast",
+    "torch.cuda.amp.autocast",
+    "torch.profiler.record_function",
+    "torch.profiler.profile",
+    "torch.device",
+    "torch.random.fork_rng",
+    "torch.backends.cudnn.flags",
+    "torch.cuda.stream",
+    "torch.cuda.device",
+    "warnings.catch_warnings",
+    "builtins.open",
+)
+def _plain_context(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """Context managers that leave grad mode as it is."""
+    return m.new(Thing("context", (("enters", args.get(0, "enter_result") or UNKNOWN),)))
+
+
+@model("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.trange", "tqdm.notebook.tqdm", "rich.progress.track")
+def _progress(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    first = args.get(0, "iterable")
+    if first is None or isinstance(first, Const):
+        return m.new(Sequence("iterable", None, Scalar("int")))
+    return first

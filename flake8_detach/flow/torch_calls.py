@@ -1,0 +1,507 @@
+"""Calls of torch: factories, autograd functions, optimizers, distributions, copies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd, events, iteration, methods, modules, shapes, tensors
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.machine import fact
+from flake8_detach.flow.registry import model
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    NONE,
+    UNKNOWN,
+    YES,
+    Array,
+    Const,
+    Function,
+    Instance,
+    Layer,
+    Mapping_,
+    Method,
+    Node,
+    Optimizer,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Thing,
+    Truth,
+    Tuple,
+    Value,
+    worst,
+)
+from flake8_detach.knowledge import distributions, layers, ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
+    if name.startswith("torch.Tensor."):  # unbound: torch.Tensor.add(x, y)
+        if args.pos and m.is_tensor(args.pos[0]):
+            return methods.call(m, node, Method(args.pos[0], name.rpartition(".")[2]), Args(args.pos[1:], args.kw))
+        escape(m, args.values())
+        return UNKNOWN
+    if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
+        return args.get(0, "tensor") or UNKNOWN
+    if name.startswith("torch.optim.lr_scheduler."):
+        return m.new(Thing(name))
+    if name.startswith("torch.optim.") and name.count(".") == 2:
+        return make_optimizer(m, name, args, node)
+    if layers.layer(name) is not None:
+        return modules.make_layer(m, name, args, node)
+    if name.startswith("torch.distributions."):
+        return make_distribution(m, name, args)
+    op = ops.function(name)
+    if op is not None:
+        bound = args.bind(op.params)
+        subject = m.text(args.nodes[0]) if 0 in args.nodes else ""
+        if m.is_tensor(bound.get("out", UNKNOWN)):
+            out = bound["out"]
+            assert isinstance(out, Ref)
+            tensors.tell_write(m, node, out, m.text(args.nodes.get("out", node)))
+            escape(m, [out])
+        return tensors.apply(m, node, op, bound, subject)
+    escape(m, args.values())
+    return UNKNOWN
+
+
+def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
+    given = args.get(0, "params")
+    owned = None if given is None else modules.parameters_in(m, given)
+    problem = _no_parameters(m, given)
+    found = None if owned is None else tuple(t for a in owned for _, t in m.tensors(Ref((a,))))
+    if problem or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
+        m.raises()
+    m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
+    if given is not None:
+        iteration.consume(m, given)
+    return m.new(Optimizer(name, None if owned is None else tuple(owned)))
+
+
+def _no_parameters(m: Machine, given: Value | None) -> str:
+    """Why an optimizer cannot take `given`, or ""."""
+    if isinstance(given, Method) and given.name in ("parameters", "named_parameters"):
+        return "the method itself: call it"
+    if given is not None and m.is_tensor(given):
+        return "a tensor: put it into a list"
+    if given is not None and NONE in (iteration.exact(m, given) or []):
+        return "a list with None in it"
+    cell = m.cell(given) if given is not None else None
+    iterable = isinstance(cell, Layer) and (cell.children is None or bool(cell.children))
+    if given is not None and modules.is_module(m, given) and not iterable:
+        return "a module: pass its `.parameters()`"
+    return ""
+
+
+@model("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.set_grad_enabled")
+def _grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    given = args.get(0, "mode")
+    kind = args.called
+    if isinstance(given, (Function,)):  # torch.no_grad(f): the decorator without parentheses
+        return replace(given, wrappers=(kind, *given.wrappers))
+    if args.open:
+        given = UNKNOWN
+    parts: tuple[tuple[str, Value], ...] = () if given is None else (("mode", given),)
+    return m.new(Thing(kind, parts))
+
+
+@model("torch.is_grad_enabled")
+def _is_grad_enabled(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return Const(m.mode.grad is YES) if m.mode.grad.proved else Scalar("bool")
+
+
+@model("torch.autograd.backward")
+def _autograd_backward(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    roots = args.get(0, "tensors") or UNKNOWN
+    create = fact(args.get(3, "create_graph"), False)
+    retain = args.get(2, "retain_graph")
+    keep = create if retain in (None, NONE) else fact(retain)
+    many = iteration.exact(m, roots)
+    if many is None and not m.is_tensor(roots):
+        many = [iteration.element(m, roots)]
+    gradient = args.get(1, "grad_tensors") not in (None, NONE)
+    for root in [roots] if m.is_tensor(roots) else many or []:
+        autograd.backward(m, node, root, args.node(0, "tensors", node), "backward", keep, create, gradient)
+    return NONE
+
+
+@model("torch.autograd.grad")
+def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    outputs, inputs = args.get(0, "outputs") or UNKNOWN, args.get(1, "inputs") or UNKNOWN
+    create = fact(args.get(4, "create_graph"), False)
+    retain = args.get(3, "retain_graph")
+    keep = create if retain in (None, NONE) else fact(retain)
+    many = [outputs] if m.is_tensor(outputs) else iteration.exact(m, outputs) or [iteration.element(m, outputs)]
+    gradient = args.get(2, "grad_outputs") not in (None, NONE)
+    chosen = modules.parameters_in(m, inputs)
+    for root in many:
+        if root == UNKNOWN:
+            continue
+        where = args.node(0, "outputs", node)
+        only = None if chosen is None else tuple(chosen)
+        autograd.backward(
+            m,
+            node,
+            root,
+            where,
+            "grad",
+            keep if chosen is not None else keep | MAYBE,
+            create,
+            gradient,
+            only,
+            fill=False,
+        )
+    unused = fact(args.get(6, "allow_unused"), None if args.open else False)
+    if unused.no and fact(args.kw.get("materialize_grads"), False).yes:
+        unused = YES
+    roots = [t for root in many for t in m.tensors(root)]
+    targets = [inputs] if m.is_tensor(inputs) else iteration.exact(m, inputs)
+    if roots:
+        for target in targets if targets is not None else [iteration.element(m, inputs)]:
+            tell_grad_of(m, node, target, roots, args.node(1, "inputs", node), unused)
+    if targets is None:
+        one = iteration.element(m, inputs)
+        result = _gradient(m, node, one, create, roots, unused)
+        return m.new(Sequence("tuple", None, result, each=isinstance(result, Ref) and len(result.addresses) != 1))
+    return Tuple(tuple(_gradient(m, node, t, create, roots, unused) for t in targets))
+
+
+def tell_grad_of(
+    m: Machine,
+    node: cst.CSTNode,
+    target: Value,
+    roots: list[tuple[int, Tensor]],
+    target_node: cst.CSTNode,
+    unused: Truth,
+) -> None:
+    """Is the tensor in the graph of the outputs?"""
+    if any(t.grad.no for _, t in roots):
+        return  # that is another error, reported already
+    for address, tensor in m.tensors(target):
+        verdicts = [autograd.reaches(m, a, t, address, tensor) for a, t in roots]
+        reached = YES if YES in verdicts else NO if all(v is NO for v in verdicts) else MAYBE
+        if tensor.grad.no or (reached is NO and unused.no):
+            m.raises()
+        subject = m.text(target_node)
+        m.emit(events.GradOf, node, tensor=tensor, subject=subject, reached=reached, unused=unused)
+
+
+def _gradient(
+    m: Machine, node: cst.CSTNode, target: Value, create: Truth, roots: list[tuple[int, Tensor]], unused: Truth
+) -> Value:
+    """One result of autograd.grad: connected to the graph of the outputs only with create_graph."""
+    if not unused.no:
+        return UNKNOWN
+    made = []
+    why = m.cause("cut", "computed by `autograd.grad` without `create_graph=True`", node, "", YES)
+    for _, tensor in m.tensors(target) or [(0, Tensor())]:
+        grad = NO if create.no else MAYBE if create is MAYBE else YES
+        if create.yes:
+            # the gradient of something linear does not depend on the leaves any more
+            grad = MAYBE
+        graph = None
+        if not grad.no:
+            edges = tuple(m.edge(a, t) for a, t in roots if not t.grad.no)
+            edges = tuple(e._replace(sure=False) for e in edges)
+            graph = m.graph_node(Node("grad", edges, (), node, True))
+        made.append(
+            m.tensor(
+                grad=grad,
+                leaf=~grad,
+                shape=tensor.shape,
+                dtype=tensor.dtype,
+                node=graph,
+                why=why if grad.no else None,
+                made="grad",
+            ).addresses[0]
+        )
+    return Ref(tuple(made))
+
+
+@model("torch.tensor")
+def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    data = args.get(0, "data") or UNKNOWN
+    asked = args.kw.get("requires_grad")
+    grad = NO if asked is None and not args.open else fact(asked)
+    inputs = tensors.Inputs()
+    inputs.add(m, data, "data")
+    lost = inputs.grad()
+    dtype = tensors.dtype_of(args.kw.get("dtype")) or (
+        tensors.literal_kind(m, data) if "dtype" not in args.kw else None
+    )
+    subject = m.text(args.node(0, "data", node))
+    # Python floats become float32, an array keeps what it has
+    made_by = (
+        "torch.tensor" if "dtype" not in args.kw and not inputs.arrays and not inputs.unknown else "torch.tensor(...)"
+    )
+    if not lost.no and data != UNKNOWN:
+        why = m.cause(
+            "cut", "copied by `torch.tensor(...)`, which keeps the values only", node, subject, lost, inputs.why()
+        )
+    elif inputs.numbers:
+        why = worst(inputs.numbers) or m.cause("constant", "made by `torch.tensor(...)`", node)
+        why = m.cause("cut", f"rebuilt from a value that was {why.what}", why.site, why.subject, why.lost, why)
+    else:
+        why = m.cause("constant", "made by `torch.tensor(...)` without requires_grad", node)
+    made = m.tensor(
+        grad=grad,
+        leaf=YES,
+        shape=shapes.literal(m, data),
+        dtype=dtype,
+        why=why,
+        made=made_by,
+        inference=m.mode.inference,
+    )
+    if grad is YES:
+        tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
+        tensors.mend_requires(m, made)
+    return made
+
+
+@model("torch.from_numpy", "torch.frombuffer")
+def _from_numpy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    data = args.get(0, "ndarray")
+    before = data.why if isinstance(data, Array) else None
+    why = (
+        m.cause("cut", f"rebuilt from a value that was {before.what}", before.site, before.subject, before.lost, before)
+        if before is not None
+        else m.cause("constant", "made by `torch.from_numpy(...)`", node)
+    )
+    dtype = data.dtype if isinstance(data, Array) and data.dtype in ("float", "int", "bool", "complex") else None
+    return m.tensor(grad=NO, leaf=YES, dtype=dtype, why=why, made="torch.from_numpy", inference=m.mode.inference)
+
+
+@model("torch.as_tensor", "torch.asarray")
+def _as_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    data = args.get(0, "data") or args.get(0, "obj") or UNKNOWN
+    if m.is_tensor(data):
+        kind = tensors.dtype_of(args.kw.get("dtype"))
+        return data if kind is None else UNKNOWN
+    if isinstance(data, Array):
+        return _from_numpy(m, Args([data]), node)
+    if isinstance(data, (Const, Scalar)):
+        return _tensor(m, args, node)
+    return m.tensor(grad=MAYBE, leaf=MAYBE, storage=0) if data == UNKNOWN else _tensor(m, args, node)
+
+
+@model("torch.Tensor", "torch.FloatTensor")
+def _legacy_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    if args.pos and m.is_tensor(args.pos[0]):
+        return args.pos[0]  # keeps the graph (an alias)
+    if args.pos and args.pos[0] == UNKNOWN:
+        return m.tensor(grad=MAYBE, leaf=MAYBE, storage=0)
+    why = m.cause("constant", "made by `torch.Tensor(...)`", node)
+    inputs = tensors.Inputs()
+    for value in args.pos:
+        inputs.add(m, value, "data")
+    if not inputs.grad().no or inputs.numbers:
+        why = m.cause("cut", "copied by `torch.Tensor(...)`, which keeps the values only", node, "", inputs.grad())
+    one = len(args.pos) == 1 and not isinstance(args.pos[0], (Const, Scalar))
+    shape = shapes.literal(m, args.pos[0]) if one else shapes.sizes(m, {"*size": Tuple(tuple(args.pos))})
+    return m.tensor(grad=NO, leaf=YES, shape=shape, dtype="float", why=why, made="torch.tensor")
+
+
+@model("torch.LongTensor", "torch.IntTensor", "torch.BoolTensor", "torch.ByteTensor")
+def _integer_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    why = m.cause("constant", f"made by `{m.text(node)}`, an integer tensor", node)
+    return m.tensor(grad=NO, leaf=YES, dtype="int", why=why, made="torch.tensor")
+
+
+@model("torch.autograd.Variable")
+def _variable(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """Variable(t) is not the identity: it detaches (autograd-facts: `Variable(x * 2).requires_grad` is False)."""
+    data = args.get(0, "data") or UNKNOWN
+    asked = args.kw.get("requires_grad") or (args.pos[1] if len(args.pos) > 1 else None)
+    volatile = "volatile" in args.kw or args.open
+    grad = MAYBE if volatile else NO if asked is None else fact(asked)
+    return autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`Variable(...)`", grad)
+
+
+@model("torch.nn.Parameter", "torch.nn.Buffer")
+def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    data = args.get(0, "data") or UNKNOWN
+    asked = args.get(1, "requires_grad")
+    grad = YES if asked is None and not args.open else fact(asked)
+    source = m.cell(data)
+    tensor = source if isinstance(source, Tensor) else Tensor()
+    if args.called == "torch.nn.Buffer":
+        grad = NO
+    if grad.yes:
+        tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, m.text(args.node(0, "data", node)), m.text(node))
+        grad = MAYBE if tensor.dtype in ("int", "bool") else grad
+    made = autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`nn.Parameter(...)`", grad)
+    assert isinstance(made, Ref)
+    dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
+    m.change(made.addresses[0], parameter=True, dtype=dtype, made="parameter", why=None if grad.yes else tensor.why)
+    return made
+
+
+@model("copy.copy", "copy.deepcopy")
+def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    value = args.get(0, "x") or UNKNOWN
+    if m.is_tensor(value):
+        cell = m.cell(value)
+        deep = args.called == "copy.deepcopy"
+        if isinstance(cell, Tensor) and cell.leaf.yes and m.state.get((value.addresses[0], "grad"), NONE) != NONE:  # type: ignore[union-attr]
+            return UNKNOWN  # the copy has a copy of the gradient
+        if isinstance(cell, Tensor) and cell.leaf.yes:
+            return m.tensor(
+                grad=cell.grad,
+                leaf=YES,
+                shape=cell.shape,
+                dtype=cell.dtype,
+                parameter=cell.parameter,
+                why=cell.why,
+                made=cell.made,
+            )
+        if deep:
+            tell_copy(m, node, value, args.node(0, "x", node))
+            return UNKNOWN
+        return autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", MAYBE)
+    if isinstance(value, (Ref, Tuple)):
+        done: dict[int, int] = {}
+        try:
+            copied = clone(m, value, done)
+        except _CopiesItself:
+            return UNKNOWN
+        inside = [a for a in done if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes]
+        if inside and args.called == "copy.deepcopy" and len(args.pos) == 1 and not args.open and copied != UNKNOWN:
+            tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node))
+        return copied
+    return value
+
+
+COPIERS = ("__deepcopy__", "__getstate__", "__reduce__", "__reduce_ex__")
+
+
+class _CopiesItself(Exception):
+    """An object below defines how it is copied: what comes out is its affair."""
+
+
+def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
+    """A tensor is deep-copied or pickled for another process; only leaves can be."""
+    for _, tensor in m.tensors(value):
+        if tensor.leaf.no and tensor.grad.yes:
+            m.raises()
+        how = m.text(node.func) if isinstance(node, cst.Call) else m.text(node)
+        m.emit(events.Copied, node, tensor=tensor, subject=m.text(value_node), how=how)
+
+
+def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Value:
+    """A deep copy of an object and everything below it; the parameters of a copied module are new leaves."""
+    if isinstance(value, Tuple):
+        return Tuple(tuple(clone(m, i, done, depth + 1) for i in value.items), value.names)
+    if not isinstance(value, Ref) or depth > 12:
+        return value if not isinstance(value, Ref) else UNKNOWN
+    made = []
+    for address in value.addresses:
+        m.step()
+        if address not in done:
+            cell = m.state.cell(address)
+            if isinstance(cell, Instance) and any(modules.find(m, Ref((address,)), n) is not None for n in COPIERS):
+                raise _CopiesItself
+            copy = m.new(cell).addresses[0]
+            done[address] = copy
+            if isinstance(cell, Tensor):
+                node = cell.node if not cell.leaf.yes else None
+                m.change(copy, storage=m.state.address(), view="", base=None, node=node)
+            elif isinstance(cell, Sequence):
+                items = None if cell.items is None else tuple(clone(m, i, done, depth + 1) for i in cell.items)
+                element = clone(m, cell.element, done, depth + 1)
+                m.state.set((copy, CELL), replace(cell, items=items, element=element))
+            elif isinstance(cell, Mapping_):
+                entries = tuple((k, clone(m, v, done, depth + 1)) for k, v in cell.items)
+                rest = None if cell.rest is None else clone(m, cell.rest, done, depth + 1)
+                m.state.set((copy, CELL), Mapping_(entries, rest))
+            elif isinstance(cell, Optimizer):
+                m.state.set((copy, CELL), Optimizer(cell.kind, None))
+            for name in m.state.names(address):
+                m.state.put(copy, name, clone(m, m.state.get((address, name)), done, depth + 1))
+        made.append(done[address])
+    return Ref(tuple(made))
+
+
+@model("torch.func.functional_call", "torch.nn.utils.stateless.functional_call")
+def _functional_call(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return UNKNOWN
+
+
+@model("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_")
+def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
+
+
+@model("torch.jit.script", "torch.compile", "torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel")
+def _same(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    value = args.get(0, "module") or args.get(0, "model") or UNKNOWN
+    return value if isinstance(value, (Ref, Function)) else UNKNOWN
+
+
+@model("torch.utils.data.DataLoader")
+def _loader(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    escape(m, args.values())
+    return m.new(Thing("torch.utils.data.DataLoader", (("element", tensors.BATCH),)))
+
+
+@model("torch.utils.data.TensorDataset")
+def _dataset(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing("torch.utils.data.Dataset", (("element", tensors.BATCH),)))
+
+
+@model("torch.utils.checkpoint.checkpoint")
+def _checkpoint(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    escape(m, args.values())
+    return UNKNOWN
+
+
+def make_distribution(m: Machine, name: str, args: Args) -> Value:
+    parts = [(f"*{i}", v) for i, v in enumerate(args.pos)] + list(args.kw.items())
+    return m.new(Thing(name, tuple(parts) + ((("*open", UNKNOWN),) if args.open else ())))
+
+
+def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
+    inputs = tensors.gather(
+        m, {**dict(cell.parts), **({"value": args.pos[0]} if args.pos and name == "log_prob" else {})}
+    )
+    wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
+    short = cell.kind.rpartition(".")[2]
+    if name in ("sample", "sample_n"):
+        why = m.cause("cut", "drawn by `.sample()`, which has no gradient", node, short, wanted, inputs.why())
+        return m.tensor(grad=NO, leaf=YES, dtype=distributions.SAMPLE_DTYPE.get(short, "float"), why=why, made="sample")
+    if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
+        grad = wanted & m.mode.grad
+        if name == "rsample" and short not in distributions.REPARAMETRIZED:
+            return UNKNOWN
+        graph = None
+        if not grad.no:
+            edges = tuple(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no)
+            saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1])
+            graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
+        lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
+        cause = inputs.why() if wanted.no else lost
+        return m.tensor(grad=grad, leaf=~grad, dtype="float", node=graph, why=cause, made=name)
+    if name in ("rsample", "log_prob", "entropy"):
+        return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE)
+    return UNKNOWN
+
+
+@model("torch.cuda.amp.GradScaler", "torch.amp.GradScaler", "torch.GradScaler")
+def _scaler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing("torch.amp.GradScaler"))
+
+
+def of_scaler(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
+    if name == "scale" and args.pos and m.is_tensor(args.pos[0]):
+        op = ops.method("mul")
+        return tensors.apply(m, node, op, {"self": args.pos[0]}) if op is not None else args.pos[0]
+    if name == "step" and args.pos and modules.is_optimizer(m, args.pos[0]):
+        return methods.call(m, node, Method(args.pos[0], "step"), Args([]))
+    return UNKNOWN
