@@ -1,0 +1,161 @@
+"""The algebra of the engine, without any Python source: laws of the lattice, of joining tensors, and of paths."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flake8_detach.flow.state import CELL, State, join_tensors
+from flake8_detach.flow.values import MAYBE, NO, NONE, UNKNOWN, YES, Const, Mode, Ref, Scalar, Sequence, Tensor, Truth
+
+TRUTHS = list(Truth)
+
+tensors = st.builds(
+    Tensor,
+    grad=st.sampled_from(TRUTHS),
+    leaf=st.sampled_from(TRUTHS),
+    shape=st.none() | st.lists(st.none() | st.integers(0, 3), max_size=2).map(tuple),
+    dtype=st.sampled_from(["float", "int", None]),
+    storage=st.integers(0, 2),
+    view=st.sampled_from(["", "view", "multi"]),
+    parameter=st.booleans(),
+    inference=st.sampled_from(TRUTHS),
+)
+values = st.one_of(
+    st.just(UNKNOWN),
+    st.just(NONE),
+    st.builds(Const, st.integers(-1, 1)),
+    st.builds(Scalar, st.sampled_from(["int", "float"])),
+)
+
+
+def with_owners() -> State:
+    """A state in which the owners 2, 3 and 4 exist already."""
+    state = State()
+    assert [state.address() for _ in range(3)] == [2, 3, 4]
+    return state
+
+
+def below(a: Truth, b: Truth) -> bool:
+    """Does `b` claim no more than `a`?"""
+    return a.join(b) is b
+
+
+def test_joining_truths_is_a_semilattice_with_maybe_on_top() -> None:
+    for a, b, c in product(TRUTHS, repeat=3):
+        assert a.join(a) is a
+        assert a.join(b) is b.join(a)
+        assert a.join(b).join(c) is a.join(b.join(c))
+        assert a.join(MAYBE) is MAYBE
+    assert YES.join(NO) is MAYBE
+
+
+def test_logic_agrees_with_python_and_is_monotone() -> None:
+    for a, b in product((YES, NO), repeat=2):
+        assert (a | b) is (YES if YES in (a, b) else NO)
+        assert (a & b) is (NO if NO in (a, b) else YES)
+        assert (~a) is (NO if a is YES else YES)
+    for a, b, c in product(TRUTHS, repeat=3):
+        if below(a, b):
+            assert below(a | c, b | c)
+            assert below(a & c, b & c)
+            assert below(~a, ~b)
+
+
+@given(tensors, tensors)
+def test_joining_tensors_commutes(a: Tensor, b: Tensor) -> None:
+    assert join_tensors(a, b) == join_tensors(b, a)
+
+
+@given(tensors)
+def test_joining_a_tensor_with_itself_changes_nothing(a: Tensor) -> None:
+    assert join_tensors(a, a) == a
+
+
+@given(tensors, tensors, tensors)
+def test_joining_tensors_is_associative(a: Tensor, b: Tensor, c: Tensor) -> None:
+    left, right = join_tensors(join_tensors(a, b), c), join_tensors(a, join_tensors(b, c))
+    # a storage or view that differs becomes "none in particular", which may equal a third one's
+    assert (left.grad, left.leaf, left.shape, left.dtype) == (right.grad, right.leaf, right.shape, right.dtype)
+    assert (left.parameter, left.inference) == (right.parameter, right.inference)
+
+
+slots = st.tuples(st.integers(2, 4), st.sampled_from(["a", "b"]))
+writes = st.lists(st.tuples(slots, values), max_size=8)
+
+
+@given(writes, writes)
+def test_rolling_back_leaves_no_trace_and_its_delta_brings_everything_back(before: list, after: list) -> None:
+    state = with_owners()
+    for slot, value in before:
+        state.set(slot, value)
+    kept = dict(state.slots)
+    mark = state.mark()
+    for slot, value in after:
+        state.set(slot, value)
+    reached = dict(state.slots)
+    delta = state.rollback(mark)
+    assert state.slots == kept
+    state.apply(delta)
+    assert state.slots == reached
+
+
+@given(writes, writes, writes)
+def test_where_two_paths_meet_each_slot_claims_no_more_than_both(base: list, one: list, other: list) -> None:
+    state = with_owners()
+    for slot, value in base:
+        state.set(slot, value)
+    deltas, ends = [], []
+    for path in (one, other):
+        mark = state.mark()
+        for slot, value in path:
+            state.set(slot, value)
+        ends.append(dict(state.slots))
+        deltas.append(state.rollback(mark))
+    state.join(deltas)
+    for slot in ends[0].keys() | ends[1].keys():
+        contents = [end.get(slot) for end in ends]
+        joined = state.get(slot)
+        if contents[0] == contents[1]:
+            assert joined == contents[0]
+        else:
+            assert joined == UNKNOWN or isinstance(joined, Scalar)
+
+
+def test_different_objects_meet_in_a_new_one_that_says_what_holds_for_both() -> None:
+    state = with_owners()
+    deltas = []
+    for grad, kind in ((YES, "float"), (NO, "float")):
+        mark = state.mark()
+        state.set((2, "x"), state.new(Tensor(grad=grad, leaf=YES, dtype=kind, shape=(3,))))
+        deltas.append(state.rollback(mark))
+    state.join(deltas)
+    ref = state.get((2, "x"))
+    assert isinstance(ref, Ref)
+    cell = state.cell(ref.addresses[0])
+    assert isinstance(cell, Tensor)
+    assert (cell.grad, cell.leaf, cell.dtype, cell.shape) == (MAYBE, YES, "float", (3,))
+
+
+def test_a_list_that_one_path_filled_is_summed_up() -> None:
+    state = State()
+    made = state.new(Sequence("list", (), filled=NO))
+    address = made.addresses[0]
+    mark = state.mark()
+    state.set((address, CELL), Sequence("list", (Const(1.0),), filled=YES))
+    filled = state.rollback(mark)
+    state.join([{}, filled])
+    cell = state.cell(address)
+    assert isinstance(cell, Sequence)
+    assert (cell.items, cell.element, cell.filled) == (None, Const(1.0), MAYBE)
+
+
+def test_grad_mode_is_joined_as_every_other_slot() -> None:
+    state = State()
+    state.set((0, "mode"), Mode(YES))
+    mark = state.mark()
+    state.set((0, "mode"), Mode(NO))
+    state.join([{}, state.rollback(mark)])
+    assert state.get((0, "mode")).grad is MAYBE
