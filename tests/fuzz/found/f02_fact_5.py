@@ -1,0 +1,5 @@
+import torch
+
+with torch.inference_mode():
+    fast = torch.ones(3)
+fast.requires_grad_()
