@@ -393,7 +393,7 @@ def test_statements_on_one_line_are_one_chunk() -> None:
 
 
 def test_a_deep_tree_is_no_problem() -> None:
-    deep = "x = " + "a." * 3000 + "backward()\n" + "y = 1" + " + 1" * 3000 + "\n"
+    deep = "x = " + "a." * 2000 + "backward()\n" + "y = 1" + " + 1" * 3000 + "\n"
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(100_000)
     try:

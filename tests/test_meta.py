@@ -175,6 +175,14 @@ def test_no_text_names_a_registry_host_or_a_place_on_somebodys_machine() -> None
     assert found == []
 
 
+def test_contributing_names_every_module_of_the_engine() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    names = {path.name for path in (PACKAGE / "flow").glob("*.py")} - {"__init__.py"}
+    assert names - set(re.findall(r"`(?:flow/)?(\w+\.py)`", text)) == set()
+    mentioned = re.findall(r"`(flow/\w+\.py)`", text)
+    assert [name for name in mentioned if not (PACKAGE / name).exists()] == []
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)

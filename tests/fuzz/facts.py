@@ -87,8 +87,11 @@ class Comparison:
             return
         found: list[Mismatch] = []
         for address in value.addresses:  # several: it is one of them
-            found = list(self.cell(path, address, real, depth))
+            attempt = Comparison(self.visit, self.compared, set(self.seen), dict(self.storages))
+            found = list(attempt.cell(path, address, real, depth))
+            self.compared = attempt.compared
             if not found:
+                self.seen, self.storages = attempt.seen, attempt.storages
                 return
         yield from found
 

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from inspect import CO_OPTIMIZED
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -88,8 +89,11 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
 
 
 def belongs(code: CodeType) -> bool:
-    """Is it the module or a function of the program? Comprehensions and lambdas have no statements."""
-    return code.co_filename == FILE and (code.co_name == "<module>" or not code.co_name.startswith("<"))
+    """Is it the module or a function of the program? Comprehensions and lambdas have no statements, and the engine runs
+    a class body when it first needs the class."""
+    if code.co_filename != FILE:
+        return False
+    return code.co_name == "<module>" or (not code.co_name.startswith("<") and bool(code.co_flags & CO_OPTIMIZED))
 
 
 def lines_of(trace: TracebackType | None) -> tuple[int, ...]:
