@@ -86,12 +86,14 @@ class Comparison:
         if not value.addresses:
             return
         found: list[Mismatch] = []
-        for address in value.addresses:  # several: it is one of them
+        if len(value.addresses) == 1:
+            yield from self.cell(path, value.addresses[0], real, depth)
+            return
+        for address in value.addresses:  # it is one of them; which one is not known, so nothing is concluded from it
             attempt = Comparison(self.visit, self.compared, set(self.seen), dict(self.storages))
             found = list(attempt.cell(path, address, real, depth))
             self.compared = attempt.compared
             if not found:
-                self.seen, self.storages = attempt.seen, attempt.storages
                 return
         yield from found
 

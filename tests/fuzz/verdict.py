@@ -134,7 +134,10 @@ def judge(text: str) -> Verdict:
     def add(kind: str, key: str, line: int, detail: str, excused: bool = False) -> None:
         verdict.disagreements.append(Disagreement(kind, key, line, detail, excused))
 
+    last = finals(text)
     for line, mismatch in watch.wrong.values():
+        if line in last:
+            continue
         add(
             "contradiction",
             mismatch.fact,
@@ -142,7 +145,7 @@ def judge(text: str) -> Verdict:
             f"{mismatch.path}: {mismatch.fact} is {mismatch.torch}, not {mismatch.engine}",
         )
     if analysis.complete:
-        for line in sorted(set(outcome.ran) & statements(text, set(analysis.visits)) - set(analysis.visits)):
+        for line in sorted(set(outcome.ran) & statements(text, set(analysis.visits)) - set(analysis.visits) - last):
             add("contradiction", "unreached", line, "the engine thinks that this line cannot run")
             break
     for finding in analysis.findings:
@@ -223,6 +226,18 @@ def statements(text: str, visited: set[int]) -> set[int]:
             elif isinstance(inner, (ast.stmt, ast.ExceptHandler, ast.match_case)):
                 todo.append((inner, lines))
     return found
+
+
+def finals(text: str) -> set[int]:
+    """The lines in `finally`. They also run while an error that nobody catches ends the program; for the engine, which
+    asks what is wrong with programs that work, they do not."""
+    return {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Try)
+        for inner in node.finalbody
+        for line in range(inner.lineno, (inner.end_lineno or inner.lineno) + 1)
+    }
 
 
 def surprising(text: str, line: int | None) -> bool:
