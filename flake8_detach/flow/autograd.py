@@ -167,6 +167,7 @@ def backward(
             m.raises()
         if root == UNKNOWN:
             m.state.set(SPOILED, YES)
+            m.afterwards.blind = True
         return
     for address, tensor in found:
         followed = tensor.node is not None and tensor.grad.yes
@@ -192,6 +193,10 @@ def backward(
             m.state.set(SPOILED, YES)
             continue
         start = m.edge(address, tensor)
+        if start.node is not None:
+            m.afterwards.started.add(start.node)
+        else:
+            m.afterwards.leaves.add(address)
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)

@@ -197,6 +197,7 @@ def _loosen(m: Machine, address: int) -> list[Value]:
     cell = m.state.cell(address)
     m.escaped.add(address)
     if isinstance(cell, Tensor):
+        m.hand_out(cell)
         if not cell.leaf.no:  # requires_grad_() may be called on it
             m.state.set((address, CELL), replace(cell, grad=MAYBE))
         m.state.set((address, "kept"), MAYBE)

@@ -150,7 +150,9 @@ def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> D
     mark = m.state.mark()
     presume_grad_mode(m)
     takes_nothing = "builtins.staticmethod" in function.wrappers
-    run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
+    result = run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
+    for _, tensor in m.tensors(result):
+        m.hand_out(tensor)
     return m.state.rollback(mark)
 
 

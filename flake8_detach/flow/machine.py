@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
+from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event
 from flake8_detach.flow.state import CELL, Delta, State
 from flake8_detach.flow.values import (
@@ -52,6 +53,7 @@ MAX_CONTEXTS = 16
 """How often one function is run through before its calls count as unknown."""
 
 C = TypeVar("C", bound=Cell)
+E = TypeVar("E", bound=Event)
 
 
 class Text:
@@ -117,6 +119,7 @@ class Machine:
         self.contexts: dict[int, int] = {}
         self.escaped: set[int] = set()
         self.patched: set[str] = set()
+        self.afterwards = Afterwards()
         self.serial = 0
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
         self.define: Callable[[str], Value | None] = lambda name: None
@@ -273,6 +276,11 @@ class Machine:
         self.state.graph[number] = node
         return number
 
+    def hand_out(self, tensor: Tensor) -> None:
+        """Unknown code holds the tensor from now on and may backward it."""
+        if tensor.node is not None:
+            self.afterwards.given.add(tensor.node)
+
     # Events
 
     def raises(self) -> None:
@@ -281,10 +289,13 @@ class Machine:
             self.fatal += 1
 
     def emit(self, make: Callable[..., Event], node: cst.CSTNode, **facts: Any) -> None:
-        if self.quiet:
-            return
+        if not self.quiet:
+            self.sink(self.event(make, node, **facts))
+
+    def event(self, make: Callable[..., E], node: cst.CSTNode, **facts: Any) -> E:
+        """An event of this moment, for the sink now or when a question to `afterwards` is answered."""
         calls = tuple(f.call for f in self.frames if f.call is not None)
-        self.sink(make(node=node, calls=calls, guarded=self.guards > 0, presumed=self.presumed > 0, **facts))
+        return make(node=node, calls=calls, guarded=self.guards > 0, presumed=self.presumed > 0, **facts)
 
     def text(self, node: cst.CSTNode) -> Text:
         """Source text for messages, shortened."""

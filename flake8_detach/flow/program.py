@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from flake8_detach.flow import functions, interpreter, modules
+from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.events import Event
@@ -43,6 +44,7 @@ def follow(
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, _acting(source.tree, parts, words) if words else None)
+        m.afterwards.answer(m.state.graph)
     except OutOfBudget:
         return
 
@@ -127,10 +129,14 @@ def _uncalled(m: Machine, parts: list[Chunk], acting: set[str] | None) -> None:
         if acting is not None and name not in acting:
             continue
         value = m.lookup(name)
+        whole, m.afterwards = m.afterwards, Afterwards()
         if isinstance(value, Function) and id(value.definition) not in called:
             functions.run_unknown(m, value)
         elif isinstance(value, Class):
             _methods(m, value, called)
+        m.afterwards.answer(m.state.graph)
+        whole.absorb(m.afterwards)
+        m.afterwards = whole
 
 
 def _defined(body: list[ast.stmt]) -> list[str]:
