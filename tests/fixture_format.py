@@ -18,6 +18,7 @@ Kind = Literal["bad", "fixed", "ok", "clean"]
 Outcome = Literal["fine", "silent", "raises", "warns"]
 
 _EXPECTATION = re.compile(r"# (AGD\d{3}: [1-9]\d*(?:, AGD\d{3}: [1-9]\d*)*)")
+_RAISES = "# raises here"
 _TRUTH = re.compile(r"# truth: (?:(fine|silent)|(raises|warns) (\w+): (\S.*))")
 _FIX = re.compile(r"# fix: (hand|applied)(?:, missed: (\S.*))?")
 
@@ -34,7 +35,8 @@ class Truth(NamedTuple):
     """What torch does when the program runs.
 
     `fine`: ends without an error or a warning. `silent`: the same, and its own asserts prove the misuse.
-    `raises` and `warns`: the class `category`, with `message` as a part of the text, on the expected line.
+    `raises` and `warns`: the class `category`, with `message` as a part of the text, on the expected line
+    (`raises`: on the line marked `# raises here`, if there is one: the report may stand at the cause).
     """
 
     outcome: Outcome
@@ -46,7 +48,7 @@ class Truth(NamedTuple):
 class Fixture:
     """One program of the fixtures folder and its claims. `fix` is None except for a `bad_` program.
 
-    missed: why the linter does not see this misuse yet ("" if it does); the day it does, the test fails.
+    raises: the line marked `# raises here`, 0 if none is. missed: why the linter does not see this misuse yet ("" if it does); the day it does, the test fails.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Fixture:
     fix: Literal["hand", "applied"] | None
     expected: tuple[Expected, ...]
     missed: str = ""
+    raises: int = 0
 
     @property
     def folder(self) -> str:
@@ -105,7 +108,10 @@ def parse(path: Path, text: str) -> Fixture:
     found: Literal["hand", "applied"] | None = None
     if fix:
         found = "applied" if fix[1] == "applied" else "hand"
-    return Fixture(path, kind, text, truth, found, expected, fix[2] or "" if fix else "")
+    marked = [number for number, line in enumerate(lines, 1) if line.endswith(_RAISES)]
+    if len(marked) > (truth.outcome == "raises"):
+        raise ValueError("one line at most is marked, and only in a program that raises")
+    return Fixture(path, kind, text, truth, found, expected, fix[2] or "" if fix else "", sum(marked))
 
 
 def program(text: str) -> str:

@@ -20,13 +20,21 @@ class Reached:
     for its findings makes two nodes, and a later backward may go through the other one.
     """
 
-    def __init__(self, graph: Mapping[int, Node], started: Iterable[int], leaves: Iterable[int], given: Iterable[int]):
+    def __init__(self, graph: Mapping[int, Node], notes: Afterwards) -> None:
+        started, leaves, given = notes.started, notes.leaves, notes.given
         self._graph = graph
         nodes, found = _below(graph, started)
         self._sites = {id(graph[n].site) for n in nodes}
+        self._open: dict[int, list[int]] = {}
+        for n in nodes:
+            if graph[n].open:
+                self._open.setdefault(id(graph[n].site), []).append(n)
         self._leaves = found | set(leaves)
         outside, self._outside_leaves = _below(graph, given)
         self._outside_sites = {id(graph[n].site) for n in outside}
+        self._terms = notes.terms | {(id(graph[n].site), graph[n].path) for n in outside}
+        self._starts = (*started, *given)
+        self._trained: set[int] | None = None
 
     def node(self, number: int) -> bool:
         """May a backward go through this graph node? Surely or not, and be it in code that the value was handed to."""
@@ -35,6 +43,27 @@ class Reached:
     def inside(self, number: int) -> bool:
         """May a backward that stands in the file go through this graph node?"""
         return id(self._graph[number].site) in self._sites
+
+    def outside(self, number: int) -> bool:
+        """May code that the value was handed to backward through this graph node?"""
+        return id(self._graph[number].site) in self._outside_sites
+
+    def unseen(self, start: int, end: int) -> bool:
+        """Does a backward come by a place where something unknown went in after `end`, and not since `start`?
+
+        What was made between these two, and has got out of sight, may have gone in there.
+        """
+        return any(max(numbers) > end and not any(start < n <= end for n in numbers) for numbers in self._open.values())
+
+    def term(self, number: int) -> bool:
+        """Is the node a term of a loss that is backwarded? A helper called in several places makes several values."""
+        return (id(self._graph[number].site), self._graph[number].path) in self._terms
+
+    def trained(self, address: int) -> bool:
+        """May a backward bring more than zeros to the leaf at `address`?"""
+        if self._trained is None:
+            self._trained = _below(self._graph, self._starts, zeros=False)[1]
+        return address in self._trained
 
     def leaf(self, address: int) -> bool:
         """May a backward reach the leaf at `address`?"""
@@ -49,13 +78,22 @@ class Afterwards:
         self.leaves: set[int] = set()
         self.given: set[int] = set()
         self.blind = False
+        self.terms: set[tuple[int, int]] = set()
         self._questions: list[Callable[[Reached], None]] = []
+        self._last: list[Callable[[Reached], None]] = []
 
     def absorb(self, other: Afterwards) -> None:
         """What happened in a part of the file that was followed on its own has happened in the whole."""
         self.started |= other.started
         self.leaves |= other.leaves
         self.given |= other.given
+        self.terms |= other.terms
+        if not other.blind:
+            self._last += other._last
+
+    def ask_last(self, question: Callable[[Reached], None]) -> None:
+        """Have `question` called when all parts of the file have been followed, with what was reached in any."""
+        self._last.append(question)
 
     def ask(self, question: Callable[[Reached], None]) -> None:
         """Have `question` called with what was reached when the file has been followed."""
@@ -64,13 +102,22 @@ class Afterwards:
     def answer(self, graph: Mapping[int, Node]) -> None:
         """Call the questions, in the order in which they came up."""
         if self._questions and not self.blind:
-            reached = Reached(graph, self.started, self.leaves, self.given)
+            reached = Reached(graph, self)
             for question in self._questions:
+                question(reached)
+        if self.blind:
+            self._last.clear()
+
+    def finish(self, graph: Mapping[int, Node]) -> None:
+        """Call the questions that were to be asked last."""
+        if self._last:
+            reached = Reached(graph, self)
+            for question in self._last:
                 question(reached)
 
 
-def _below(graph: Mapping[int, Node], roots: Iterable[int]) -> tuple[set[int], set[int]]:
-    """The nodes and the leaves that backward from `roots` comes by, sure or not."""
+def _below(graph: Mapping[int, Node], roots: Iterable[int], zeros: bool = True) -> tuple[set[int], set[int]]:
+    """The nodes and the leaves that backward from `roots` comes by, sure or not; `zeros`: also by derivatives of 0."""
     nodes: set[int] = set()
     leaves: set[int] = set()
     todo = list(roots)
@@ -79,6 +126,8 @@ def _below(graph: Mapping[int, Node], roots: Iterable[int]) -> tuple[set[int], s
         if number in nodes:
             continue
         nodes.add(number)
+        if not zeros and graph[number].derivative == "zero":
+            continue
         for edge in graph[number].edges:
             if edge.node is not None:
                 todo.append(edge.node)

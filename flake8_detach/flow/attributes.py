@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, calls, modules, tensors
+from flake8_detach.flow import autograd, calls, custom, modules, tensors
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
 from flake8_detach.flow.values import (
@@ -101,11 +101,15 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         and modules.find(m, owner, "__getattribute__") is not None
     ):
         return UNKNOWN
+    if isinstance(cell, Thing) and cell.kind == custom.CONTEXT:
+        return custom.read(m, owner, name, node)
     if name in DICTIONARIES:
         m.open_object(owner)
         calls.escape(m, [owner])
         return UNKNOWN
     found: Value | None = m.state.get((address, name))
+    if name == modules.TRAINING and modules.is_module(m, owner):
+        return modules.training(m, address)
     if found is not None:
         return found
     if isinstance(cell, Instance):
@@ -179,6 +183,8 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
             if cell.children is not None and modules.is_module(m, value) and name not in cell.children:
                 m.state.set((address, ""), replace(cell, children=(*cell.children, name)))
             m.state.put(address, name, value)
+        elif isinstance(cell, Thing) and cell.kind == custom.CONTEXT:
+            custom.put(m, address, name, value, node)
         else:
             m.state.put(address, name, value)
 
@@ -190,10 +196,12 @@ def _put_on_tensor(
         asked = YES if value == Const(True) else NO if value == Const(False) else None
         autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`")
     elif name in ("grad", "_grad"):
+        m.steered.add(tensor.storage)
         m.state.set(
             (address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value
         )
     elif name == "data":
+        m.steered.add(tensor.storage)
         source = m.cell(value)
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import shapes, tensors
-from flake8_detach.flow.events import Backward, DetachedInPlace, GradRead, Hooked, Write
+from flake8_detach.flow import backward_arguments, shapes, tensors, terms, training
+from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Write
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -39,6 +39,8 @@ from flake8_detach.flow.values import (
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
+T = TypeVar("T")
+
 SPOILED = (0, "spoiled")
 """Set by a backward of something that is not seen: from then on any gradient may have been filled."""
 
@@ -51,7 +53,8 @@ def detach(
     for address in owner.addresses:
         tensor = m.state.cell(address)
         assert isinstance(tensor, Tensor)
-        why = m.cause("cut", f"cut by {how}", node, m.text(owner_node), tensor.grad, tensor.why)
+        of = [(address, tensor)]
+        why = m.cause("cut", f"cut by {how}", node, m.text(owner_node), tensor.grad, tensor.why, of)
         made.append(
             m.tensor(
                 grad=NO,
@@ -72,7 +75,9 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
     """A new leaf with the values of a tensor: torch.tensor(x), copy.copy(x), nn.Parameter(x)."""
     source = m.cell(value)
     tensor = source if isinstance(source, Tensor) else Tensor(grad=MAYBE)
-    why = m.cause("cut", f"cut by {how}", node, subject, tensor.grad, tensor.why)
+    why = m.cause("cut", f"cut by {how}", node, subject, tensor.grad, tensor.why, m.tensors(value))
+    if grad is YES and why.loss is not None:
+        why = faked(m, node, why)
     return m.tensor(
         grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=m.mode.inference
     )
@@ -91,8 +96,12 @@ def require(
     elif asked is YES:
         if tensor.leaf.no:
             return  # silently nothing: a result of an op keeps what it has
+        why = tensor.why
+        if why is not None and why.loss is not None and tensor.grad.no:
+            why = faked(m, node, why)
         m.change(
             address,
+            why=why,
             grad=tensor.grad | YES if tensor.leaf.yes else MAYBE if tensor.grad is not YES else YES,
             node=tensor.node,
         )
@@ -105,10 +114,19 @@ def require(
         m.change(address, grad=NO, leaf=YES, node=None)
 
 
+def faked(m: Machine, node: cst.CSTNode, why: Cause) -> Cause:
+    """A value that was cut is made to require grad: from here on it is a leaf, with nothing behind it."""
+    m.cuts = True
+    what = "made to require grad, which does not bring back what it was computed from"
+    cause = m.cause("faked", what, node, why.name or why.subject, YES, why)
+    return replace(cause, source=why.origin)
+
+
 def read_grad(
     m: Machine, node: cst.CSTNode, owner_node: cst.CSTNode, address: int, tensor: Tensor, tested: bool
 ) -> Value:
     """`x.grad`."""
+    m.wanted.add(address)
     held: Value = m.state.get((address, "grad"), NONE)
     kept: Truth = m.state.get((address, "kept"), NO)
     m.emit(
@@ -142,10 +160,12 @@ def backward(
     gradient: bool,
     inputs: tuple[int, ...] | None = None,
     fill: bool = True,
+    seed: Value | None = None,
 ) -> None:
     """Run backward from `root`: tell the rules, free the graph, fill the gradients of the leaves.
 
-    inputs: only these tensors get a gradient (None: all leaves). fill: False for autograd.grad.
+    inputs: only these tensors get a gradient (None: all leaves). fill: False for autograd.grad. seed: the gradient
+    that is given for `root`.
     """
     found = m.tensors(root)
     if not found:
@@ -174,6 +194,7 @@ def backward(
         only = None if inputs is None or tensor.node is None else between(m, tensor.node, inputs)
         freed, where = _freed(m, tensor.node, only) if followed and tensor.node is not None else (NO, None)
         written = _written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+        underived = _underived(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
         m.emit(
             Backward,
             node,
@@ -186,9 +207,13 @@ def backward(
             gradient=gradient,
             subject_node=root_node,
             written=written,
+            underived=underived,
+            misfit=(misfit := backward_arguments.gradient_problem(m, tensor, seed)),
         )
         vector = not gradient and shapes.several(tensor.shape)
-        if tensor.grad.no or freed.yes or written is not None or vector:
+        if tensor.grad.no or freed.yes or written is not None or underived is not None or vector or misfit:
+            if tensor.node is not None:
+                m.afterwards.started.add(tensor.node)  # what was meant to be backwarded is none that nobody backwards
             m.raises()
             m.state.set(SPOILED, YES)
             continue
@@ -197,6 +222,8 @@ def backward(
             m.afterwards.started.add(start.node)
         else:
             m.afterwards.leaves.add(address)
+        if api == "backward":
+            terms.ask(m, node, root_node, address, tensor, not gradient)
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
@@ -247,41 +274,67 @@ def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
 
 def _freed(m: Machine, start: int, only: frozenset[int] | None = None) -> tuple[Truth, cst.CSTNode | None]:
     """Has backward already used up a node that is reached for sure and that saved a tensor?"""
-    seen: set[int] = set()
-    todo = [start]
-    verdict, where = NO, None
-    while todo:
-        number = todo.pop()
-        if number in seen:
-            continue
-        seen.add(number)
-        m.step()
-        node = m.state.graph[number]
+    unsure: list[int] = []
+
+    def used_up(number: int, node: Node) -> tuple[Truth, cst.CSTNode | None] | None:
         freed: Truth = m.state.get((number, "freed"), NO)
-        if node.saved and not freed.no and (only is None or number in only):
-            if freed.yes:
-                return freed, m.state.get((number, "freed at"))
-            verdict, where = MAYBE, m.state.get((number, "freed at"))
-        todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
-    return verdict, where
+        if not node.saved or freed.no or not (only is None or number in only):
+            return None
+        if freed is MAYBE:
+            unsure.append(number)
+            return None
+        return freed, m.state.get((number, "freed at"))
+
+    found = _behind(m, start, used_up)
+    return found or ((MAYBE, m.state.get((unsure[0], "freed at"))) if unsure else (NO, None))
 
 
 def _written(m: Machine, start: int, only: frozenset[int] | None = None) -> Write | None:
     """A tensor that a node needs, that is reached for sure, and that was written since the node saved it."""
-    seen: set[int] = set()
+
+    def changed(number: int, node: Node) -> Write | None:
+        for saved in node.saved if only is None or number in only else ():
+            now = m.version(saved.storage) if saved.storage else saved.version
+            if now != (0,) and {abs(token) for token in now}.isdisjoint(map(abs, saved.version)):
+                at = m.state.get((saved.storage, "written at"))
+                return Write(node.op, saved.role, saved.site, at, YES if now[0] > 0 else PRESUMED_YES)
+        return None
+
+    return _behind(m, start, changed)
+
+
+def _underived(m: Machine, start: int, only: frozenset[int] | None = None) -> Node | None:
+    """An op that is reached for sure and raises in backward, because it has no derivative."""
+
+    def raising(number: int, node: Node) -> Node | None:
+        return node if node.derivative == "raises" and (only is None or number in only) else None
+
+    return _behind(m, start, raising)
+
+
+def _behind(m: Machine, start: int, look: Callable[[int, Node], T | None]) -> T | None:
+    """What `look` finds in a node that a backward from `start` surely comes to: behind sure edges, and where paths of
+    the program have met (a node "join"), behind each of them."""
+    found: dict[int, T | None] = {}
     todo = [start]
     while todo:
-        number = todo.pop()
-        if number in seen:
-            continue
-        seen.add(number)
-        m.step()
+        number = todo[-1]
         node = m.state.graph[number]
-        for saved in node.saved if only is None or number in only else ():
-            if saved.storage and m.version(saved.storage) > saved.version:
-                return Write(node.op, saved.role, saved.site, m.state.get((saved.storage, "written at")))
-        todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
-    return None
+        meeting = node.op == "join"
+        if number not in found:
+            m.step()
+            found[number] = look(number, node)
+            if found[number] is None:
+                edges = [e for e in node.edges if e.sure or meeting]
+                todo.extend(e.node for e in edges if e.node is not None and e.node not in found)
+                continue
+        elif found[number] is None:
+            behind = [found.get(e.node) if e.node is not None else None for e in node.edges if e.sure or meeting]
+            hits = [hit for hit in behind if hit is not None]
+            if hits and (not meeting or len(hits) == len(behind)):
+                found[number] = hits[0]
+        todo.pop()
+    return found[start]
 
 
 def reaches(m: Machine, root: int, start: Tensor, address: int, tensor: Tensor) -> Truth:
@@ -343,7 +396,12 @@ def walk(
         surely[edge.node] = edge.sure
         node: Node = m.state.graph[edge.node]
         opened = opened or node.open
+        for kept in node.kept:
+            if edge.sure and m.written_since(kept.storage, kept.version):
+                m.emit(CustomMisuse, site, kind="stale", function=node.op, what=kept.role, used=YES, at=kept.site)
         todo.extend(replace_sure(e, edge.sure) for e in node.edges)
+    for number in surely:
+        m.retention.passes[number] = m.retention.passes.get(number, 0) + 1
     if not retain.yes:
         for number, sure in surely.items():
             if m.state.graph[number].saved and (only is None or number in only):
@@ -359,6 +417,8 @@ def walk(
                 accumulate(m, address, sure, create)
         for address in inputs or ():
             accumulate(m, address, False, create)
+        reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
+        training.filled(m, site, reached, opened, training.scaled_by(m, surely))
     if opened:
         m.state.set(SPOILED, YES)
 
@@ -377,11 +437,15 @@ def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
     tensor = m.state.cell(address)
     assert isinstance(tensor, Tensor)
     grad = NO if create.no else MAYBE
-    m.state.set((address, "grad"), m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, made="grad"))
+    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, made="grad")
+    m.state.set((address, "grad"), made)
+    training.belongs(m, made, address)
 
 
 def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> None:
     """zero_grad() on these parameters."""
+    addresses = tuple(addresses)
+    training.cleared(m, addresses, why.site)
     for address in addresses:
         held: Value = m.state.get((address, "grad"), NONE)
         if to_none.yes:
@@ -412,7 +476,7 @@ def detach_in_place(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor,
     if tensor.view in ("view", "multi"):
         m.raises()
     m.emit(DetachedInPlace, node, tensor=tensor, subject=subject)
-    why = m.cause("cut", "cut by `.detach_()`", node, subject, tensor.grad, tensor.why)
+    why = m.cause("cut", "cut by `.detach_()`", node, subject, tensor.grad, tensor.why, [(address, tensor)])
     m.change(address, grad=NO, leaf=YES, node=None, why=why)
 
 

@@ -223,7 +223,8 @@ def _number(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if m.is_tensor(value or UNKNOWN):
         tensor = m.tensors(value or UNKNOWN)[0][1]
         subject = m.text(args.node(0, "x", node))
-        why = m.cause("scalar", f"turned into a Python number by `{kind}(...)`", node, subject, tensor.grad, tensor.why)
+        what, of = f"turned into a Python number by `{kind}(...)`", m.tensors(value or UNKNOWN)
+        why = m.cause("scalar", what, node, subject, tensor.grad, tensor.why, of)
         return Scalar(kind if kind in ("float", "int", "bool", "complex") else "number", why)  # type: ignore[arg-type]
     if isinstance(value, (Const, Scalar, Array)):
         return Scalar(kind if kind in ("float", "int", "bool", "complex") else "number", value.why)  # type: ignore[arg-type]

@@ -126,7 +126,7 @@ def call_node(m: Machine, node: cst.Call) -> Value:
         receiver = evaluate(m, node.func.value)
         name = node.func.attr.value
         if receiver == UNKNOWN:
-            return methods.on_unknown(m, node, name, evaluate_args(m, node.args))
+            return methods.on_unknown(m, node, receiver, name, evaluate_args(m, node.args))
         if m.is_tensor(receiver) or isinstance(receiver, Array):
             operators.use_none(m, node, receiver, node.func.value)
             return methods.call(m, node, Method(receiver, name), evaluate_args(m, node.args))
@@ -140,9 +140,11 @@ def call_node(m: Machine, node: cst.Call) -> Value:
 
 def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
     """Call a value with evaluated arguments; `node` is the place for reports."""
-    from flake8_detach.flow import functions, library, methods, modules
+    from flake8_detach.flow import custom, functions, library, methods, modules
 
     if isinstance(function, Function):
+        if function.name == "forward" and function.owner is not None and custom.is_function(function.owner):
+            return custom.called_directly(m, function, args, node)
         return functions.call(m, function, args, node)
     if isinstance(function, Class):
         return modules.instantiate(m, function, args, node)
@@ -160,6 +162,8 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
         cell = m.state.cell(function.addresses[0])
         if isinstance(cell, (Instance, Layer)):
             return modules.call_object(m, function, args, node)
+        if isinstance(cell, Thing) and cell.kind == custom.INSTANCE:
+            return custom.call_instance(m, function, cell, args, node)
         if isinstance(cell, Thing):
             return library.call_thing(m, cell, args, node)
     escape(m, args.values())

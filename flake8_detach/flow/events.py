@@ -6,9 +6,9 @@ Every event carries the facts as they were at that moment on every path that rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-from flake8_detach.flow.values import Cause, Label, Mode, Tensor, Truth, Value
+from flake8_detach.flow.values import YES, Cause, Label, Mode, Node, Tensor, Truth, Value
 
 Site: TypeAlias = Any
 """A node of the syntax tree."""
@@ -32,13 +32,15 @@ class Event:
 class Write:
     """A tensor that backward needs was written in place after it had been saved.
 
-    op: what saved it, at `saved_at`; role: which of its tensors ("result", or a parameter name); at: the write.
+    op: what saved it, at `saved_at`; role: which of its tensors ("result", or a parameter name); at: the write; sure:
+    was the write made?
     """
 
     op: str
     role: str
     saved_at: Site
     at: Site | None
+    sure: Truth = YES
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Backward(Event):
     api: "backward" or "grad". root: the facts of one tensor that is backwarded; subject: its source text. value: what
     it is if it is no tensor, and `kind` what kind of object in words. freed: has its graph been freed by an earlier
     backward that a saved tensor is missed from (YES: torch raises), and where. written: a tensor that backward needs
-    and that was changed in place.
+    and that was changed in place. underived: an op on the way that has no derivative and says so in backward.
+    misfit: why the gradient that is given for it is refused.
     """
 
     api: str
@@ -61,6 +64,8 @@ class Backward(Event):
     subject_node: Site
     written: Write | None
     kind: str = ""
+    underived: Node | None = None
+    misfit: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,8 @@ class NoneUsed(Event):
 class InPlace(Event):
     """A tensor is written in place: `x.add_(1)`, `x += 1`, `x[0] = 1`, `out=x`, ReLU(inplace=True).
 
-    base: the tensor that it is a view of. how: the source text of what writes.
+    base: the tensor that it is a view of. how: the source text of what writes. refusing: is it a view that, by how it
+    was made, may not be written while grad mode is on (one of several, made under no_grad)?
     """
 
     tensor: Tensor
@@ -114,6 +120,7 @@ class InPlace(Event):
     base: Tensor | None
     how: Label
     mode: Mode
+    refusing: Truth
 
 
 @dataclass(frozen=True)
@@ -163,12 +170,16 @@ class OptimizerMade(Event):
 
 @dataclass(frozen=True)
 class GradOf(Event):
-    """torch.autograd.grad with respect to `tensor`: is it in the graph of the outputs?"""
+    """torch.autograd.grad with respect to `tensor`: is it in the graph of the outputs?
+
+    problem: why the inputs are refused altogether, without a look at the tensor.
+    """
 
     tensor: Tensor
     subject: Label
     reached: Truth
     unused: Truth
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,9 +192,133 @@ class Copied(Event):
 
 
 @dataclass(frozen=True)
+class Refused(Event):
+    """An op raises when it is called, because of what it is handed for `parameter`.
+
+    why: "number" (it must be a Python number, or a tensor that does not require grad), "argument" (the op has no
+    derivative with respect to it), "input" (the same, for what the op is about), "rsample" (the distribution `op`
+    cannot be sampled with a gradient).
+    """
+
+    tensor: Tensor
+    subject: Label
+    op: str
+    parameter: str
+    why: Literal["number", "argument", "input", "rsample"]
+
+
+@dataclass(frozen=True)
 class InferenceSaved(Event):
     """An op must save a tensor that was made in inference mode."""
 
     tensor: Tensor
     subject: Label
     op: str
+
+
+class Item(NamedTuple):
+    """An input of a custom Function, or a gradient that its backward returns.
+
+    kind: "tensor", "None", the name of a Python type, or "?" if it is not known. grad: does it require grad?
+    """
+
+    kind: str
+    grad: Truth
+    name: str
+
+
+@dataclass(frozen=True)
+class GradientsReturned(Event):
+    """`backward` of a torch.autograd.Function of the file returns; `node` is the `return`, or the function if it ends.
+
+    least, most: how many inputs forward is given. inputs: these, as far as they are known; gradients: what is
+    returned. used: does an input require grad, and is grad mode on? applied: the call of `apply`, None if the file has
+    none. implicit: backward ends without `return`.
+    """
+
+    function: str
+    least: int
+    most: int
+    inputs: tuple[Item, ...]
+    gradients: tuple[Item, ...]
+    implicit: bool
+    used: Truth
+    applied: Site | None
+
+
+@dataclass(frozen=True)
+class CustomMisuse(Event):
+    """The contract of torch.autograd.Function is broken at `node` in a way that needs no more facts.
+
+    kind: a key of the rule's table of messages. function: the class. what: fills the message. used: how sure it is that
+    autograd is at work. at: the other place that has part in it.
+    """
+
+    kind: str
+    function: str
+    what: Label
+    used: Truth
+    at: Site | None
+
+
+@dataclass(frozen=True)
+class Retained(Event):
+    """A loop keeps the graphs of all of its iterations; asked at the end: no backward needs them any more.
+
+    how: "sum" (a variable is added to), "state" (its next value is computed from it), "container" (`node` puts it into
+    one). subject: the variable, or the source text of what puts it there. tensor: what is kept. freed: has backward
+    gone through its graph already, so that only the nodes are held, not the saved tensors; and where.
+    """
+
+    how: str
+    subject: Label
+    tensor: Tensor
+    freed: Truth
+    freed_at: Site | None
+
+
+@dataclass(frozen=True)
+class LostTerm(Event):
+    """Backward does not see what `cause` cut, although the value of the loss depends on it; node: the place of the cut.
+
+    constant: it is a term of the loss on its own, to which only sums and constant factors lead; else parameters that an
+    optimizer steps lie behind the cut, and nothing in the file ever trains them. root: the source text of the loss;
+    backward: the call.
+    """
+
+    cause: Cause
+    constant: bool
+    root: Label
+    backward: Site
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """A loop calls a module in evaluation mode with grad mode on; asked at the end: its result is never backwarded.
+
+    subject: the source text of the module. result: a tensor that it returns.
+    """
+
+    subject: Label
+    result: Tensor
+
+
+@dataclass(frozen=True)
+class NeedlesslyKept(Event):
+    """A loop backwards with `retain_graph=True`; asked at the end: no other backward goes through that graph."""
+
+    subject: Label
+
+
+@dataclass(frozen=True)
+class Misstep(Event):
+    """Something in the training step happens too early, too late or not at all; `node` is what does.
+
+    what: which order is broken, a key of the rules' tables of messages. sure: how well the facts are known. at: the
+    other place that has part in it. subject: fills the message.
+    """
+
+    what: str
+    sure: Truth
+    at: Site | None
+    subject: Label

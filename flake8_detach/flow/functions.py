@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd
+from flake8_detach.flow import autograd, retention
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import Delta
@@ -24,6 +26,7 @@ from flake8_detach.flow.values import (
     Ref,
     Sequence,
     Tuple,
+    Unknown,
     Value,
 )
 
@@ -35,7 +38,10 @@ GENERIC = "*generic"
 """Slot of an instance that stands for those of any subclass: nobody in the file makes one."""
 
 
-def call(m: Machine, function: Function, args: Args, node: cst.CSTNode) -> Value:
+Watch = Callable[[cst.CSTNode, Value], None]
+
+
+def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: Watch | None = None) -> Value:
     """The value that the call returns; UNKNOWN beyond the bounds on depth and contexts."""
     definition = function.definition
     running = sum(1 for f in m.frames if f.function is not None and f.function.definition is definition)
@@ -46,13 +52,15 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode) -> Value
     m.contexts[id(definition)] = done + 1
     if function.bound is not None:
         args = Args([function.bound, *args.pos], args.kw, args.open, args.nodes)
-    result = run(m, function, args, node)
+    result = run(m, function, args, node, watch)
     if result == NONE and isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
         return UNKNOWN  # a method that returns nothing is there to be overridden in a subclass
     return result
 
 
-def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) -> Value:
+def run(
+    m: Machine, function: Function, args: Args, node: cst.CSTNode | None, watch: Watch | None = None
+) -> Value:
     """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function."""
     from flake8_detach.flow import interpreter
 
@@ -61,7 +69,10 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) ->
     mode = m.mode
     depth, m.depth = m.depth, 0
     guards = m.guards
-    frame = Frame((frame_id, *function.scope), function, node, m.state.mark(), owner=function.owner)
+    path = m.frame.path if node is None else hash((m.frame.path, id(node)))
+    frame = Frame(
+        (frame_id, *function.scope), function, node, m.state.mark(), owner=function.owner, watch=watch, path=path
+    )
     m.frames.append(frame)
     try:
         bind_parameters(m, function, args)
@@ -79,6 +90,8 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) ->
             if alive:
                 if (frame_id, RETURN) not in m.state.slots:
                     m.state.set((frame_id, RETURN), NONE)
+                if watch is not None:
+                    watch(function.definition.name, NONE)
                 paths.append(m.state.rollback(frame.mark))
             else:
                 m.state.rollback(frame.mark)
@@ -86,7 +99,10 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None) ->
         if function.wrappers or m.mode == wrapped:
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
+        if isinstance(result, Unknown) and result.number is not None:
+            result = replace(result, since=m.doubts)
         if frame.yields:
+            retention.give(m, frame.yields)
             made = m.new(Sequence("generator", None, _common(frame.yields)))
             if "contextlib.contextmanager" in function.wrappers:
                 m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])
@@ -151,8 +167,7 @@ def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> D
     presume_grad_mode(m)
     takes_nothing = "builtins.staticmethod" in function.wrappers
     result = run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
-    for _, tensor in m.tensors(result):
-        m.hand_out(tensor)
+    retention.give(m, [result] if bound is None else [result, bound])
     return m.state.rollback(mark)
 
 

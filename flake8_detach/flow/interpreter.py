@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, autograd, calls, iteration, library, operators, tensors
+from flake8_detach.flow import attributes, autograd, calls, custom, iteration, library, operators, retention, tensors
 from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBudget
 from flake8_detach.flow.state import Comparison, Delta
 from flake8_detach.flow.values import (
     MAYBE,
+    PRESUMED_YES,
     NO,
     UNKNOWN,
     YES,
@@ -166,6 +167,8 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
     elif isinstance(target, (cst.Tuple, cst.List)):
         stars = [i for i, e in enumerate(target.elements) if isinstance(e, cst.StarredElement)]
         values = iteration.unpack(m, value, len(target.elements), stars[0] if stars else None)
+        if isinstance(value, Tuple) and not stars and len(value.items) != len(values):
+            custom.misfit(m, target, value, len(values))
         for element, part in zip(target.elements, values, strict=True):
             assign(m, element.value, part)
     elif isinstance(target, cst.Attribute):
@@ -243,6 +246,8 @@ def return_(m: Machine, node: cst.Return) -> bool:
     value = evaluate(m, node.value) if node.value is not None else Const(None)
     m.state.set((m.frame.id, "*return"), value)
     frame = m.frame
+    if frame.watch is not None:
+        frame.watch(node, value)
     leave_withs(m, 0)
     frame.returns.append(m.state.delta(frame.mark))
     return False
@@ -296,9 +301,13 @@ def if_(m: Machine, node: cst.If) -> bool:
     base = m.state.mark()
     current: cst.BaseSuite | cst.If | cst.Else | None = node
     decided = False
+    written = MAYBE
     while isinstance(current, cst.If):
         m.step()
-        known = main_guard(current.test) or operators.condition(m, evaluate(m, current.test))
+        tested = evaluate(m, current.test)
+        known = main_guard(current.test) or operators.condition(m, tested)
+        if m.is_tensor(tested):
+            written = PRESUMED_YES  # what data decides, no flag elsewhere can know of: some run takes this branch
         if not known.no:
             mark = m.state.mark()
             if known is not YES:
@@ -320,7 +329,7 @@ def if_(m: Machine, node: cst.If) -> bool:
             paths.append(m.state.delta(base))
     m.state.rollback(base)
     if paths:
-        m.state.join(paths)
+        m.state.join(paths, written=written)
     return bool(paths)
 
 
@@ -498,6 +507,7 @@ def repeated(
     if some is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
     loop = Loop(m.state.mark(), len(m.frame.withs))
+    watch = retention.Watch(m, node)
     frame = m.frame
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)
@@ -519,19 +529,21 @@ def repeated(
             if m.fatal > fatal:  # there is no next iteration; run it only for the state behind the loop
                 m.quiet = quiet + 1
             changes = m.state.delta(loop.mark)
+            watch.after(m, round_, changes)
             if round_ >= 1:
                 if settled(m, previous, changes):
                     ends.append(changes)
                     break
                 m.state.rollback(loop.mark)
                 if round_ == 1 + (ROUNDS if depth <= DEEP else 0):
+                    same = Comparison(m.state, previous, changes)
                     changes = {
-                        slot: UNKNOWN if unstable(previous.get(slot), content) else content
+                        slot: UNKNOWN if slot[0] < watch.start and unstable(same, slot, previous, content) else content
                         for slot, content in changes.items()
                     }
                     m.state.apply(changes)
                 else:
-                    m.state.join([previous, changes])
+                    m.state.join([previous, changes], written=YES if twice else PRESUMED_YES)
                 changes = m.state.delta(loop.mark)
             ends = [changes]
             previous = changes
@@ -539,6 +551,7 @@ def repeated(
         frame.loops.pop()
         m.quiet, m.presumed = quiet, presumed
     m.state.rollback(loop.mark)
+    watch.close(m, ends[0] if ends else {})
     if forever:
         ends = []
     if ends and node.orelse is not None:
@@ -572,8 +585,13 @@ def _hidden(slot: tuple[int, str]) -> bool:
     return slot[1] in ("version", "freed", "freed at", "retained", "*names", "", "*value", "*return", "spoiled")
 
 
-def unstable(before: Any, after: Any) -> bool:
-    return not isinstance(after, (Mode, tuple, int)) and before != after
+def unstable(same: Comparison, slot: tuple[int, str], previous: Delta, after: Any) -> bool:
+    """Has the content of a slot that was there before the loop changed once more?"""
+    if isinstance(after, (Mode, tuple, int)):
+        return False
+    if slot[1] == "":
+        return not same.objects(slot[0], slot[0])
+    return not same.contents(previous.get(slot), after)
 
 
 # with and try
@@ -683,6 +701,10 @@ CAUGHT = {"RuntimeError", "TypeError", "AttributeError", "ValueError", "Assertio
 
 # Definitions
 
+CAST = frozenset(
+    f"torch.{place}.custom_{way}" for place in ("amp", "cuda.amp", "amp.autocast_mode") for way in ("fwd", "bwd")
+)
+"""Decorators of forward and backward of a custom Function, called with options or not."""
 TRANSPARENT = frozenset(
     {
         "functools.wraps",
@@ -697,6 +719,8 @@ TRANSPARENT = frozenset(
         "torch.jit.unused",
         "torch.compile",
         "torch.jit.script",
+        "torch.autograd.function.once_differentiable",
+        *CAST,
     }
 )
 """Decorators that leave what a function computes as it is."""
@@ -736,6 +760,8 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
         return replace(value, wrappers=("*setter",)) if isinstance(value, Function) else value
     made = evaluate(m, decorator)
     cell = m.cell(made)
+    if isinstance(decorator, cst.Call) and isinstance(maker := evaluate(m, decorator.func), External):
+        made = maker if maker.name in CAST else made
     if isinstance(made, External):
         name = made.name
     elif isinstance(cell, Thing):

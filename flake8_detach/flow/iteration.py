@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import operators, tensors
+from flake8_detach.flow import loading, operators, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -73,7 +73,7 @@ def element(m: Machine, value: Value) -> Value:
     if isinstance(cell, Tensor):
         return row(m, value, cell)
     if isinstance(cell, Thing):
-        return cell.part("element") or UNKNOWN
+        return loading.batch(m, cell) or cell.part("element") or UNKNOWN
     if isinstance(value, Ref) and len(value.addresses) > 1:
         return UNKNOWN
     return UNKNOWN
@@ -179,7 +179,8 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
     """List, set, dict comprehensions and generator expressions (run at once)."""
     from flake8_detach.flow.machine import Frame
 
-    frame = Frame((m.state.address(), *m.frame.scope), m.frame.function, None, m.state.mark(), owner=m.frame.owner)
+    here = m.frame
+    frame = Frame((m.state.address(), *here.scope), here.function, mark=m.state.mark(), owner=here.owner, path=here.path)
     frame.yields, frame.yield_modes = m.frame.yields, m.frame.yield_modes
     m.frames.append(frame)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, tensors
+from flake8_detach.flow import autograd, custom, tensors
 from flake8_detach.flow.builtin_calls import call_builtin
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
@@ -23,6 +23,7 @@ from flake8_detach.flow.values import (
     External,
     Function,
     Mode,
+    Ref,
     Scalar,
     Thing,
     Value,
@@ -39,6 +40,8 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     args.called = name
+    if name == "torch.autograd.Function.apply":
+        return custom.apply_of_nothing(m, args, node)
     special = MODELS.get(name)
     if special is not None:
         return special(m, args, node)
@@ -106,6 +109,9 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
     """A method of an object of a library."""
     if cell.kind.startswith("torch.distributions."):
         return of_distribution(m, node, cell, name, args)
+    if cell.kind == custom.CONTEXT:
+        assert isinstance(receiver, Ref)
+        return custom.on_context(m, node, receiver, name, args)
     if cell.kind.endswith("GradScaler"):
         return of_scaler(m, node, cell, name, args)
     if cell.kind.startswith("multiprocessing.") and name in ("put", "send"):

@@ -5,7 +5,7 @@ Everything that evaluates (`evaluate`, `interpreter`, the transfer functions) wo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,8 @@ import libcst as cst
 
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event
-from flake8_detach.flow.state import CELL, Delta, State
+from flake8_detach.flow.retention import Notes
+from flake8_detach.flow.state import CELL, TOKENS, Delta, State, Version
 from flake8_detach.flow.values import (
     NO,
     UNKNOWN,
@@ -31,6 +32,7 @@ from flake8_detach.flow.values import (
     Node,
     Ref,
     Saved,
+    Source,
     Tensor,
     Truth,
     Value,
@@ -85,7 +87,11 @@ class Loop:
 
 @dataclass
 class Frame:
-    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go back to."""
+    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go back to.
+
+    watch: wants to see each value that is returned, and where (the definition, if it ends without `return`).
+    path: a number for the calls that led here.
+    """
 
     scope: tuple[int, ...]
     function: Function | None = None
@@ -97,6 +103,8 @@ class Frame:
     loops: list[Loop] = field(default_factory=list)
     withs: list[Mode] = field(default_factory=list)
     owner: Class | None = None
+    watch: Callable[[cst.CSTNode, Value], None] | None = None
+    path: int = 0
 
     @property
     def id(self) -> int:
@@ -104,7 +112,7 @@ class Frame:
 
 
 class Machine:
-    """The machine that runs one file. `sink` takes the events."""
+    """The machine that runs one file. `sink` takes the events. `doubts` counts conditions whose outcome is not known."""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
@@ -112,6 +120,7 @@ class Machine:
         self.budget = budget
         self.depth = 0
         self.guards = 0
+        self.doubts = 0
         self.quiet = 0
         self.presumed = 0
         self.fatal = 0
@@ -119,8 +128,16 @@ class Machine:
         self.contexts: dict[int, int] = {}
         self.escaped: set[int] = set()
         self.patched: set[str] = set()
+        self.called_instances: set[int] = set()
         self.afterwards = Afterwards()
+        self.retention = Notes()
         self.serial = 0
+        # what `terms` needs: was ever a gradient lost that something else got? leaves that optimizers step, storages that
+        # something else than backward and step fills, and leaves whose gradient somebody reads
+        self.cuts = False
+        self.owned: set[int] = set()
+        self.steered: set[int] = set()
+        self.wanted: set[int] = set()
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
         self.define: Callable[[str], Value | None] = lambda name: None
         self.evaluate: Callable[[cst.CSTNode], Value]
@@ -253,9 +270,24 @@ class Machine:
         subject: Label = "",
         lost: Truth = NO,
         before: Cause | None = None,
+        of: Iterable[tuple[int, Tensor]] = (),
     ) -> Cause:
+        """of: the tensors that the value was made from, if it depends on what is in them."""
         self.serial += 1
-        return Cause(kind, what, site, subject, lost, before)
+        return Cause(kind, what, site, subject, lost, before, source=self.source(of))
+
+    def source(self, tensors: Iterable[tuple[int, Tensor]]) -> Source | None:
+        """What a value made from these tensors depends on; None if none of them has or had a gradient."""
+        edges: dict[Edge, None] = {}
+        behind: dict[int, Source] = {}
+        for address, tensor in tensors:
+            if not tensor.grad.no:
+                edges[self.edge(address, tensor)] = None
+            elif tensor.why is not None and (origin := tensor.why.origin) is not None:
+                behind[id(origin)] = origin
+        if not edges and len(behind) == 1:
+            return next(iter(behind.values()))
+        return Source(tuple(edges), tuple(behind.values())) if edges or behind else None
 
     # Graph
 
@@ -263,9 +295,23 @@ class Machine:
         sure = tensor.grad.yes
         return Edge(tensor.node, None if tensor.node is not None else address, sure)
 
-    def version(self, storage: int) -> int:
-        version: int = self.state.get((storage, "version"), 0)
+    def version(self, storage: int) -> Version:
+        version: Version = self.state.get((storage, "version"), (storage,))
         return version
+
+    def wrote(self, storage: int, site: cst.CSTNode, sure: Truth = YES) -> None:
+        """The memory was written at `site`: its version is a new one (or perhaps the old one, unless `sure`)."""
+        if self.owned:
+            self.steered.add(storage)
+        token = self.state.address()
+        now = (token,) if sure is YES else (-token,) if sure.yes else (*self.version(storage)[:TOKENS], token)
+        self.state.set((storage, "version"), now)
+        self.state.set((storage, "written at"), site)
+
+    def written_since(self, storage: int, version: Version) -> bool:
+        """Was the memory written since it had this version, on every path?"""
+        now = self.version(storage)
+        return storage != 0 and now != (0,) and {abs(token) for token in now}.isdisjoint(map(abs, version))
 
     def save(self, tensor: Tensor, role: str, site: cst.CSTNode) -> Saved:
         packed = self.state.get(PACKED) is not None
@@ -273,7 +319,7 @@ class Machine:
 
     def graph_node(self, node: Node) -> int:
         number = self.state.address()
-        self.state.graph[number] = node
+        self.state.graph[number] = node if not self.frame.path else replace(node, path=self.frame.path)
         return number
 
     def hand_out(self, tensor: Tensor) -> None:

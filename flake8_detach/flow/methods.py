@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, iteration, modules, operators, tensors
+from flake8_detach.flow import autograd, backward_arguments, custom, iteration, modules, operators, retention, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.state import CELL
@@ -19,6 +19,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Array,
+    Class,
     Const,
     Dtype,
     Foreign,
@@ -36,6 +37,7 @@ from flake8_detach.flow.values import (
     Thing,
     Truth,
     Tuple,
+    Unknown,
     Value,
     truth,
 )
@@ -88,6 +90,8 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
 
         library.convert_arguments(m, f"{receiver.name}.{name}", args, node)
         return receiver
+    if isinstance(receiver, Class) and custom.is_function(receiver):
+        return custom.call_method(m, receiver, name, args, node)
     cell = m.cell(receiver)
     if isinstance(cell, Sequence):
         return _of_sequence(m, node, receiver, cell, name, args)
@@ -180,17 +184,23 @@ def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, arg
     create = fact(args.get(2, "create_graph"), None if args.open else False)
     retain = args.get(1, "retain_graph")
     keep = create if retain in (None, NONE) else fact(retain)
-    given = args.get(3, "inputs")
+    inputs = args.get(3, "inputs")
     chosen: tuple[int, ...] | None = None
-    if given is not None and given != NONE:
-        found = modules.parameters_in(m, given)
+    problem = backward_arguments.inputs_problem(m, inputs)
+    if inputs is not None and inputs != NONE:
+        found = modules.parameters_in(m, inputs)
         chosen = None if found is None else tuple(found)
-        if isinstance(given, Ref) and chosen is not None:
-            cell = m.cell(given)
-            if isinstance(cell, Sequence) and cell.kind == "generator":
-                m.state.set((given.addresses[0], CELL), Sequence("generator", (), filled=NO))
+        if chosen is not None:
+            iteration.consume(m, inputs)
+    if any(tensor.grad is NO for _, tensor in m.tensors(Ref(chosen or ()))):
+        problem = problem or "one of `inputs` does not require grad"
+    if problem:
+        backward_arguments.tell(m, node, problem)
+        return
     gradient = args.get(0, "gradient") not in (None, NONE) or args.open
-    autograd.backward(m, node, root, owner, "backward", keep, create, gradient, chosen)
+    autograd.backward(m, node, root, owner, "backward", keep, create, gradient, chosen, seed=args.get(0, "gradient"))
+    if retain == Const(True) and create is NO:
+        retention.retained(m, node, root, owner)
 
 
 @tensor_method("numpy", "__array__")
@@ -201,7 +211,8 @@ def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.
     tensor = m.tensors(receiver)[0][1]
     if forced.no and tensor.grad.yes and m.mode.grad.yes:
         return UNKNOWN  # torch raises
-    why = m.cause("cut", "turned into a numpy array", node, m.text(owner), tensor.grad, tensor.why)
+    of = m.tensors(receiver)
+    why = m.cause("cut", "turned into a numpy array", node, m.text(owner), tensor.grad, tensor.why, of)
     return Array(tensor.dtype, NO, why)
 
 
@@ -257,7 +268,8 @@ def _called(node: cst.CSTNode, default: str) -> str:
 def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     tensor = m.tensors(receiver)[0][1]
     name = _called(node, "item")
-    why = m.cause("scalar", f"turned into a Python number by `.{name}()`", node, m.text(owner), tensor.grad, tensor.why)
+    what = f"turned into a Python number by `.{name}()`"
+    why = m.cause("scalar", what, node, m.text(owner), tensor.grad, tensor.why, m.tensors(receiver))
     if name == "tolist" and tensor.rank != 1:
         return UNKNOWN
     kind = tensor.dtype if tensor.dtype in ("float", "int", "bool", "complex") else "number"
@@ -309,7 +321,15 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             why = (
                 tensor.why
                 if tensor.grad.no
-                else m.cause("op", f"cast to {target} by `{m.text(node)}`", node, m.text(owner), lost, tensor.why)
+                else m.cause(
+                    "cut",
+                    f"cast to {target} by `{m.text(node)}`",
+                    node,
+                    m.text(owner),
+                    lost,
+                    tensor.why,
+                    [(address, tensor)],
+                )
             )
             m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, shape=tensor.shape)
         elif changes:
@@ -404,13 +424,15 @@ def _new_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner:
 ONLY_TENSORS = frozenset({"detach", "requires_grad_", "retain_grad", "backward"})
 
 
-def on_unknown(m: Machine, node: cst.Call, name: str, args: Args) -> Value:
+def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Args) -> Value:
     """A method of something unknown. `.detach()` is evidence of a tensor."""
     assert isinstance(node.func, cst.Attribute)
     if name == "detach" and not node.args:
         tensor = m.tensor(grad=MAYBE, leaf=MAYBE)
         return autograd.detach(m, node, tensor, node.func.value, "`.detach()`")
     if name == "backward":
+        if isinstance(receiver, Unknown) and receiver.number is not None and receiver.since == m.doubts:
+            backward_arguments.tell_number(m, node, receiver.number)
         backward(m, node, UNKNOWN, node.func.value, args)
         escape(m, args.values())
         return UNKNOWN
@@ -444,9 +466,10 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
     if name in ("children", "modules", "named_children", "named_modules"):
         return _submodules(m, receiver, name)
+    if name in ("train", "eval"):
+        modules.set_training(m, receiver, args.get(0, "mode") or Const(True) if name == "train" else Const(False))
+        return receiver
     if name in (
-        "train",
-        "eval",
         "to",
         "cuda",
         "cpu",
@@ -505,8 +528,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         why = m.cause("cut", "detached by `state_dict()`", node, m.text(receiver_node(node)), lost)
         return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict")))
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
-        if name in ("buffers", "named_buffers"):
-            return UNKNOWN
+        if name == "load_state_dict":
+            m.steered.update(t.storage for _, t in m.tensors(modules.parameters(m, receiver)))
         return UNKNOWN
     if name == "forward" and isinstance(cell, Layer):
         return modules.call_layer(m, receiver, cell, args, node)
@@ -641,8 +664,9 @@ def _of_optimizer(m: Machine, node: cst.CSTNode, receiver: Value, name: str, arg
             return result
         for address in owned(m, receiver) or ():
             tensor = m.state.cell(address)
-            if isinstance(tensor, Tensor) and tensor.storage:
-                m.state.set((tensor.storage, "version"), m.version(tensor.storage) + 1)
+            gradient = m.state.get((address, "grad"), NONE)
+            if isinstance(tensor, Tensor) and tensor.storage and gradient != NONE:  # what has none is passed over
+                m.wrote(tensor.storage, node, MAYBE if gradient == UNKNOWN else YES)
         return NONE
     if name == "add_param_group":
         cell = m.cell(receiver)
@@ -665,6 +689,10 @@ def _of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence,
     def set_to(new: Sequence) -> None:
         m.state.set((address, CELL), new)
 
+    if name in ("append", "add", "appendleft", "extend", "extendleft", "update", "insert") and args.pos:
+        m.retention.grow(m, address, args.pos[-1], node)
+    elif name not in ("put", "put_nowait", "sort", "reverse", "copy", "index", "count", "__len__"):
+        m.retention.shrink(address)
     if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:
         if cell.items is not None and len(cell.items) < 64:
             items = (first, *cell.items) if name == "appendleft" else (*cell.items, first)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, functions, shapes, tensors
+from flake8_detach.flow import calls, functions, recurrent, retention, shapes, tensors
 from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -160,9 +161,13 @@ def find_setter(m: Machine, cell: Instance, name: str) -> Function | None:
 
 def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Value:
     """`cls(...)`."""
+    from flake8_detach.flow import custom
+
     names = outside_names(cls)
     if any(n.startswith("torch.autograd.graph.") for n in names):
         m.state.set(PACKED, YES)
+    if custom.is_function(cls):
+        return custom.instance(m, cls, args, node)
     if any(n.startswith(("enum.", "typing.", "torch.autograd.Function")) for n in names):
         calls.escape(m, args.values())
         return UNKNOWN
@@ -250,9 +255,11 @@ def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) 
     from flake8_detach.flow import iteration
 
     entries: list[tuple[str, Value]] | None = []
+    starred: Value | None = None
     first = args.get(0, "modules")
     if spec.container == "sequential" and not (len(args.pos) == 1 and isinstance(m.cell(first or UNKNOWN), Mapping_)):
         entries = None if args.open else [(str(i), v) for i, v in enumerate(args.pos)]
+        starred = args.pos[0] if args.open and len(args.pos) == 1 else None  # nn.Sequential(*blocks)
     elif first is not None:
         cell = m.cell(first)
         known = iteration.exact(m, first)
@@ -265,7 +272,7 @@ def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) 
     made = m.new(Layer(name, (), tuple(k for k, _ in entries) if entries is not None else None))
     address = made.addresses[0]
     if entries is None:
-        one = iteration.element(m, first) if first is not None else UNKNOWN
+        one = starred or (iteration.element(m, first) if first is not None else UNKNOWN)
         m.state.put(address, "*element", one)
     for key, value in entries or []:
         m.state.put(address, key, value)
@@ -389,15 +396,47 @@ def param_groups(m: Machine, optimizer: Optimizer) -> Value:
     return m.new(Sequence("list", None, m.new(group), each=True, filled=YES))
 
 
+TRAINING = "training"
+"""Slot of a module: in training mode (Const(True), where nothing is said) or in evaluation mode?"""
+
+
+def set_training(m: Machine, value: Value, mode: Value) -> None:
+    """`value.train(mode)`: for the module and all below it."""
+    known: Value = mode if isinstance(mode, Const) else Scalar("bool")
+    for address in tree(m, value).modules:
+        m.state.set((address, TRAINING), known)
+
+
+def training(m: Machine, address: int) -> Value:
+    """`module.training`. Code outside of the file, where it holds the module, may have switched it."""
+    if address in m.escaped:
+        return Scalar("bool")
+    told: Value | None = m.state.get((address, TRAINING))
+    if told is not None:
+        return told
+    called_from_outside = any(f.call is None and f.function is not None for f in m.frames)
+    return Scalar("bool") if called_from_outside else Const(True)
+
+
 # Calling
 
 
 def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
     """Call an instance of a class of the file or a torch.nn module."""
+    cell = m.state.cell(value.addresses[0])
+    if isinstance(cell, Layer):
+        result = call_layer(m, value, cell, args, node)
+    else:
+        result = call_instance(m, value, args, node)
+    if training(m, value.addresses[0]) == Const(False):
+        retention.evaluated(m, value, result, node)
+    return result
+
+
+def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
+    """Call an instance of a class of the file."""
     address = value.addresses[0]
     cell = m.state.cell(address)
-    if isinstance(cell, Layer):
-        return call_layer(m, value, cell, args, node)
     assert isinstance(cell, Instance)
     own = find(m, value, "__call__")
     if isinstance(own, Function):
@@ -484,17 +523,21 @@ def _generic(
     if not grad.no:
         edges = tuple(dict.fromkeys(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no))
         saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1]) if inputs.tensors else ()
+        if spec.name in recurrent.LAYERS:
+            saved = tuple(recurrent.saved(m, spec.name, given, own, node))
         graph = m.graph_node(Node(spec.name, edges, saved, node, inputs.unknown or layer.children is None))
     why = inputs.why()
     if grad.no and not wanted.no:
         why = tensors.mode_cause(m, node, "", wanted)
     first = next((t.shape for _, t, n in inputs.tensors if n in given), None)
 
+    sizes = recurrent.outputs(layer, first) if spec.name in recurrent.LAYERS else repeat(first)
+
     def output() -> Value:
         return m.tensor(
             grad=grad,
             leaf=~grad,
-            shape=first if spec.rank == "same" else () if spec.rank == "zero" else None,
+            shape=next(sizes) if spec.rank == "same" else () if spec.rank == "zero" else None,
             dtype="float",
             node=graph,
             why=why,

@@ -62,7 +62,8 @@ def call_array_library(m: Machine, name: str, args: Args, node: cst.CSTNode) -> 
         if lost.yes and m.mode.grad.yes and numpy_api.converts(name):
             return UNKNOWN  # torch raises
         if lost.yes:
-            why = m.cause("cut", f"turned into a numpy array by `{m.text(node)}`", node, "", lost, why)
+            of = inputs.pairs()
+            why = m.cause("cut", f"turned into a numpy array by `{m.text(node)}`", node, "", lost, why, of)
         if any(m.is_tensor(v) for v in args.pos) and name.removeprefix("numpy.") not in numpy_api.CREATING:
             return UNKNOWN  # np.sqrt(t) gives a tensor
         return numpy_result(m, name, args, why)

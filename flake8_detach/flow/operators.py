@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import tensors
+from flake8_detach.flow import shapes, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -40,6 +40,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
     truth,
+    worst,
 )
 from flake8_detach.knowledge import ops
 
@@ -211,7 +212,7 @@ def _fold(name: str, left: Const, right: Const) -> Value:
 
 def _scalar(name: str, left: Const | Scalar, right: Const | Scalar) -> Value:
     kinds = {_number(left), _number(right)}
-    why = left.why or right.why
+    why = worst((left.why, right.why))
     if None in kinds:
         return Scalar("str") if "str" in kinds and name in ("mod", "add", "mul") else UNKNOWN
     if name == "truediv" or "float" in kinds:
@@ -292,6 +293,7 @@ def condition(m: Machine, value: Value) -> Truth:
         return YES
     if isinstance(cell, Mapping_) and cell.items:
         return YES
+    m.doubts += 1
     return MAYBE
 
 
@@ -491,6 +493,10 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
     if isinstance(owner, Foreign):
         return owner
     if isinstance(owner, Tuple):
+        if isinstance(key, Const) and isinstance(key.value, int) and not -len(owner.items) <= key.value < len(owner.items):
+            from flake8_detach.flow import custom
+
+            custom.misfit(m, node, owner, key.value + 1)
         return _index_items(m, owner.items, key, "tuple")
     cell = m.cell(owner)
     if isinstance(cell, Sequence):
@@ -573,8 +579,31 @@ def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> 
     result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
-            m.change(address, shape=_indexed(source, parts) if basic else None)
+            m.change(address, shape=_indexed(source, parts) if basic else _picked(m, source, parts))
     return result
+
+
+def _picked(m: Machine, source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
+    """The shape of `x[parts]` where some parts are tensors: their common shape stands where the first of them stood."""
+    picks = [i for i, part in enumerate(parts) if not is_slice(part) and part != NONE and part != Const(...)]
+    cells = [m.cell(parts[i]) for i in picks]
+    if not picks or picks[-1] - picks[0] >= len(picks):
+        return None  # apart from each other, they go to the front
+    given = [c.shape if isinstance(c, Tensor) else () for c in cells]
+    plain = [_number(part) if isinstance(part := parts[i], (Const, Scalar)) else None for i in picks]
+    kinds = [c.dtype if isinstance(c, Tensor) else kind for c, kind in zip(cells, plain, strict=True)]
+    common: Shape | None
+    if kinds == ["bool"] and isinstance(given[0], tuple) and len(given[0]) <= 1:
+        common = (None,)
+    else:
+        common = shapes.broadcast(given) if set(kinds) == {"int"} else None
+    if common is None:
+        return None
+    around = _indexed(source, (*parts[: picks[0]], *(Const(0) for _ in picks), *parts[picks[-1] + 1 :]))
+    if around is None or Const(...) in parts:
+        return None
+    at = sum(1 for part in parts[: picks[0]] if is_slice(part) or part == NONE)
+    return (*around[:at], *common, *around[at:])
 
 
 def _indexed(source: Tensor, parts: tuple[Value, ...]) -> Shape | None:

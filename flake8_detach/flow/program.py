@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from flake8_detach.flow import functions, interpreter, modules
+from flake8_detach.flow import custom, functions, interpreter, modules
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -45,6 +45,7 @@ def follow(
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, _acting(source.tree, parts, words) if words else None)
         m.afterwards.answer(m.state.graph)
+        m.afterwards.finish(m.state.graph)
     except OutOfBudget:
         return
 
@@ -159,6 +160,9 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     own = [value for name in m.state.names(cls.frame) if isinstance(value := m.state.get((cls.frame, name)), Function)]
     todo = [f for f in own if id(f.definition) not in called]
     if not todo:
+        return
+    if custom.is_function(cls):
+        custom.uncalled(m, cls, called)
         return
     mark = m.state.mark()
     m.frames[0].function = None

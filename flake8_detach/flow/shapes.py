@@ -181,6 +181,33 @@ def _transposed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return None if first is None else (None,) * len(first) if len(first) > 2 else tuple(reversed(first))
 
 
+def _swapped(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    """transpose(dim0, dim1), in whatever names."""
+    given = [axes(m, v, len(first)) for n, v in bound.items() if n not in ("self", "input")] if first else []
+    dims = [d for found in given for d in found or ()]
+    if first is None or len(dims) != 2 or len(given) != 2:
+        return first and (None,) * len(first)
+    result = list(first)
+    result[dims[0]], result[dims[1]] = result[dims[1]], result[dims[0]]
+    return tuple(result)
+
+
+def _permuted(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    given = next((bound[n] for n in ("*dims", "dims") if n in bound), None)
+    if isinstance(given, Tuple) and len(given.items) == 1 and not isinstance(given.items[0], (Const, Scalar)):
+        given = given.items[0]
+    dims = axes(m, given, len(first)) if first else None
+    return tuple(first[d] for d in dims) if first and dims and len(dims) == len(first) else first and (None,) * len(first)
+
+
+def _divided(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    """chunk, split: parts that are as long as the whole in all dimensions but one."""
+    if not first:
+        return None
+    over = axes(m, bound.get("dim", Const(0)), len(first))
+    return (None,) * len(first) if over is None else tuple(None if i in over else d for i, d in enumerate(first))
+
+
 def _unsqueezed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     dim = bound.get("dim")
     if first is None or not (isinstance(dim, Const) and isinstance(dim.value, int)):
@@ -294,7 +321,10 @@ def _unknown(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = {
     "linear": _linear,
     **dict.fromkeys(["matmul", "mm", "bmm", "mv", "__matmul__", "__rmatmul__"], _matmul),
-    **dict.fromkeys(["t", "T", "mT", "transpose", "swapaxes", "swapdims", "permute"], _transposed),
+    **dict.fromkeys(["t", "T", "mT"], _transposed),
+    **dict.fromkeys(["transpose", "swapaxes", "swapdims"], _swapped),
+    "permute": _permuted,
+    **dict.fromkeys(["chunk", "split"], _divided),
     "unsqueeze": _unsqueezed,
     "squeeze": _squeezed,
     "flatten": _flattened,

@@ -24,6 +24,7 @@ from flake8_detach.flow.values import (
     Const,
     Edge,
     Instance,
+    Joined,
     Layer,
     Mapping_,
     Mode,
@@ -37,6 +38,7 @@ from flake8_detach.flow.values import (
     Thing,
     Truth,
     Tuple,
+    Unknown,
     Value,
 )
 
@@ -46,6 +48,12 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__bool__":
 Delta: TypeAlias = dict[Slot, Any]
 """The changes of one path: slot -> new content (ABSENT: the slot was emptied)."""
 
+
+Version: TypeAlias = tuple[int, ...]
+"""What a storage may hold: every write makes a token of its own, paths that meet bring theirs together. A negative
+token stands for a write that is presumed to have been made, (0,) for anything."""
+
+TOKENS = 8
 
 VALUES = get_args(Value)
 
@@ -131,11 +139,12 @@ class State:
         for slot, content in delta.items():
             self.set(slot, content)
 
-    def join(self, deltas: Seq[Delta], presume: bool = False) -> None:
+    def join(self, deltas: Seq[Delta], presume: bool = False, written: Truth = MAYBE) -> None:
         """Continue where the paths `deltas`, which all start from here, meet.
 
         presume: the first path is the unlikely one (a loop that never ran); what only the others changed is kept as
-        presumed.
+        presumed. written: was a tensor that one path writes in place written? MAYBE unless more is known of the paths
+        (one iteration of a loop and two of them).
         """
         if len(deltas) == 1:
             self.apply(deltas[0])
@@ -145,7 +154,7 @@ class State:
         for delta in deltas:
             for slot in delta:
                 changed[slot] = changed.get(slot, 0) + 1
-        joiner = _Joiner(self, deltas, presume)
+        joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
         for slot, paths in changed.items():
             if paths == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
                 # an object that one path alone has made is there for whoever can reach it
@@ -161,8 +170,8 @@ class State:
 class _Joiner:
     """One meeting of paths: joins contents slot by slot; new objects are made for pairs of different objects."""
 
-    def __init__(self, state: State, deltas: Seq[Delta], presume: bool) -> None:
-        self.state, self.deltas, self.presume = state, deltas, presume
+    def __init__(self, state: State, deltas: Seq[Delta], presume: bool, written: Truth = MAYBE) -> None:
+        self.state, self.deltas, self.presume, self.written = state, deltas, presume, written
         self.pairs: dict[tuple[tuple[int, ...], ...], Ref] = {}
         self.pending: Delta = {}
         self.made: set[int] = set()
@@ -196,14 +205,22 @@ class _Joiner:
             for other in modes[1:]:
                 result = result.join(other)
             return result
+        joined = next((c for c in contents if isinstance(c, Joined)), None)
+        if joined is not None:
+            known = [type(joined)() if c is ABSENT else c for c in contents]
+            if not all(isinstance(c, Joined) for c in known):
+                return UNKNOWN
+            for other in known[1:]:
+                known[0] = known[0].join(other, self.presume)
+            return known[0]
         if any(isinstance(c, Truth) for c in contents):
             facts = [c if isinstance(c, Truth) else Truth.NO for c in contents]
             result_fact = facts[0]
             for fact in facts[1:]:
                 result_fact = result_fact.join(fact)
             return result_fact
-        if any(isinstance(c, int) for c in contents):  # the version of a storage
-            return max(c for c in contents if c is not ABSENT)
+        if slot[1] == "version" and not any(isinstance(c, VALUES) for c in contents):  # no variable of that name
+            return self.versions(slot[0], [c for c in contents if c is not ABSENT], ABSENT in contents)
         if not any(isinstance(c, VALUES) for c in contents):  # a place in the file, a tuple of names
             return next(c for c in contents if c is not ABSENT)
         if any(c is ABSENT for c in contents):
@@ -215,6 +232,16 @@ class _Joiner:
             else:
                 return UNKNOWN
         return self.values(contents, depth)
+
+    def versions(self, storage: int, found: list[Version], absent: bool) -> Version:
+        """The version of a storage that some paths have written (absent: and others not)."""
+        if absent and storage <= self.state._forked:
+            found.insert(0, (storage,))
+        if self.written is not MAYBE:
+            last = max(found, key=lambda version: max(map(abs, version)))
+            return last if self.written is Truth.YES or len(set(found)) == 1 else tuple(-abs(token) for token in last)
+        tokens = dict.fromkeys(token for version in found for token in version)
+        return tuple(tokens) if len(tokens) <= TOKENS else (0,)
 
     def values(self, values: list[Value], depth: int) -> Value:
         first = values[0]
@@ -242,7 +269,17 @@ class _Joiner:
             return UNKNOWN
         if all(isinstance(v, Ref) and len(v.addresses) == 1 for v in values):
             return self.refs([v for v in values if isinstance(v, Ref)], depth)
+        numbers = [v for v in values if isinstance(v, Const) and type(v.value) in (int, float)]
+        if numbers and all(isinstance(v, (Ref, Const)) for v in values):
+            others = [path for path, v in enumerate(values) if not isinstance(v, Const)]
+            if len(numbers) + len(others) == len(values) and all(self.tensor(path, values[path]) for path in others):
+                return Unknown(numbers[0])
         return UNKNOWN
+
+    def tensor(self, path: int, value: Value) -> bool:
+        """Is the value one tensor on that path?"""
+        one = isinstance(value, Ref) and len(value.addresses) == 1 and path < len(self.deltas)
+        return one and isinstance(self.look(path, (value.addresses[0], CELL)), Tensor)  # type: ignore[union-attr]
 
     def refs(self, refs: list[Ref], depth: int) -> Value:
         """The paths hold different objects: one new object stands for either."""

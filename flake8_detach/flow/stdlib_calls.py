@@ -12,7 +12,9 @@ from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.torch_calls import tell_copy
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
+    NONE,
     UNKNOWN,
     YES,
     Const,
@@ -89,10 +91,11 @@ def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return m.new(result if pairs is not None else Mapping_((), UNKNOWN))
     if name.endswith("defaultdict"):
         return m.new(Mapping_((), UNKNOWN))
-    if args.pos and name.endswith("deque"):
-        items = iteration.exact(m, args.pos[0])
-        return m.new(Sequence("deque", tuple(items) if items is not None else None))
-    return m.new(Sequence("deque", (), filled=NO))
+    items = iteration.exact(m, args.pos[0]) if args.pos and name.endswith("deque") else []
+    made = m.new(Sequence("deque", tuple(items) if items is not None else None, filled=MAYBE if args.pos else NO))
+    if name.endswith("deque") and (len(args.pos) > 1 or args.kw.get("maxlen", NONE) != NONE or args.open):
+        m.retention.bounded.update(made.addresses)
+    return made
 
 
 SENDERS = ("multiprocessing.SimpleQueue", "torch.multiprocessing.SimpleQueue")

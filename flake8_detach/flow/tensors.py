@@ -18,6 +18,7 @@ from flake8_detach.flow.values import (
     Array,
     Cause,
     Const,
+    Cut,
     Dtype,
     Edge,
     External,
@@ -36,7 +37,7 @@ from flake8_detach.flow.values import (
     Value,
     worst,
 )
-from flake8_detach.knowledge import meaning, ops
+from flake8_detach.knowledge import meaning, ops, scalars
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -106,6 +107,18 @@ class Inputs:
                 result = result | (tensor.grad & MAYBE if name in unsure else tensor.grad)
         return result
 
+    def pairs(self) -> list[tuple[int, Tensor]]:
+        """The tensors with their addresses."""
+        return [(address, tensor) for address, tensor, _ in self.tensors]
+
+    def cuts(self) -> tuple[Cut, ...]:
+        """The inputs that had lost their gradient before."""
+        found = [Cut(c, not self.arrays) for c in self.numbers if c.loss is not None]
+        for _, tensor, _ in self.tensors:
+            if tensor.grad.no and tensor.why is not None and tensor.why.loss is not None:
+                found.append(Cut(tensor.why, tensor.shape is not None and not tensor.several))
+        return tuple(found)
+
     def why(self) -> Cause | None:
         return worst([*(t.why for _, t, _ in self.tensors), *self.numbers])
 
@@ -151,6 +164,7 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     op = op.given(lambda text: condition(m, op, bound, text))
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})
     inputs.unknown = inputs.unknown or "*open" in bound
+    _refuse(m, site, op, bound)
     if op.graph == "new" or (op.graph == "no" and "requires_grad" in op.params):
         return _factory(m, site, op, bound, inputs, subject)
     if op.graph == "python":
@@ -166,9 +180,26 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     for name in op.writes:  # batch_norm writes its running statistics and returns a new tensor
         for _, tensor in m.tensors(bound.get(name, UNKNOWN)):
             if tensor.storage:
-                m.state.set((tensor.storage, "version"), m.version(tensor.storage) + 1)
-                m.state.set((tensor.storage, "written at"), site)
+                m.wrote(tensor.storage, site)
     return _result(m, site, op, bound, inputs, subject)
+
+
+def _refuse(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value]) -> None:
+    """Tell the rules of arguments that require grad where the op raises for that reason."""
+    numbers = scalars.numbers(op.name)
+    if not op.nodiff and not numbers:
+        return
+    for name, value in bound.items():
+        number = name in numbers
+        if not number and (op.nodiff.get(name) != "raise" or not m.mode.grad.yes):
+            continue
+        for _, tensor in m.tensors(value):
+            if tensor.grad.yes:
+                why = "number" if number else "input" if op.params.index(name) == 0 else "argument"
+                m.raises()
+                subject = m.text(site)
+                m.emit(events.Refused, site, tensor=tensor, subject=subject, op=op.name, parameter=name, why=why)
+                return
 
 
 def short(op: ops.Op) -> str:
@@ -232,9 +263,10 @@ def _output(
     elif graph == "no" or dtype in ("int", "bool"):
         grad = NO
         if not wanted.no:
-            why = m.cause("op", f"made by `{short(op)}`, which has no derivative", site, subject, wanted)
+            what = f"made by `{short(op)}`, which has no derivative"
+            why = m.cause("op", what, site, subject, wanted, None, inputs.pairs())
     elif not wanted.no and m.mode.grad.no:
-        why = mode_cause(m, site, subject, wanted)
+        why = mode_cause(m, site, subject, wanted, inputs.pairs())
     facts: dict[str, object] = {}
     if op.view in ("view", "multi", "maybe") and isinstance(first, Ref):
         address = first.addresses[0]
@@ -244,6 +276,8 @@ def _output(
             kind = "multi" if op.view == "multi" else "view" if m.mode.grad.yes else "no_grad"
             if m.mode.inference.yes:
                 kind = "inference"
+            if base.view in REFUSING and not kind == "inference":
+                kind = base.view
             facts = {"storage": base.storage, "view": kind, "base": base.base if base.base is not None else address}
         else:
             facts = {"storage": 0}
@@ -270,10 +304,13 @@ def _output(
     )
 
 
-def mode_cause(m: Machine, site: cst.CSTNode, subject: Label, lost: Truth) -> Cause:
+def mode_cause(
+    m: Machine, site: cst.CSTNode, subject: Label, lost: Truth, of: Iterable[tuple[int, Tensor]] = ()
+) -> Cause:
     mode = m.mode.why
     what = mode.what if mode else "computed while grad mode is off"
-    return m.cause("mode", what, mode.site if mode else site, subject, lost)
+    of = of if m.mode.inference is NO else ()  # backward raises when it needs an inference tensor: another matter
+    return m.cause("mode", what, mode.site if mode else site, subject, lost, None, of)
 
 
 def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: list[str]) -> int:
@@ -291,7 +328,11 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
                 m.raises()
                 m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
-    node = Node(op.name, tuple(dict.fromkeys(edges)), tuple(saved), site, inputs.unknown, derivative)
+    if any(op.nodiff.get(name) == "backward" and t.grad.yes for _, t, name in inputs.tensors):
+        derivative = "raises"
+    cuts = inputs.cuts()
+    m.cuts = m.cuts or bool(cuts) or derivative == "zero"
+    node = Node(op.name, tuple(dict.fromkeys(edges)), tuple(saved), site, inputs.unknown, derivative, cuts=cuts)
     return m.graph_node(node)
 
 
@@ -357,7 +398,23 @@ def _in_place(
         tell_write(m, site, target, subject or m.text(site))
         write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
         result = target
+    if node is not None and "result" in op.saves:  # exp_, relu_, leaky_relu_: their own result, as it is now
+        kept = tuple(m.save(tensor, "result", site) for _, tensor in m.tensors(result))
+        m.state.graph[node] = replace(m.state.graph[node], saved=(*m.state.graph[node].saved, *kept))
     return result
+
+
+REFUSING = ("multi", "no_grad", "inference")
+"""Kinds of views that may not be written in place while grad mode is on; a view of one is one, too."""
+
+
+def refuses(tensor: Tensor, base: Tensor | None) -> Truth:
+    """Does writing to that view of `base` raise while grad mode is on, because of how the view was made?"""
+    if tensor.view == "multi":
+        return tensor.grad
+    if tensor.view in REFUSING and base is not None:
+        return base.grad & ~base.leaf
+    return NO
 
 
 def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> None:
@@ -369,9 +426,19 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> No
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
         refused = tensor.inference.yes and m.mode.inference.no and tensor.made != "detach"
-        if ((leaf or view) and m.mode.grad.yes) or refused:
+        refusing = refuses(tensor, base)
+        if ((leaf or view or refusing.yes) and m.mode.grad.yes) or refused:
             m.raises()
-        m.emit(events.InPlace, site, tensor=tensor, subject=subject, base=base, how=m.text(site), mode=m.mode)
+        m.emit(
+            events.InPlace,
+            site,
+            tensor=tensor,
+            subject=subject,
+            base=base,
+            how=m.text(site),
+            mode=m.mode,
+            refusing=refusing,
+        )
 
 
 def write(
@@ -381,9 +448,12 @@ def write(
     for address in target.addresses:
         tensor = m.state.cell(address)
         assert isinstance(tensor, Tensor)
+        base = m.state.cell(tensor.base) if tensor.base is not None else None
+        if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None).yes:
+            # torch raises; go on as if the view had been copied
+            tensor = m.change(address, view="", base=None, storage=m.state.address())
         if op.bumps and tensor.storage:
-            m.state.set((tensor.storage, "version"), m.version(tensor.storage) + 1)
-            m.state.set((tensor.storage, "written at"), site)
+            m.wrote(tensor.storage, site)
         if m.mode.grad.no or wanted.no:
             continue
         if tensor.leaf.yes and tensor.grad.yes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, events, iteration, methods, modules, shapes, tensors
+from flake8_detach.flow import autograd, backward_arguments, events, iteration, methods, modules, shapes, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.registry import model
@@ -30,6 +30,7 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Shape,
     Tensor,
     Thing,
     Truth,
@@ -81,6 +82,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     if problem or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
         m.raises()
     m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
+    m.owned.update(owned or ())
     if given is not None:
         iteration.consume(m, given)
     return m.new(Optimizer(name, None if owned is None else tuple(owned)))
@@ -124,7 +126,13 @@ def _autograd_backward(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     create = fact(args.get(3, "create_graph"), False)
     retain = args.get(2, "retain_graph")
     keep = create if retain in (None, NONE) else fact(retain)
+    problem = backward_arguments.inputs_problem(m, args.get(5, "inputs"))
+    if problem:
+        backward_arguments.tell(m, node, problem)
+        return NONE
     many = iteration.exact(m, roots)
+    if many is None and isinstance(roots, (Const, Scalar, Array)):
+        many = [roots]
     if many is None and not m.is_tensor(roots):
         many = [iteration.element(m, roots)]
     gradient = args.get(1, "grad_tensors") not in (None, NONE)
@@ -140,8 +148,21 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     retain = args.get(3, "retain_graph")
     keep = create if retain in (None, NONE) else fact(retain)
     many = [outputs] if m.is_tensor(outputs) else iteration.exact(m, outputs) or [iteration.element(m, outputs)]
+    if isinstance(outputs, (Const, Scalar, Array)):
+        many = [outputs]
     gradient = args.get(2, "grad_outputs") not in (None, NONE)
+    problem = backward_arguments.inputs_problem(m, inputs)
+    if args.kw.get("materialize_grads") == Const(True) and args.get(6, "allow_unused") == Const(False):
+        problem = "`materialize_grads=True` contradicts `allow_unused=False`"
+    seeds = args.get(2, "grad_outputs") or NONE
+    each = iteration.exact(m, seeds) if seeds != NONE and not m.is_tensor(seeds) else None
+    if each is not None and len(each) != len(many):
+        problem = f"{len(each)} `grad_outputs` for {len(many)} outputs"
+    if problem and not args.open:
+        backward_arguments.tell(m, node, problem)
+        return UNKNOWN
     chosen = modules.parameters_in(m, inputs)
+    m.wanted.update(chosen or ())
     for root in many:
         if root == UNKNOWN:
             continue
@@ -158,6 +179,7 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             gradient,
             only,
             fill=False,
+            seed=seeds if m.is_tensor(seeds) and len(many) == 1 else None,
         )
     unused = fact(args.get(6, "allow_unused"), None if args.open else False)
     if unused.no and fact(args.kw.get("materialize_grads"), False).yes:
@@ -201,7 +223,7 @@ def _gradient(
     if not unused.no:
         return UNKNOWN
     made = []
-    why = m.cause("cut", "computed by `autograd.grad` without `create_graph=True`", node, "", YES)
+    why = m.cause("gradient", "computed by `autograd.grad` without `create_graph=True`", node, "", YES, None, roots)
     for _, tensor in m.tensors(target) or [(0, Tensor())]:
         grad = NO if create.no else MAYBE if create is MAYBE else YES
         if create.yes:
@@ -243,14 +265,15 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         "torch.tensor" if "dtype" not in args.kw and not inputs.arrays and not inputs.unknown else "torch.tensor(...)"
     )
     if not lost.no and data != UNKNOWN:
-        why = m.cause(
-            "cut", "copied by `torch.tensor(...)`, which keeps the values only", node, subject, lost, inputs.why()
-        )
+        what = "copied by `torch.tensor(...)`, which keeps the values only"
+        why = m.cause("cut", what, node, subject, lost, inputs.why(), inputs.pairs())
     elif inputs.numbers:
         why = worst(inputs.numbers) or m.cause("constant", "made by `torch.tensor(...)`", node)
         why = m.cause("cut", f"rebuilt from a value that was {why.what}", why.site, why.subject, why.lost, why)
     else:
         why = m.cause("constant", "made by `torch.tensor(...)` without requires_grad", node)
+    if grad is YES and why.loss is not None:
+        why = autograd.faked(m, node, why)
     made = m.tensor(
         grad=grad,
         leaf=YES,
@@ -303,7 +326,8 @@ def _legacy_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     for value in args.pos:
         inputs.add(m, value, "data")
     if not inputs.grad().no or inputs.numbers:
-        why = m.cause("cut", "copied by `torch.Tensor(...)`, which keeps the values only", node, "", inputs.grad())
+        what = "copied by `torch.Tensor(...)`, which keeps the values only"
+        why = m.cause("cut", what, node, "", inputs.grad(), inputs.why(), inputs.pairs())
     one = len(args.pos) == 1 and not isinstance(args.pos[0], (Const, Scalar))
     shape = shapes.literal(m, args.pos[0]) if one else shapes.sizes(m, {"*size": Tuple(tuple(args.pos))})
     return m.tensor(grad=NO, leaf=YES, shape=shape, dtype="float", why=why, made="torch.tensor")
@@ -445,17 +469,6 @@ def _same(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return value if isinstance(value, (Ref, Function)) else UNKNOWN
 
 
-@model("torch.utils.data.DataLoader")
-def _loader(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    escape(m, args.values())
-    return m.new(Thing("torch.utils.data.DataLoader", (("element", tensors.BATCH),)))
-
-
-@model("torch.utils.data.TensorDataset")
-def _dataset(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return m.new(Thing("torch.utils.data.Dataset", (("element", tensors.BATCH),)))
-
-
 @model("torch.utils.checkpoint.checkpoint")
 def _checkpoint(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     escape(m, args.values())
@@ -467,6 +480,18 @@ def make_distribution(m: Machine, name: str, args: Args) -> Value:
     return m.new(Thing(name, tuple(parts) + ((("*open", UNKNOWN),) if args.open else ())))
 
 
+def drawn(m: Machine, cell: Thing) -> Shape | None:
+    """The shape of one sample, for distributions over numbers: that of the parameters (docs: `batch_shape`)."""
+    short = cell.kind.rpartition(".")[2]
+    found = [c for _, v in cell.parts if isinstance(c := m.cell(v), Tensor)]
+    numbers = [v for _, v in cell.parts if isinstance(v, (Const, Scalar)) and v != NONE]
+    if len(found) + len(numbers) != len(cell.parts) or not found:
+        return None
+    if short == "Categorical":
+        return found[0].shape and found[0].shape[:-1]
+    return shapes.broadcast([c.shape for c in found]) if short in distributions.ELEMENTWISE else None
+
+
 def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
     inputs = tensors.gather(
         m, {**dict(cell.parts), **({"value": args.pos[0]} if args.pos and name == "log_prob" else {})}
@@ -474,11 +499,18 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
     wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     short = cell.kind.rpartition(".")[2]
     if name in ("sample", "sample_n"):
-        why = m.cause("cut", "drawn by `.sample()`, which has no gradient", node, short, wanted, inputs.why())
-        return m.tensor(grad=NO, leaf=YES, dtype=distributions.SAMPLE_DTYPE.get(short, "float"), why=why, made="sample")
+        what = "drawn by `.sample()`, which has no gradient"
+        why = m.cause("op", what, node, short, wanted, inputs.why(), inputs.pairs())
+        kind = distributions.SAMPLE_DTYPE.get(short, "float")
+        shape = drawn(m, cell) if not args.pos and not args.kw else None
+        return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample")
     if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
         grad = wanted & m.mode.grad
         if name == "rsample" and short not in distributions.REPARAMETRIZED:
+            if short in distributions.DISCRETE:
+                m.raises()
+                what = m.text(node)
+                m.emit(events.Refused, node, tensor=Tensor(), subject=what, op=short, parameter="", why="rsample")
             return UNKNOWN
         graph = None
         if not grad.no:
@@ -487,7 +519,13 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
         lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
         cause = inputs.why() if wanted.no else lost
-        return m.tensor(grad=grad, leaf=~grad, dtype="float", node=graph, why=cause, made=name)
+        value = m.cell(args.pos[0]) if name == "log_prob" and args.pos else None
+        given = value.shape if isinstance(value, Tensor) else None
+        one = drawn(m, cell)
+        shape = one if name == "entropy" else None if one is None or given is None else shapes.broadcast([one, given])
+        if name == "rsample" and not args.pos and not args.kw:
+            shape = one
+        return m.tensor(grad=grad, leaf=~grad, shape=shape, dtype="float", node=graph, why=cause, made=name)
     if name in ("rsample", "log_prob", "entropy"):
         return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE)
     return UNKNOWN

@@ -8,7 +8,7 @@ This module knows no syntax: the places in the file that it carries along (`site
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -77,9 +77,21 @@ def truth(fact: bool | None) -> Truth:
     return MAYBE if fact is None else YES if fact else NO
 
 
-CauseKind = Literal["cut", "mode", "op", "frozen", "constant", "scalar"]
+CauseKind = Literal["cut", "mode", "op", "frozen", "constant", "scalar", "gradient", "faked"]
 """Why a value carries no gradient: cut (detach, data, copy), mode (no_grad), op (no derivative), frozen (parameters
-that were switched off), constant (it never had one), scalar (it became a Python number)."""
+that were switched off), constant (it never had one), scalar (it became a Python number), gradient (it is a gradient
+without a graph of its own). faked: it was cut, and made a leaf that requires grad afterwards."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Source:
+    """What a value that lost its gradient was computed from.
+
+    edges: the graph as it was before the cut. behind: what its inputs had lost before.
+    """
+
+    edges: tuple[Edge, ...]
+    behind: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -88,6 +100,7 @@ class Cause:
 
     what: "cut by `.detach()`". subject: the source text of the value that it happened to. lost: did that value have a
     gradient to lose? before: the evidence of the value that it was made from. name: what the result was assigned to.
+    source: what the value still depends on, without a gradient (None: on nothing, as a tensor of zeros does).
     """
 
     kind: CauseKind
@@ -97,6 +110,23 @@ class Cause:
     lost: Truth = MAYBE
     before: Cause | None = None
     name: Label = ""
+    source: Source | None = None
+
+    @property
+    def loss(self) -> Cause | None:
+        """The last of the causes at which there was a gradient to lose that is known: `x.detach().item()` lost it first."""
+        cause: Cause | None = self
+        while cause is not None and not (cause.lost.yes and cause.source is not None):
+            cause = cause.before
+        return cause
+
+    @property
+    def origin(self) -> Source | None:
+        """What the value depends on, whoever cut it."""
+        cause: Cause | None = self
+        while cause is not None and cause.source is None:
+            cause = cause.before
+        return None if cause is None else cause.source
 
 
 # Values
@@ -104,7 +134,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Anything at all."""
+    """Anything at all.
+
+    number: the paths that met here hold a tensor, or this number. since: how many conditions of unknown outcome had
+    been asked by then; one that is asked later may tell the two apart.
+    """
+
+    number: Const | None = field(default=None, compare=False)
+    since: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +257,16 @@ class Partial:
     kwargs: tuple[tuple[str, Value], ...]
 
 
+class Joined:
+    """Content of a slot that knows how to meet its like; a path without it has the content that `type(self)()` is."""
+
+    __slots__ = ()
+
+    def join(self, other: Any, presume: bool = False) -> Any:
+        """What holds when one of two paths was taken; presume: `other` is the one that was taken, presumably."""
+        raise NotImplementedError
+
+
 Value: TypeAlias = (
     Unknown | Const | Scalar | Array | Ref | Tuple | External | Foreign | Method | Function | Class | Super | Partial
 )
@@ -240,7 +287,7 @@ class Tensor:
 
     grad: requires_grad. leaf: is_leaf. shape: its dimensions (None: unknown). node: its grad_fn, an index into the
     graph. storage: tensors with the same storage share memory and version counter. view: "" or how it is a view
-    ("view", "multi", "no_grad", "inference"). base: the address of the tensor that it is a view of. why: evidence for
+    ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function). base: the address of the tensor that it is a view of. why: evidence for
     having no gradient (or for having lost it). made: the op that made it. inference: made in inference mode.
     """
 
@@ -250,7 +297,7 @@ class Tensor:
     dtype: Dtype | None = None
     node: int | None = None
     storage: int = 0
-    view: Literal["", "view", "multi", "no_grad", "inference"] = ""
+    view: Literal["", "view", "multi", "no_grad", "inference", "custom"] = ""
     base: int | None = None
     why: Cause | None = field(default=None, compare=False)
     made: str = field(default="", compare=False)
@@ -357,16 +404,25 @@ class Saved:
     """A tensor that a node needs in backward: its storage and the version that it had then."""
 
     storage: int
-    version: int
+    version: tuple[int, ...]
     role: str
     site: Any = None
+
+
+class Cut(NamedTuple):
+    """An operand of a graph node that had lost its gradient before. scalar: a number, or a tensor of one element."""
+
+    cause: Cause
+    scalar: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node of the autograd graph, what torch calls a grad_fn.
 
-    open: something unknown went in, so backward may reach tensors that the engine does not see.
+    open: something unknown went in, so backward may reach tensors that the engine does not see. kept: tensors that a
+    custom Function's backward needs, of which autograd does not know. cuts: operands that backward does not see,
+    although what they were made of had a gradient. path: the calls that led here (equal paths: the same calls).
     """
 
     op: str
@@ -375,6 +431,9 @@ class Node:
     site: Any
     open: bool = False
     derivative: Literal["yes", "zero", "raises"] = "yes"
+    kept: tuple[Saved, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    path: int = 0
 
 
 class Mode(NamedTuple):
@@ -389,11 +448,21 @@ class Mode(NamedTuple):
 
 
 def worst(causes: Iterable[Cause | None]) -> Cause | None:
-    """The evidence that explains best why nothing carries a gradient: a loss before a mere absence."""
+    """The evidence that explains best why nothing carries a gradient: a loss before a mere absence.
+
+    What the others depend on is not forgotten: the value depends on all of it.
+    """
     found = [c for c in causes if c is not None]
-    return min(found, key=_rank, default=None)
+    best = min(found, key=_rank, default=None)
+    if best is None or len(found) == 1:
+        return best
+    origins = {id(o): o for c in found if (o := c.origin) is not None}
+    if len(origins) < 2 or best.origin is None:
+        return best
+    return replace(best, source=Source((), tuple(origins.values())))
 
 
 def _rank(cause: Cause) -> tuple[int, int]:
-    order: Mapping[str, int] = {"cut": 0, "scalar": 0, "mode": 1, "op": 1, "frozen": 2, "constant": 3}
-    return (0 if cause.lost.yes else 1 if cause.lost is MAYBE else 2, order[cause.kind])
+    order: Mapping[str, int] = {"cut": 0, "scalar": 0, "gradient": 0, "faked": 0, "mode": 1, "op": 1, "frozen": 2}
+    lost = cause.lost.yes or cause.loss is not None
+    return (0 if lost else 1 if cause.lost is MAYBE else 2, order.get(cause.kind, 3))

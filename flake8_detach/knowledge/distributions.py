@@ -35,5 +35,17 @@ REPARAMETRIZED = frozenset(
 )
 """Distributions with `has_rsample = True`."""
 
+DISCRETE = frozenset(
+    {"Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "NegativeBinomial", "OneHotCategorical"}
+    | {"Poisson"}
+)
+"""Distributions whose `rsample` raises NotImplementedError."""
+
+ELEMENTWISE = frozenset(
+    {"Bernoulli", "Beta", "Cauchy", "Exponential", "Gamma", "Gumbel", "Laplace", "LogNormal", "Normal", "Poisson"}
+    | {"StudentT", "Uniform"}
+)
+"""Distributions over single numbers: a sample has the common shape of the parameters."""
+
 SAMPLE_DTYPE = {"Categorical": "int"}
 """Kind of dtype of a sample where it is not float."""

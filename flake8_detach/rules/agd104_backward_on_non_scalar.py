@@ -54,7 +54,12 @@ loss.mean().backward()
 
     def check(self, event: Backward, source: Source) -> Iterable[Finding]:
         root = event.root
-        if root is None or not root.grad.yes or event.gradient or event.guarded:
+        if root is None or not root.grad.yes or event.guarded:
+            return
+        if event.misfit:
+            message = f"`{event.subject}` cannot be backwarded so: {event.misfit}"
+            yield Finding(self.code, message, source.span(event.node), confidence(root.grad))
+        if event.gradient:
             return
         what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
         if root.several:

@@ -63,6 +63,10 @@ total.backward()
         kind = kind_of(event.value, event.kind)
         if not kind:
             return
+        if event.kind == "sometimes" and isinstance(event.value, Const):
+            message = f"`{event.subject}` is the number {event.value.value} where its function returns that: {kind} has"
+            yield Finding(self.code, f"{message} no `backward()`", source.span(event.node), "likely")
+            return
         why = event.value.why if isinstance(event.value, (Const, Scalar, Array)) else None
         story = f", {why.what} (line {source.line(why.site)})" if why is not None else ""
         if event.api == "grad":

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flake8_detach.flow.events import Backward
+from flake8_detach.flow.events import Backward, InPlace
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source, code
@@ -14,7 +14,9 @@ class InplaceOnSaved(Rule):
 
     ## What it does
     Knows for every operation what it saves for backward (`exp` its result, `mul` the operand that the other side
-    needs), keeps a version for every storage as PyTorch does, and reports the backward that finds a newer version.
+    needs), keeps a version for every storage as PyTorch does, and reports the backward that finds a newer version. A
+    view that may not be written at all, because `chunk`, `split`, `unbind` or iteration made it together with others or
+    because it was made under `no_grad`, is reported where it is written.
 
     ## Why is this bad?
     PyTorch raises "one of the variables needed for gradient computation has been modified by an inplace operation",
@@ -32,8 +34,8 @@ class InplaceOnSaved(Rule):
 
     code = "AGD107"
     name = "inplace-on-saved"
-    listens = (Backward,)
-    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
+    listens = (Backward, InPlace)
+    within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
         bad="""\
 import torch
@@ -53,7 +55,14 @@ y.sum().backward()
 """,
     )
 
-    def check(self, event: Backward, source: Source) -> Iterable[Finding]:
+    def check(self, event: Backward | InPlace, source: Source) -> Iterable[Finding]:
+        if isinstance(event, InPlace):
+            if event.refusing.yes and event.mode.grad.yes and not event.guarded:
+                message = f"`{event.how}` raises: `{event.subject}` is {VIEWS[event.tensor.view]}; write a copy of it"
+                yield Finding(
+                    self.code, message, source.span(event.node), confidence(event.refusing, event.mode.grad)
+                )
+            return
         written = event.written
         if event.root is None or written is None or not event.root.grad.yes or event.guarded:
             return
@@ -71,9 +80,18 @@ y.sum().backward()
             self.code,
             f"{what} needs {needs} of `{_short(code(written.saved_at))}`, which was changed {how}",
             source.span(event.node),
-            confidence(event.root.grad),
+            confidence(event.root.grad, written.sure),
             tuple(trail),
+            cause=written.at,
+            first_only=True,
         )
+
+
+VIEWS = {
+    "multi": "one of several views that one call has made",
+    "no_grad": "a view of a graph tensor that was made under `no_grad`",
+    "inference": "a view of a graph tensor that was made in inference mode",
+}
 
 
 def _short(text: str) -> str:

@@ -15,7 +15,8 @@ class GradOfUnusedInput(Rule):
 
     ## What it does
     Reports `torch.autograd.grad(outputs, inputs)` where an input does not require grad, or requires grad but did not
-    take part in the outputs (a copy of it did, or it was re-bound afterwards).
+    take part in the outputs (a copy of it did, or it was re-bound afterwards). Also `inputs` that are empty, no tensors,
+    or do not go with the other arguments, there and in `backward(inputs=...)`.
 
     ## Why is this bad?
     PyTorch raises "One of the differentiated Tensors does not require grad" or "... appears to not have been used in
@@ -35,7 +36,7 @@ class GradOfUnusedInput(Rule):
     code = "AGD112"
     name = "grad-of-unused-input"
     listens = (GradOf,)
-    triggers = (frozenset({"autograd"}),)
+    triggers = (frozenset({"autograd", "inputs"}),)
     example = Example(
         bad="""\
 import torch
@@ -59,6 +60,9 @@ points = torch.randn(8, 4, requires_grad=True)
         if event.guarded:
             return
         tensor = event.tensor
+        if event.problem:
+            yield Finding(self.code, f"`{event.subject}` raises: {event.problem}", source.span(event.node))
+            return
         if tensor.grad.no:
             message = f"`{event.subject}` does not require grad: {reason(tensor.why, source, 'it never did')}"
             facts: tuple[Truth, ...] = (tensor.grad,)

@@ -131,8 +131,8 @@ def complaints(fixture: Fixture, result: Run) -> list[str]:
     if outcome == "raises":
         if category not in result.raised or message not in result.message:
             found.append(f"should raise {category}: {message}")
-        elif result.line != lines[0]:
-            found.append(f"raises on line {result.line}, not on line {lines[0]}")
+        elif result.line != (fixture.raises or lines[0]):
+            found.append(f"raises on line {result.line}, not on line {fixture.raises or lines[0]}")
     elif result.raised:
         found.append("should not raise")
     if outcome == "warns":

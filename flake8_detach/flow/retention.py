@@ -1,0 +1,426 @@
+"""What a loop leaves behind: graphs that are still held when the iteration that made them is over.
+
+The body of a loop is run a second time on what the first left. What lived before the loop and then holds the graph of
+the second iteration *and*, inside it, that of the first, grows with every iteration: a running sum, a recurrent state,
+a list. Whether that is a leak can be told only at the end: it is none if a backward, here or in code that was handed
+the value, still needs the graph. A graph that backward has freed nobody can need any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach.flow import autograd
+from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
+from flake8_detach.flow.state import CELL, Delta
+from flake8_detach.flow.values import (
+    UNKNOWN,
+    Instance,
+    Layer,
+    Mapping_,
+    Node,
+    Ref,
+    Sequence,
+    Tensor,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
+    from flake8_detach.flow.machine import Machine
+
+FEW = 16
+"""A loop that is known to run at most that often: graphs that are still whole may be kept on purpose."""
+
+ADDING = frozenset(
+    {"add", "radd", "iadd", "add_", "sub", "rsub", "isub", "sub_", "mul", "rmul", "imul", "mul_", "truediv", "div"}
+    | {"rtruediv", "itruediv", "div_", "neg", "lerp", "lerp_", "copy_", "cat", "concat", "hstack", "vstack", "stack"}
+    | {"maximum", "minimum", "max", "min", "to", "cpu", "cuda", "float", "double", "clone", "join", "sum", "mean"}
+)
+"""Ops that carry an old value into a new one as it is: what they make is a sum of the past, not a state that computes."""
+
+
+@dataclass
+class Notes:
+    """What happened in the file, in order and on any path.
+
+    grown: what was put into which container, and where; shrunk: containers that something was taken out of; bounded:
+    those that drop old elements by themselves. passes: how many backwards came by a graph node. evaluated: calls of
+    modules in evaluation mode. retained: graph nodes that `retain_graph=True` kept, by the place that asked for it.
+    """
+
+    grown: list[tuple[int, Value, cst.CSTNode]] = field(default_factory=list)
+    shrunk: list[int] = field(default_factory=list)
+    bounded: set[int] = field(default_factory=set)
+    passes: dict[int, int] = field(default_factory=dict)
+    evaluated: list[tuple[Evaluated, list[int]]] = field(default_factory=list)
+    retained: dict[int, list[int]] = field(default_factory=dict)
+
+    def grow(self, m: Machine, address: int, value: Value, site: cst.CSTNode) -> None:
+        """`value` was put into the container at `address`, beside what it held before."""
+        if any(f.loops for f in m.frames):
+            self.grown.append((address, value, site))
+
+    def shrink(self, address: int) -> None:
+        """Something was taken out of the container at `address`."""
+        self.shrunk.append(address)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """Something that grows. node: what no backward may need any more if it is a leak; container: where it is kept."""
+
+    event: Retained
+    node: int
+    container: int | None
+
+
+
+class Watch:
+    """One loop that is being run: `after` is told of the end of each iteration, `close` of the end of the loop."""
+
+    def __init__(self, m: Machine, node: cst.For | cst.While) -> None:
+        self.node = node
+        self.start = self.second = m.state.address()
+        self.notes = m.retention
+        self.grown = self.regrown = len(self.notes.grown)
+        self.shrunk = len(self.notes.shrunk)
+        self.evaluated = len(self.notes.evaluated)
+        self.passes = len(self.notes.passes)
+        self.first: Delta = {}
+        self.suspects: list[Suspect] = []
+
+    def after(self, m: Machine, iteration: int, changes: Delta) -> None:
+        """The state is that at the end of this iteration (0, 1, ...); `changes` is what the loop has changed so far."""
+        if iteration == 0:
+            self.first = changes
+            self.second = m.state.address()
+            self.regrown = len(self.notes.grown)
+        elif iteration == 1 and not m.quiet:
+            self.suspects = [*self._carried(m, changes), *self._collected(m)]
+
+    def close(self, m: Machine, changes: Delta) -> None:
+        """The state is that before the loop; `changes` is what all of its rounds have changed."""
+        evaluated = self.notes.evaluated[self.evaluated :]
+        del self.notes.evaluated[self.evaluated :]
+        if len(self.notes.passes) == self.passes:  # a loop that backwards is no evaluation
+            for event, nodes in evaluated:
+                m.afterwards.ask(_evaluation(m, event, nodes, self.start))
+        if not self.suspects:
+            return
+        dropped = {*self.notes.shrunk[self.shrunk :], *self.notes.bounded, *m.escaped, *_let_go(m, changes)}
+        few = _at_most(self.node, FEW)
+        for suspect in self.suspects:
+            if suspect.container not in dropped and (suspect.event.freed.yes or not few):
+                m.afterwards.ask(_question(m, suspect, self.start))
+
+    def _carried(self, m: Machine, changes: Delta) -> Iterator[Suspect]:
+        """Variables, attributes and entries whose second value was made from their first."""
+        for slot, content in changes.items():
+            before = self.first.get(slot)
+            if slot[0] >= self.start or slot[1] == "grad" or slot[1][:1] == "*" or before is None:
+                continue
+            then = dict(_tensors(m, before, self.first))
+            for path, now in _tensors(m, content, changes):
+                old = then.get(path)
+                if old is None or old.node is None or now.node is None or not (old.grad.yes and now.grad.yes):
+                    continue
+                if self.start <= old.node < self.second <= now.node:
+                    added = _between(m, now.node, old.node, self.second)
+                    if added:
+                        how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
+                        yield self._suspect(m, how, _binding(self.node, slot[1]), slot[1], now, old.node)
+
+    def _collected(self, m: Machine) -> Iterator[Suspect]:
+        """Containers that were given a graph in the second iteration and still hold that of the first."""
+        given: dict[tuple[int, int], set[int]] = {}
+        for address, value, site in self.notes.grown[self.grown : self.regrown]:
+            given.setdefault((address, id(site)), set()).update(_graphs(m, value, self.start))
+        for address, value, site in self.notes.grown[self.regrown :]:
+            olds = given.get((address, id(site)))
+            news = _graphs(m, value, self.second)
+            if address < self.second and olds and news and _holds(m, address, olds):
+                tensor = m.state.cell(next(iter(news)))
+                kept = m.state.cell(next(iter(olds)))
+                assert isinstance(tensor, Tensor) and isinstance(kept, Tensor) and kept.node is not None
+                if kept.rank != 0 and not autograd._freed(m, kept.node)[0].no:
+                    continue  # its elements are wanted, and weigh more than the nodes of a graph that was freed
+                yield self._suspect(m, "container", site, "", tensor, kept.node, address)
+
+    def _suspect(
+        self,
+        m: Machine,
+        how: str,
+        site: cst.CSTNode | None,
+        name: str,
+        tensor: Tensor,
+        kept: int,
+        container: int | None = None,
+    ) -> Suspect:
+        assert tensor.node is not None
+        place = site or m.state.graph[tensor.node].site
+        freed, at = autograd._freed(m, kept)
+        event = m.event(
+            Retained, place, how=how, subject=name or m.text(place), tensor=tensor, freed=freed, freed_at=at
+        )
+        return Suspect(event, kept if container is not None else tensor.node, container)
+
+
+def give(m: Machine, values: Iterable[Value]) -> None:
+    """Whoever called from outside gets these values, and may backward every tensor that they lead to."""
+    for tensor in _reachable(m, *values):
+        m.hand_out(tensor)
+
+
+def _reachable(m: Machine, *values: Value) -> Iterator[Tensor]:
+    """Every tensor that the values lead to."""
+    todo = list(values)
+    seen: set[int] = set()
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Tuple):
+            todo.extend(value.items)
+        for address, cell in m.cells(value):
+            if isinstance(cell, Tensor):
+                yield cell
+            elif address not in seen:
+                seen.add(address)
+                m.step()
+                if isinstance(cell, Sequence):
+                    todo.extend(cell.items if cell.items is not None else (cell.element,))
+                elif isinstance(cell, Mapping_):
+                    todo.extend([v for _, v in cell.items] + [cell.rest or UNKNOWN])
+                elif isinstance(cell, (Instance, Layer)):
+                    todo.extend(m.state.get((address, name), UNKNOWN) for name in m.state.names(address))
+
+
+def _question(m: Machine, suspect: Suspect, start: int) -> Callable[[Reached], None]:
+    """Report it unless a backward may still need it; `start`: what has a higher number was made by the loop or later."""
+    event, node = suspect.event, suspect.node
+    end, fatal = m.state.address(), m.fatal
+
+    def answer(reached: Reached) -> None:
+        summed = suspect.container is None
+        if event.freed.yes:  # whoever backwards it again is told so by torch
+            wanted = summed and reached.inside(node)
+        else:
+            wanted = reached.node(node) or reached.unseen(start, end)
+        if not wanted and m.fatal == fatal:  # what raises later is to be mended first
+            m.sink(event)
+
+    return answer
+
+
+def evaluated(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:
+    """A module in evaluation mode was called, and returned `result`."""
+    from flake8_detach.flow import modules
+
+    inside = m.frame.owner
+    if m.quiet or not any(f.loops for f in m.frames) or (inside is not None and modules.is_module_class(inside)):
+        return  # what a module calls is part of its own call
+    outputs = [t for t in _reachable(m, result) if t.node is not None and t.grad.yes]
+    leaves = [a for a, t in m.tensors(modules.parameters(m, module)) if t.grad.yes]
+    if outputs and leaves and m.mode.grad.yes:
+        subject = m.text(node.func if isinstance(node, cst.Call) else node)
+        event = m.event(Evaluated, node, subject=subject, result=outputs[0])
+        m.retention.evaluated.append((event, [*(t.node for t in outputs if t.node is not None), *(-a for a in leaves)]))
+
+
+def _evaluation(m: Machine, event: Evaluated, nodes: list[int], start: int) -> Callable[[Reached], None]:
+    """Report it if the file trains the module and nothing backwards what it returned. nodes: graph nodes, and -leaf."""
+    end = m.state.address()
+
+    def answer(reached: Reached) -> None:
+        wanted = any(reached.node(n) for n in nodes if n > 0) or reached.unseen(start, end)
+        if not wanted and any(reached.leaf(-n) for n in nodes if n < 0):
+            m.sink(event)
+
+    return answer
+
+
+def retained(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode) -> None:
+    """`root.backward(retain_graph=True)` in a loop."""
+    found = [t.node for _, t in m.tensors(root) if t.node is not None and t.grad.yes]
+    if m.quiet or not found or not any(f.loops for f in m.frames):
+        return
+    known = m.retention.retained.setdefault(id(node), [])
+    if not known:
+        event = m.event(NeedlesslyKept, node, subject=m.text(owner))
+        start, end = min(found) - 1, m.state.address()
+
+        def answer(reached: Reached) -> None:
+            if not reached.unseen(start, end) and not any(_used(m, reached, n) for n in known):
+                m.sink(event)
+
+        m.afterwards.ask(answer)
+    known.extend(found)
+
+
+def _used(m: Machine, reached: Reached, top: int) -> bool:
+    """Does a second backward come by a node below `top` that saved a tensor, here or in code that was handed it?"""
+    seen: set[int] = set()
+    todo = [top]
+    while todo:
+        number = todo.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        node = m.state.graph[number]
+        if node.saved and (m.retention.passes.get(number, 0) > 1 or reached.outside(number)):
+            return True
+        todo.extend(e.node for e in node.edges if e.node is not None)
+    return False
+
+
+def _tensors(m: Machine, content: Any, changes: Delta, depth: int = 0) -> Iterator[tuple[tuple[Any, ...], Tensor]]:
+    """The tensors that a slot leads to, each with the way there, as they were when `changes` was taken."""
+    if isinstance(content, Tensor):
+        yield (), content
+    elif isinstance(content, Ref) and len(content.addresses) == 1 and depth < 4:
+        address = content.addresses[0]
+        cell = changes.get((address, CELL), m.state.get((address, CELL)))
+        yield from _tensors(m, cell, changes, depth + 1)
+    elif isinstance(content, (Tuple, Sequence)) and depth < 4:
+        for index, item in enumerate(content.items or ()):
+            yield from (((index, *path), t) for path, t in _tensors(m, item, changes, depth + 1))
+    elif isinstance(content, Mapping_) and depth < 4:
+        for key, item in content.items:
+            yield from (((key, *path), t) for path, t in _tensors(m, item, changes, depth + 1))
+
+
+def _between(m: Machine, top: int, goal: int, floor: int) -> list[int]:
+    """The nodes from `floor` on by which backward from `top` surely comes on its way to `goal`; [] if it does not."""
+    seen: set[int] = set()
+    todo = [top]
+    while todo:
+        number = todo.pop()
+        if number in seen or number < goal:
+            continue
+        seen.add(number)
+        m.step()
+        todo.extend(e.node for e in m.state.graph[number].edges if e.node is not None)
+    leads = {goal: goal in seen}
+    for number in sorted(seen - {goal}):  # what goes into a node has a lower number
+        node = m.state.graph[number]
+        ends = [leads.get(e.node, False) for e in node.edges if e.node is not None and (e.sure or node.op == "join")]
+        leads[number] = all(ends) and len(ends) == len(node.edges) if node.op == "join" else any(ends)
+    found = [n for n in seen if n >= floor and leads[n]]
+    return found if leads.get(top) and any(m.state.graph[n].op != "join" for n in found) else []
+
+
+def _short(m: Machine, number: int) -> str:
+    return m.state.graph[number].op.rpartition(".")[2].strip("_") or "?"
+
+
+def _graphs(m: Machine, value: Value, since: int) -> set[int]:
+    """The addresses of the tensors in `value` whose graph, made since then, saves something for backward."""
+    found: set[int] = set()
+    todo: list[tuple[Value, int]] = [(value, 0)]
+    while todo:
+        current, depth = todo.pop()
+        if isinstance(current, Tuple):
+            todo.extend((item, depth + 1) for item in current.items)
+        for address, cell in m.cells(current):
+            if isinstance(cell, Tensor):
+                if cell.grad.yes and cell.node is not None and cell.node >= since and _saves(m, cell.node, since):
+                    found.add(address)
+            elif depth < 3 and isinstance(cell, Sequence):
+                todo.extend((item, depth + 1) for item in cell.items or ())
+            elif depth < 3 and isinstance(cell, Mapping_):
+                todo.extend((item, depth + 1) for _, item in cell.items)
+    return found
+
+
+def _saves(m: Machine, top: int, since: int) -> bool:
+    """Does a node made since then, that backward from `top` surely comes by, hold a tensor?"""
+    seen: set[int] = set()
+    todo = [top]
+    while todo:
+        number = todo.pop()
+        if number in seen or number < since:
+            continue
+        seen.add(number)
+        m.step()
+        node: Node = m.state.graph[number]
+        if node.saved:
+            return True
+        todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
+    return False
+
+
+def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
+    """Is one of these tensors still in the container? Where its elements are not told apart: yes."""
+    found: set[int] = set()
+    todo = [address]
+    while todo:
+        cell = m.state.cell(todo.pop())
+        if isinstance(cell, Sequence) and cell.items is None:
+            return True
+        values = cell.items or () if isinstance(cell, Sequence) else ()
+        if isinstance(cell, Mapping_):
+            values = tuple(v for _, v in cell.items)
+        for value in values:
+            parts = value.items if isinstance(value, Tuple) else (value,)
+            inner = {a for p in parts if isinstance(p, Ref) for a in p.addresses}
+            todo.extend(a for a in inner - found if not isinstance(m.state.cell(a), (Tensor, Instance)))
+            found |= inner
+    return not tensors.isdisjoint(found)
+
+
+def _let_go(m: Machine, changes: Delta) -> Iterator[int]:
+    """The objects that a slot held before the loop and may not hold any more."""
+    for slot, content in changes.items():
+        before = m.state.get(slot)
+        if before is not None and before is not content:
+            yield from set(_held(before)) - set(_held(content))
+
+
+def _held(content: Any) -> Iterator[int]:
+    if isinstance(content, Ref):
+        yield from content.addresses
+    elif isinstance(content, (Tuple, Sequence)):
+        for item in content.items or ():
+            yield from _held(item)
+    elif isinstance(content, Mapping_):
+        for _, item in content.items:
+            yield from _held(item)
+
+
+def _at_most(node: cst.For | cst.While, count: int) -> bool:
+    """Does the loop stand over `range` of a small number?"""
+    if not isinstance(node, cst.For) or not isinstance(node.iter, cst.Call):
+        return False
+    numbers = [a.value for a in node.iter.args]
+    if not (isinstance(node.iter.func, cst.Name) and node.iter.func.value == "range" and numbers):
+        return False
+    return all(isinstance(n, cst.Integer) and n.evaluated_value <= count for n in numbers)
+
+
+def _binding(loop: cst.CSTNode, name: str) -> cst.CSTNode | None:
+    """The last statement of the loop's own text that stores into the variable or attribute `name`."""
+    found: cst.CSTNode | None = None
+    todo: list[cst.CSTNode] = [loop]
+    while todo and name:
+        node = todo.pop(0)
+        if isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            continue
+        targets: list[cst.BaseExpression] = []
+        if isinstance(node, cst.Assign):
+            targets = [t.target for t in node.targets]
+        elif isinstance(node, (cst.AugAssign, cst.AnnAssign)):
+            targets = [node.target]
+        while targets:
+            target = targets.pop()
+            if isinstance(target, (cst.Tuple, cst.List)):
+                targets.extend(e.value for e in target.elements)
+            elif (isinstance(target, cst.Name) and target.value == name) or (
+                isinstance(target, cst.Attribute) and target.attr.value == name
+            ):
+                found = node
+        todo.extend(node.children)
+    return found

@@ -1,0 +1,27 @@
+"""What the rules about dead terms of a loss share: where to report, and the second half of the message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import LostTerm
+from flake8_detach.rules._base import Finding
+from flake8_detach.rules._evidence import confidence, trail
+from flake8_detach.source import Source
+
+
+def lost_term(code: str, event: LostTerm, source: Source, what: str) -> Iterable[Finding]:
+    """The finding at the place of the cut. what: "`x` was cut by `.detach()`"."""
+    line = source.line(event.backward)
+    if event.constant:
+        effect = f"this term of `{event.root}` is a constant to `backward()` (line {line}) and trains nothing"
+    else:
+        effect = f"what it was computed from is never trained: no gradient comes by from `backward()` (line {line})"
+    yield Finding(
+        code,
+        f"{what}: {effect}",
+        source.span(event.node),
+        confidence(event.cause.lost),
+        trail(event.cause, source),
+        cause=event.node,
+    )

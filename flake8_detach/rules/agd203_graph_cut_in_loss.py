@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import LostTerm
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._lost import lost_term
+from flake8_detach.source import Source
+
+
+@register
+class GraphCutInLoss(Rule):
+    """A part of a loss is cut from the graph, so that it trains nothing.
+
+    ## What it does
+    Follows a loss that is backwarded to what it was computed from and reports where a gradient was lost on the way: by
+    `.item()`, `float()`, `.detach()`, `.data`, numpy, `torch.tensor(...)`, an integer cast or a block without grad mode.
+    It reports a term that is added to the loss as a constant, and a cut behind which there are parameters that an
+    optimizer steps and that no backward in the file ever reaches.
+
+    ## Why is this bad?
+    The other terms of the loss train, so nothing complains: the number that is printed contains the term, the gradients
+    do not. The weight of the term can be anything.
+
+    ## Known problems
+    A detached factor, target, weight or teacher is silent as long as what lies behind it is trained somewhere in the
+    file, or by nobody. So are straight-through estimators, and losses that are added for their value but backwarded on
+    their own.
+
+    ## Fix safety
+    Shown only: without the cut other gradients flow. For `torch.tensor([a, b])` write `torch.stack([a, b])`; for
+    `.item()`, nothing at all.
+
+    ## References
+    - [torch.Tensor.item](https://pytorch.org/docs/stable/generated/torch.Tensor.item.html)
+    - [torch.tensor](https://pytorch.org/docs/stable/generated/torch.tensor.html)
+    - [torch.Tensor.detach](https://pytorch.org/docs/stable/generated/torch.Tensor.detach.html)
+    """
+
+    code = "AGD203"
+    name = "graph-cut-in-loss"
+    listens = (LostTerm,)
+    triggers = (frozenset({"backward", "manual_backward"}),)
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 2)
+prediction = net(torch.randn(8, 4))
+penalty = prediction.abs().mean().item()
+loss = prediction.pow(2).mean() + 0.1 * penalty
+loss.backward()
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 2)
+prediction = net(torch.randn(8, 4))
+penalty = prediction.abs().mean()
+loss = prediction.pow(2).mean() + 0.1 * penalty
+loss.backward()
+""",
+    )
+
+    def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
+        cause = event.cause
+        if cause.kind not in ("cut", "scalar", "mode") or event.guarded:
+            return
+        subject = str(cause.name or cause.subject)
+        what = f"`{subject}` was {cause.what}" if subject else f"the value was {cause.what}"
+        yield from lost_term(self.code, event, source, what)

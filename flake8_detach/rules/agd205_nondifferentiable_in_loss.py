@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import LostTerm
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._lost import lost_term
+from flake8_detach.source import Source
+
+
+@register
+class NondifferentiableInLoss(Rule):
+    """A part of a loss goes through something without a gradient, so that it trains nothing.
+
+    ## What it does
+    Reports `argmax`, comparisons, `one_hot`, `multinomial`, `sample()`, `round`, `sign`, `floor`, `bernoulli` and the
+    like on the way from parameters to a loss that is backwarded, if they make a whole term of the loss a constant, or if
+    parameters that an optimizer steps are reached by no backward in the file because of them.
+
+    ## Why is this bad?
+    Such an op has no derivative, or one that is zero everywhere. The loss goes on falling because of its other terms;
+    this one has no say.
+
+    ## Known problems
+    Masks, indices, weights and hard decisions are silent as long as what they were computed from is trained elsewhere.
+    So are straight-through estimators.
+
+    ## Fix safety
+    Shown only: a soft version (softmax, sigmoid), a straight-through estimator and `rsample()` are different losses.
+
+    ## References
+    - [torch.argmax](https://pytorch.org/docs/stable/generated/torch.argmax.html)
+    - [torch.distributions: pathwise derivative](https://pytorch.org/docs/stable/distributions.html#pathwise-derivative)
+    """
+
+    code = "AGD205"
+    name = "nondifferentiable-in-loss"
+    listens = (LostTerm,)
+    triggers = (frozenset({"backward", "manual_backward"}),)
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 3)
+scores = net(torch.randn(8, 4))
+label = torch.randint(3, (8,))
+wrong = (scores.argmax(1) != label).float().mean()
+loss = nn.functional.cross_entropy(scores, label) + wrong
+loss.backward()
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 3)
+scores = net(torch.randn(8, 4))
+label = torch.randint(3, (8,))
+wrong = (1 - scores.softmax(1).gather(1, label[:, None])).mean()
+loss = nn.functional.cross_entropy(scores, label) + wrong
+loss.backward()
+""",
+    )
+
+    def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
+        if event.cause.kind == "op" and not event.guarded:
+            yield from lost_term(self.code, event, source, f"the value was {event.cause.what}")

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import NeedlesslyKept
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.source import Source
+
+
+@register
+class NeedlessRetainGraph(Rule):
+    """A loop backwards with `retain_graph=True`, and no other backward goes through the graph that is kept.
+
+    ## What it does
+    Reports `backward(retain_graph=True)` in a loop if, wherever the call is reached from, no further backward of the
+    file comes by any node of that graph.
+
+    ## Why is this bad?
+    Backward frees the activations of a graph as it goes. Kept, they stay in memory until the last tensor of the graph
+    is let go: the next forward pass runs beside them, which about doubles the peak. And what was put there to silence
+    "Trying to backward through the graph a second time" hides the next such bug.
+
+    ## Known problems
+    If the loss is handed to code outside of the file, that may backward it again: it is not reported.
+
+    ## Fix safety
+    Not offered as an edit: the gradients stay the same without it.
+
+    ## References
+    - [torch.Tensor.backward](https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html)
+    """
+
+    code = "AGD405"
+    name = "needless-retain-graph"
+    listens = (NeedlesslyKept,)
+    within = frozenset({"backward", "autograd", "manual_backward"})
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for x in torch.randn(100, 8, 4):
+    loss = net(x).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward(retain_graph=True)
+    optimizer.step()
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for x in torch.randn(100, 8, 4):
+    loss = net(x).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+""",
+    )
+
+    def check(self, event: NeedlesslyKept, source: Source) -> Iterable[Finding]:
+        yield Finding(
+            self.code,
+            f"`retain_graph=True` keeps the graph of `{event.subject}`, but nothing backwards through it again",
+            source.span(event.node),
+        )
