@@ -243,7 +243,9 @@ OFF_UNLESS_ASKED = frozenset({"add_bias_kv", "add_zero_attn", "bidirectional"})
 
 
 def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "float") -> Ref:
-    return m.tensor(grad=YES, leaf=YES, shape=shape, dtype=dtype, parameter=True, made="parameter")
+    made = m.tensor(grad=YES, leaf=YES, shape=shape, dtype=dtype, parameter=True, made="parameter")
+    m.change(made.addresses[0], inference=m.mode.inference)
+    return made
 
 
 def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) -> Value:
@@ -489,12 +491,14 @@ def _generic(
     if grad.no and not wanted.no:
         why = tensors.mode_cause(m, node, "", wanted)
     first = next((t.shape for _, t, n in inputs.tensors if n in given), None)
+    like = [] if not first else [(*first[:-1], shapes.features(layer, first[-1]))]
 
     def output() -> Value:
+        same = like.pop() if like else first and (None,) * len(first)  # an RNN's state has sizes of its own
         return m.tensor(
             grad=grad,
             leaf=~grad,
-            shape=first if spec.rank == "same" else () if spec.rank == "zero" else None,
+            shape=same if spec.rank == "same" else () if spec.rank == "zero" else None,
             dtype="float",
             node=graph,
             why=why,

@@ -28,6 +28,7 @@ from flake8_detach.flow.values import (
     Node,
     Optimizer,
     Ref,
+    Saved,
     Scalar,
     Sequence,
     Tensor,
@@ -477,13 +478,17 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         why = m.cause("cut", "drawn by `.sample()`, which has no gradient", node, short, wanted, inputs.why())
         return m.tensor(grad=NO, leaf=YES, dtype=distributions.SAMPLE_DTYPE.get(short, "float"), why=why, made="sample")
     if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
-        grad = wanted & m.mode.grad
+        # log_prob and rsample use all that the distribution is made of; Normal.entropy, say, has no use for loc
+        sure = name in ("log_prob", "rsample") or all(t.grad.yes for _, t, _ in inputs.tensors)
+        grad = (wanted if sure else wanted & MAYBE) & m.mode.grad
         if name == "rsample" and short not in distributions.REPARAMETRIZED:
             return UNKNOWN
         graph = None
         if not grad.no:
-            edges = tuple(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no)
-            saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1])
+            sure = name in ("log_prob", "rsample") or len(inputs.tensors) == 1
+            edges = tuple(autograd.replace_sure(m.edge(a, t), sure) for a, t, _ in inputs.tensors if not t.grad.no)
+            # which tensors the formula needs again is not known, only that log_prob always needs some
+            saved = (Saved(0, 0, "value", node),) if name == "log_prob" else ()
             graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
         lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
         cause = inputs.why() if wanted.no else lost
