@@ -8,6 +8,9 @@ only when a finding needs one.
 from __future__ import annotations
 
 import ast
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,6 +29,33 @@ class Span(NamedTuple):
     column: int
     end_line: int
     end_column: int
+
+
+class Lines:
+    """Lines and columns of a text as offsets and back. Lines end at \\n, \\r\\n and \\r alone, as for Python."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._ends = [match.span() for match in re.finditer(r"\r\n|\r|\n", text)]
+        self._starts = [0, *(end for _, end in self._ends)]
+
+    def offset(self, line: int, column: int) -> int:
+        """The offset of a position. Raises ValueError when the text has no such position."""
+        if 1 <= line <= len(self._starts) and column >= 0:
+            offset = self._starts[line - 1] + column
+            if offset <= (self._ends[line - 1][0] if line <= len(self._ends) else len(self.text)):
+                return offset
+        raise ValueError(f"the text has no line {line}, column {column}")
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line (from 1) and column (from 0) at `offset`."""
+        line = bisect_right(self._starts, offset)
+        return line, offset - self._starts[line - 1]
+
+    def newline(self, line: int) -> str:
+        """How `line` ends; for a last line without an end, how the first line does."""
+        ends = self._ends[line - 1 : line] or self._ends[:1]
+        return self.text[slice(*ends[0])] if ends else "\n"
 
 
 @dataclass(eq=False)
@@ -76,13 +106,30 @@ class Source:
         self.lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
         self.tree = ast.parse(self.text) if tree is None else tree
         self.chunks = _cut(self.tree, self.lines)
+        self._owners: dict[int, Chunk] = {}
+        self._unseen = list(reversed(self.chunks))
+
+    @cached_property
+    def positions(self) -> Lines:
+        """Offsets in the text whose lines all end in \\n."""
+        return Lines("\n".join(self.lines))
 
     def span(self, node: cst.CSTNode) -> Span:
         """Where `node` stands in the file. Raises KeyError for a node that is not of this file."""
-        for chunk in self.chunks:
-            if "module" in chunk.__dict__ and id(node) in chunk.spans:
-                return chunk.spans[id(node)]
-        raise KeyError(node)
+        return self._owner(node).spans[id(node)]
+
+    def _owner(self, node: cst.CSTNode) -> Chunk:
+        """The chunk that `node` is part of; what has been parsed is gone through once for all nodes together."""
+        if id(node) not in self._owners:
+            waiting = []
+            while self._unseen and id(node) not in self._owners:
+                chunk = self._unseen.pop()
+                if "module" in chunk.__dict__:
+                    self._owners.update((id(part), chunk) for part in _parts(chunk.module))
+                else:
+                    waiting.append(chunk)
+            self._unseen.extend(reversed(waiting))
+        return self._owners[id(node)]
 
     def line(self, node: cst.CSTNode) -> int:
         """The line on which `node` begins."""
@@ -94,6 +141,18 @@ def code(node: cst.CSTNode) -> str:
     import libcst as cst
 
     return " ".join(cst.Module([]).code_for_node(node).split())
+
+
+def _parts(tree: cst.CSTNode) -> Iterator[object]:
+    """All nodes of a tree. Reads the fields as they are: `CSTNode.children` takes ten times as long."""
+    todo: list[object] = [tree]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, (list, tuple)):
+            todo.extend(part)
+        elif hasattr(part, "__dataclass_fields__"):
+            yield part
+            todo.extend([getattr(part, name) for name in part.__dataclass_fields__])
 
 
 def _depth(tree: ast.AST) -> int:

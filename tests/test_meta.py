@@ -82,7 +82,7 @@ ARROWS: tuple[tuple[str, set[str]], ...] = (
     ("flow/events.py", {"flow.values"}),
     ("flow/", {"flow", "imports", "knowledge", "source"}),
     ("knowledge/", {"knowledge"}),
-    ("rules/__init__.py", {"config", "flow", "gate", "rules._base", "source"}),
+    ("rules/__init__.py", {"config", "flow", "gate", "rules._base", "rules._collect", "source"}),
     ("rules/", {"config", "fixes.build", "fixes.edits", "flow.events", "flow.values", "rules", "source"}),
     ("fixes/build.py", {"fixes.edits", "source"}),
     ("fixes/edits.py", {"source"}),

@@ -1,7 +1,7 @@
 """How much time the plugin adds to flake8.
 
     python tools/bench.py timm       # flake8 alone, with this plugin, with TorchFix, on timm (tools/corpus.py download)
-    python tools/bench.py synthetic  # one file of 1,000 to 100,000 lines: how does the time grow?
+    python tools/bench.py synthetic  # files that grow in lines, calls, branches, nesting: how do time and memory grow?
 
 Absolute times mean little on a shared machine, so the contenders take turns within one run and what counts are the
 ratios of each round. Time is processor time of the whole process (flake8 with `--jobs 1`), the start-up included.
@@ -11,16 +11,23 @@ Each contender has a virtual environment of its own in the git-ignored `.corpus/
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 import venv
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+
+import growing
+
+from flake8_detach import rules
+from flake8_detach.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / ".corpus"
@@ -105,61 +112,51 @@ def packages(name: str, repeat: int, contenders: Sequence[str]) -> None:
     print(f"noise: flake8 alone varied by {noise:.1%}; it waited for the processor {1 - 1 / waiting:.0%} of the time")
 
 
-UNIT = """
-class Net{n}(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.first = nn.Linear(width, width)
-        self.second = nn.Linear(width, 1)
-        self.total = 0.0
-
-    def forward(self, x):
-        hidden = torch.relu(self.first(x))
-        if hidden.mean() > 0:
-            hidden = hidden * 2
-        return self.second(hidden)
-
-
-def train{n}(batches, width={n}):
-    net = Net{n}(width)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
-    for x, y in batches:
-        optimizer.zero_grad()
-        loss = nn.functional.mse_loss(net(x), y)
-        detached = loss.detach()
-        loss.backward()
-        optimizer.step()
-        net.total += detached.item()
-    return np.asarray(net.total), net.first.weight.numpy()
-
-
-train{n}([(torch.rand(2, {n}), torch.rand(2, 1))])
-"""
-"""Code that the gate lets through whole: a class, a loop, calls, attributes, and one thing to report."""
-
-
 def synthetic(sizes: Sequence[int]) -> None:
-    """Time one file of each size, in this process, and fit the exponent of growth."""
-    from flake8_detach import rules
-    from flake8_detach.source import Source
+    """Time programs that grow in one direction, in this process: seconds, peak memory, and the exponents of growth."""
+    for direction in (growing.Direction("lines", growing.lines, tuple(sizes)), *growing.DIRECTIONS):
+        print(f"{direction.name:<16}{'lines':>8}{'seconds':>10}{'lines/s':>9}{'MB':>7}{'findings':>10}")
+        times, memories = [], []
+        for size in direction.sizes:
+            text = direction.make(size)
+            seconds, found = timed(text)
+            peak = memory(text)
+            count = text.count("\n")
+            times.append((math.log(size), math.log(seconds)))
+            memories.append((math.log(size), math.log(peak)))
+            print(
+                f"{size:>16}{count:>8}{seconds:>10.3f}{count / seconds:>9.0f}{peak / 1e6:>7.1f}{found:>10}", flush=True
+            )
+        print(f"  time grows with the power {slope(times):.2f}, memory with {slope(memories):.2f} (1 is linear)\n")
 
-    points = []
-    print(f"{'lines':>8}{'seconds':>10}{'lines/s':>10}{'findings':>10}")
-    for size in sizes:
-        units = size // UNIT.count("\n")
-        text = "import numpy as np\nimport torch\nfrom torch import nn\n" + "".join(
-            UNIT.format(n=number) for number in range(1, units + 1)
-        )
+
+def timed(text: str) -> tuple[float, int]:
+    """The processor seconds that one file takes (the least of three runs) and how many findings it has."""
+    least, found = math.inf, 0
+    for _ in range(3):
+        gc.collect()
         start = time.process_time()
         found = len(rules.check(Source(text)))
-        seconds = time.process_time() - start
-        lines = text.count("\n")
-        points.append((math.log(lines), math.log(seconds)))
-        print(f"{lines:>8}{seconds:>10.2f}{lines / seconds:>10.0f}{found:>10}", flush=True)
+        least = min(least, time.process_time() - start)
+        if least > 5:
+            break
+    return least, found
+
+
+def memory(text: str) -> int:
+    """The most bytes that are in use while the file is analysed."""
+    tracemalloc.start()
+    rules.check(Source(text))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """The exponent of the power law through logarithmic points (least squares)."""
     x_mean = sum(x for x, _ in points) / len(points)
     y_mean = sum(y for _, y in points) / len(points)
-    slope = sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) ** 2 for x, _ in points)
-    print(f"time grows with the power {slope:.2f} of the number of lines (1 is linear)")
+    return sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) ** 2 for x, _ in points)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

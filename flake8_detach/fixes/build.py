@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
-from flake8_detach.fixes.edits import Applicability, Edit, Fix, Lines
+from flake8_detach.fixes.edits import Applicability, Edit, Fix
 from flake8_detach.source import Source, Span
 
 Edits = tuple[Edit, ...]
@@ -117,7 +117,7 @@ def outer(source: Source, node: cst.BaseExpression) -> Span | None:
     from an indentation.
     """
     span = source.span(node)
-    lines = Lines("\n".join(source.lines))
+    lines = source.positions
     try:
         start = lines.offset(span.line, span.column) - len(_text(*node.lpar))
         end = lines.offset(span.end_line, span.end_column) + len(_text(*node.rpar))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from flake8_detach.source import Span
+from flake8_detach.source import Lines, Span
 
 Applicability = Literal["safe", "unsafe", "display"]
 """As in ruff: `safe` keeps the program's values, `unsafe` may change them, `display` is shown but never applied."""
@@ -43,33 +41,6 @@ class Applied(NamedTuple):
     text: str
     done: tuple[bool, ...]
     changes: tuple[Change, ...]
-
-
-class Lines:
-    """Lines and columns of a text as offsets and back. Lines end at \\n, \\r\\n and \\r alone, as for Python."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self._ends = [match.span() for match in re.finditer(r"\r\n|\r|\n", text)]
-        self._starts = [0, *(end for _, end in self._ends)]
-
-    def offset(self, line: int, column: int) -> int:
-        """The offset of a position. Raises ValueError when the text has no such position."""
-        if 1 <= line <= len(self._starts) and column >= 0:
-            offset = self._starts[line - 1] + column
-            if offset <= (self._ends[line - 1][0] if line <= len(self._ends) else len(self.text)):
-                return offset
-        raise ValueError(f"the text has no line {line}, column {column}")
-
-    def position(self, offset: int) -> tuple[int, int]:
-        """The line (from 1) and column (from 0) at `offset`."""
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1]
-
-    def newline(self, line: int) -> str:
-        """How `line` ends; for a last line without an end, how the first line does."""
-        ends = self._ends[line - 1 : line] or self._ends[:1]
-        return self.text[slice(*ends[0])] if ends else "\n"
 
 
 def apply(text: str, fixes: Sequence[Fix]) -> Applied:

@@ -11,8 +11,9 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from flake8_detach.fixes.edits import Applicability, Applied, Change, Lines, apply, moved
+from flake8_detach.fixes.edits import Applicability, Applied, Change, apply, moved
 from flake8_detach.rules._base import Finding
+from flake8_detach.source import Lines
 
 Lint = Callable[[str], Sequence[Finding]]
 """From a text to what is to be fixed in it, sorted by position. Raises any Exception when it cannot tell."""

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import events, iteration
-from flake8_detach.flow.values import MAYBE, NO, NONE, Array, Const, Function, Layer, Mapping_, Scalar, Sequence, Tensor, Value
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    NONE,
+    Array,
+    Const,
+    Function,
+    Layer,
+    Mapping_,
+    Scalar,
+    Sequence,
+    Tensor,
+    Value,
+)
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine

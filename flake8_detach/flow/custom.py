@@ -25,7 +25,6 @@ import libcst as cst
 from flake8_detach.flow import calls, functions, modules, tensors
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Item
 from flake8_detach.flow.machine import MAX_CONTEXTS, MODE
-from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

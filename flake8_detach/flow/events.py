@@ -322,3 +322,94 @@ class Misstep(Event):
     sure: Truth
     at: Site | None
     subject: Label
+
+
+@dataclass(frozen=True)
+class Dropped(Event):
+    """The value of a statement that is only an expression: nobody takes it.
+
+    what: "method" (it is not called), "mode" (a grad mode, which nothing enters), "result" (a tensor that a method has
+    made), "comparison" (`p.requires_grad == False`). owner: what `subject` is: "tensor", "module", "optimizer",
+    "scheduler", "scaler", "temporary" (a tensor that nothing else holds). name: the method.
+    """
+
+    what: str
+    owner: str
+    subject: Label
+    name: str
+
+
+@dataclass(frozen=True)
+class AttributeMade(Event):
+    """A tensor or module gets an attribute that torch does not know; asked at the end: nobody in the file reads it.
+
+    owner: "tensor", "module" or "temporary". name: the attribute.
+    """
+
+    owner: str
+    subject: Label
+    name: str
+
+
+@dataclass(frozen=True)
+class FreezeUndone(Event):
+    """All parameters that were frozen at `frozen_at` are switched on again by `node` before anything has used them."""
+
+    frozen_at: Site
+
+
+@dataclass(frozen=True)
+class ModeIdle(Event):
+    """A grad mode does not hold where it seems to.
+
+    what: "async" (a decorated coroutine), "class" (a decorated class), "generator" (a generator expression that is
+    consumed outside), "yield" (the consumer's code runs in the mode), "leak" (a function never switches it back).
+    mode: its name. at: where the effect shows, if that is known.
+    """
+
+    what: str
+    mode: str
+    at: Site | None
+
+
+@dataclass(frozen=True)
+class Unregistered(Event):
+    """A module keeps something that trains where `parameters()` does not find it; asked at the end: nobody else does.
+
+    what: "modules", "parameters" (in a `container`), "tensor" (a leaf that is no Parameter), "computed" (made from a
+    Parameter that only it holds), "call" (a layer made anew in every forward). how: the op that made what is computed.
+    moved: is it certainly no Parameter, or only if the move has anything to do? seen: how sure it is that it trains.
+    """
+
+    what: str
+    container: str
+    subject: Label
+    how: str
+    moved: Truth
+    seen: Truth
+
+
+@dataclass(frozen=True)
+class HiddenWrite(Event):
+    """Memory that backward needs is written so that autograd cannot notice; `node` is the write.
+
+    via: ".data" or "numpy". op: what saved it, at `saved_at`. backward: the call that computes with it.
+    """
+
+    via: str
+    op: str
+    saved_at: Site
+    backward: Site
+
+
+@dataclass(frozen=True)
+class GraphDropped(Event):
+    """A value with a graph is copied into a leaf, which has none, although that graph was to be differentiated.
+
+    how: what copies it ("`.data =`"). why: "second" (it was made by a gradient with `create_graph=True`), "forward"
+    (a forward does so in every call), "source" (an optimizer steps what it was made of, and no backward reaches that).
+    """
+
+    how: str
+    subject: Label
+    why: str

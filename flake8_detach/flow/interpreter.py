@@ -15,8 +15,8 @@ from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBud
 from flake8_detach.flow.state import Comparison, Delta
 from flake8_detach.flow.values import (
     MAYBE,
-    PRESUMED_YES,
     NO,
+    PRESUMED_YES,
     UNKNOWN,
     YES,
     Class,
@@ -30,6 +30,7 @@ from flake8_detach.flow.values import (
     Scalar,
     Sequence,
     Thing,
+    Truth,
     Tuple,
     Value,
 )
@@ -41,7 +42,7 @@ HANDLERS: dict[type[cst.CSTNode], Callable[[Machine, Any], bool]] = {}
 ROUNDS = 3
 """How often a loop body is run on joined states before what still changes becomes unknown."""
 DEEP = 3
-"""Loops nested deeper than this run their body twice only."""
+"""Each level of loops multiplies the work: one level deeper than this runs its body twice only, all others once."""
 
 
 def statement(kind: type[S]) -> Callable[[Callable[[Machine, S], bool]], Callable[[Machine, S], bool]]:
@@ -511,12 +512,13 @@ def repeated(
     frame = m.frame
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)
+    last = 1 + ROUNDS if depth <= DEEP else 1 if depth == DEEP + 1 else 0
     ends: list[Delta] = []
     fatal, quiet, presumed = m.fatal, m.quiet, m.presumed
     try:
         alive = True
         previous: Delta = {}
-        for round_ in range(2 + (ROUNDS if depth <= DEEP else 0)):
+        for round_ in range(last + 1):
             if round_ == 1 and not twice:
                 m.presumed += 1
             if not start():  # the condition is known to have become false
@@ -530,15 +532,17 @@ def repeated(
                 m.quiet = quiet + 1
             changes = m.state.delta(loop.mark)
             watch.after(m, round_, changes)
-            if round_ >= 1:
-                if settled(m, previous, changes):
+            if round_ >= 1 or last == 0:
+                if last and settled(m, previous, changes):
                     ends.append(changes)
                     break
                 m.state.rollback(loop.mark)
-                if round_ == 1 + (ROUNDS if depth <= DEEP else 0):
+                if round_ == last:
                     same = Comparison(m.state, previous, changes)
                     changes = {
-                        slot: UNKNOWN if slot[0] < watch.start and unstable(same, slot, previous, content) else content
+                        slot: widened(content)
+                        if slot[0] < watch.start and unstable(same, slot, previous, content)
+                        else content
                         for slot, content in changes.items()
                     }
                     m.state.apply(changes)
@@ -592,6 +596,11 @@ def unstable(same: Comparison, slot: tuple[int, str], previous: Delta, after: An
     if slot[1] == "":
         return not same.objects(slot[0], slot[0])
     return not same.contents(previous.get(slot), after)
+
+
+def widened(content: Any) -> Any:
+    """What may be in a slot after any number of further iterations."""
+    return MAYBE if isinstance(content, Truth) else UNKNOWN
 
 
 # with and try

@@ -242,6 +242,14 @@ def _size(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     return Scalar("int") if args.pos or args.kw else UNKNOWN
 
 
+@tensor_method("set_")
+def _set(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    tensors.tell_write(m, node, receiver, m.text(owner))
+    for address, _ in m.tensors(receiver):
+        m.change(address, shape=None, dtype=None, storage=m.state.address(), base=None, view="")
+    return receiver
+
+
 @tensor_method("share_memory_", "rename_")
 def _no_write(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     return receiver  # in spite of the underscore, the values stay as they are

@@ -248,7 +248,9 @@ OFF_UNLESS_ASKED = frozenset({"add_bias_kv", "add_zero_attn", "bidirectional"})
 
 
 def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "float") -> Ref:
-    return m.tensor(grad=YES, leaf=YES, shape=shape, dtype=dtype, parameter=True, made="parameter")
+    made = m.tensor(grad=YES, leaf=YES, shape=shape, dtype=dtype, parameter=True, made="parameter")
+    m.change(made.addresses[0], inference=m.mode.inference)
+    return made
 
 
 def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) -> Value:

@@ -6,6 +6,7 @@ one element?
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -296,13 +297,10 @@ def _linspace(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 def _arange(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     given = [bound[n] for n in ("start", "end", "step") if n in bound]
     numbers = [v.value for v in given if isinstance(v, Const) and isinstance(v.value, (int, float))]
-    if (
-        len(numbers) != len(given)
-        or not all(isinstance(n, int) for n in numbers)
-        or (len(numbers) == 3 and not numbers[2])
-    ):
+    if len(numbers) != len(given) or not numbers or (len(numbers) == 3 and not numbers[2]):
         return (None,)
-    return (len(range(*numbers)),)  # type: ignore[arg-type]
+    start, end, step = (0, *numbers, 1) if len(numbers) == 1 else (*numbers, 1)[:3]
+    return (max(0, math.ceil((end - start) / step)),)
 
 
 def _randint(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
@@ -312,6 +310,14 @@ def _randint(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 
 def _cosine(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return reduced(m, {"dim": bound.get("dim", Const(1))}, first)
+
+
+def _expanded(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    wanted = sizes(m, bound)
+    if wanted is None or first is None or len(wanted) < len(first):
+        return None
+    old = (None,) * (len(wanted) - len(first)) + first  # -1, and what is not known, may keep the size
+    return tuple(size if size is not None else was for size, was in zip(wanted, old, strict=True))
 
 
 def _unknown(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
@@ -339,7 +345,8 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     "cosine_similarity": _cosine,
     "arange": _arange,
     "gather": _gathered,
-    **dict.fromkeys(["einsum", "tensordot", "repeat", "tile", "expand", "expand_as", "repeat_interleave"], _unknown),
+    "expand": _expanded,
+    **dict.fromkeys(["einsum", "tensordot", "repeat", "tile", "expand_as", "repeat_interleave"], _unknown),
 }
 
 ELEMENTWISE = frozenset(

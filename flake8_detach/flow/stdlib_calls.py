@@ -48,6 +48,34 @@ def _partial(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return Partial(args.pos[0], tuple(args.pos[1:]), tuple(args.kw.items()))
 
 
+@model("collections.namedtuple")
+def _namedtuple(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    given = args.get(1, "field_names")
+    if isinstance(given, Const) and isinstance(given.value, str):
+        names: list[Value] = [Const(name) for name in given.value.replace(",", " ").split()]
+    else:
+        names = (given is not None and iteration.exact(m, given)) or []
+    if not names or len(args.pos) + len(args.kw) != 2 or not all(isinstance(name, Const) for name in names):
+        escape(m, args.values())
+        return UNKNOWN
+    return Partial(External(NAMED), (Tuple(tuple(names)),), ())
+
+
+NAMED = "collections.namedtuple()"
+"""Stands for what a namedtuple class does when it is called; its first argument are the names."""
+
+
+@model(NAMED)
+def _named(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    first = args.pos[0]
+    names = [str(name.value) for name in first.items if isinstance(name, Const)] if isinstance(first, Tuple) else []
+    values = [args.get(index, name) for index, name in enumerate(names, 1)]
+    if args.open or any(value is None for value in values):
+        escape(m, args.values())
+        return UNKNOWN
+    return Tuple(tuple(value for value in values if value is not None), tuple(names))
+
+
 @model("itertools.chain", "itertools.chain.from_iterable")
 def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     parts = list(args.pos)

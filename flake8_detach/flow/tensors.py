@@ -290,8 +290,12 @@ def _output(
         # a view made under no_grad asks its base: it requires grad as the base does, without a grad_fn
         grad, leaf, why = MAYBE, MAYBE, None
     if op.same == "maybe":  # the very same object if nothing changes
+        for _, tensor, _ in inputs.tensors:
+            grad = grad.join(tensor.grad) if dtype not in ("int", "bool") or tensor.dtype == dtype else grad
         leaf = leaf | (MAYBE if any(not t.leaf.no for _, t, _ in inputs.tensors) else NO)
-        facts = {"storage": 0, "inference": MAYBE if not m.mode.inference.no else NO}
+        facts = {"storage": 0, "inference": m.mode.inference}
+        for _, tensor, _ in inputs.tensors:
+            facts["inference"] = tensor.inference.join(m.mode.inference)
     return m.tensor(
         grad=grad,
         leaf=leaf,

@@ -28,6 +28,7 @@ from flake8_detach.flow.values import (
     Node,
     Optimizer,
     Ref,
+    Saved,
     Scalar,
     Sequence,
     Shape,
@@ -60,6 +61,11 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return modules.make_layer(m, name, args, node)
     if name.startswith("torch.distributions."):
         return make_distribution(m, name, args)
+    if name.startswith("torch._foreach_") and name.endswith("_"):
+        for address in modules.parameters_in(m, args.get(0, "self") or UNKNOWN) or ():
+            tensors.tell_write(m, node, Ref((address,)), m.text(args.node(0, "self", node)))
+        escape(m, args.values())
+        return NONE
     op = ops.function(name)
     if op is not None:
         bound = args.bind(op.params)
@@ -505,7 +511,9 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         shape = drawn(m, cell) if not args.pos and not args.kw else None
         return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample")
     if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
-        grad = wanted & m.mode.grad
+        # log_prob and rsample use all that the distribution is made of; Normal.entropy, say, has no use for loc
+        sure = name in ("log_prob", "rsample") or all(t.grad.yes for _, t, _ in inputs.tensors)
+        grad = (wanted if sure else wanted & MAYBE) & m.mode.grad
         if name == "rsample" and short not in distributions.REPARAMETRIZED:
             if short in distributions.DISCRETE:
                 m.raises()
@@ -514,8 +522,10 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             return UNKNOWN
         graph = None
         if not grad.no:
-            edges = tuple(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no)
-            saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1])
+            sure = name in ("log_prob", "rsample") or len(inputs.tensors) == 1
+            edges = tuple(autograd.replace_sure(m.edge(a, t), sure) for a, t, _ in inputs.tensors if not t.grad.no)
+            # which tensors the formula needs again is not known, only that log_prob always needs some
+            saved = (Saved(0, (0,), "value", node),) if name == "log_prob" else ()
             graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
         lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
         cause = inputs.why() if wanted.no else lost

@@ -185,7 +185,7 @@ def stir(m: Machine) -> None:
 
 def loosen(m: Machine, address: int) -> None:
     """Unknown code holds the leaf at `address`."""
-    if (address, GRADIENT) in m.state.slots or isinstance(t := m.state.cell(address), Tensor) and t.parameter:
+    if (address, GRADIENT) in m.state.slots or (isinstance(t := m.state.cell(address), Tensor) and t.parameter):
         keep(m, address, Gradient(**_VAGUE, sites=look(m, address).sites))
 
 

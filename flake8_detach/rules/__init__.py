@@ -6,8 +6,6 @@ import ast
 import importlib
 import pkgutil
 import re
-from collections import defaultdict
-from dataclasses import replace
 from functools import cache
 
 from flake8_detach.config import Settings
@@ -38,28 +36,12 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     chunks = range(len(source.chunks)) if whole else gate(source, rules)
     if not chunks:
         return []
-    from flake8_detach.flow.events import Event
     from flake8_detach.flow.program import follow  # libcst is imported for files that pass the gate only
+    from flake8_detach.rules._collect import Collector
 
-    listeners: dict[type, list[Rule]] = defaultdict(list)
-    for rule in rules:
-        for kind in rule.listens:
-            listeners[kind].append(rule)
-    findings: dict[tuple[str, int], Finding] = {}
-    told: dict[int, Finding] = {}
-
-    def sink(event: Event) -> None:
-        for rule in listeners[type(event)]:
-            if (rule.code, id(event.node)) not in findings:
-                for found in rule.check(event, source):
-                    finding = replace(found, confidence="likely") if event.presumed else found
-                    # one bug, one report: what another rule traced to the same cause is told already
-                    teller = told.setdefault(id(finding.cause), finding) if finding.cause is not None else finding
-                    if teller is finding or (teller.code == finding.code and not finding.first_only):
-                        findings.setdefault((rule.code, id(event.node)), finding)
-
-    follow(source, chunks, sink, _actions(rules))
-    sure = [f for f in findings.values() if settings.confidence == "likely" or f.confidence == "certain"]
+    collector = Collector(rules, source)
+    follow(source, chunks, collector.take, _actions(rules))
+    sure = [f for f in collector.findings if settings.confidence == "likely" or f.confidence == "certain"]
     return sorted(sure, key=lambda f: (f.span, f.code))
 
 

@@ -13,10 +13,10 @@ import libcst as cst
 
 from flake8_detach import rules
 from flake8_detach.flow import autograd, interpreter
-from flake8_detach.flow.events import Event
 from flake8_detach.flow.machine import MAX_CONTEXTS, Machine
 from flake8_detach.flow.program import follow
 from flake8_detach.flow.values import Mode, Ref, Tensor, Truth
+from flake8_detach.rules._collect import Collector
 from flake8_detach.source import Chunk, Source
 
 
@@ -63,22 +63,14 @@ def analyse(text: str) -> Analysis:
     """Lint `text`, whose last statement is `pass`, and record what the engine knew."""
     source = Source(text)
     result = Analysis()
-    seen: dict[tuple[str, int], Any] = {}
-    loaded = rules.load().values()
-
-    def sink(event: Event) -> None:
-        for rule in loaded:
-            if isinstance(event, rule.listens) and (rule.code, id(event.node)) not in seen:
-                for finding in rule.check(event, source):
-                    seen.setdefault((rule.code, id(event.node)), finding)
-
+    collector = Collector(rules.load().values(), source)
     with observed() as record:
-        follow(source, range(len(source.chunks)), sink)
+        follow(source, range(len(source.chunks)), collector.take)
     for chunk in source.chunks:
         for line, node in lines_of(chunk):
             if id(node) in record.visits:
                 result.visits[line] = record.visits[id(node)]
-    for finding in seen.values():
+    for finding in collector.findings:
         span = finding.span
         text_of = source.lines[span.line - 1][span.column : span.end_column if span.end_line == span.line else None]
         result.findings.append(Reported(finding.code, span.line, finding.confidence, text_of, finding.message))

@@ -1,0 +1,217 @@
+"""What looks as if it did something: values that nobody takes, attributes that torch does not read, idle grad modes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd, modules
+from flake8_detach.flow.afterwards import Reached
+from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
+from flake8_detach.flow.values import (
+    Array,
+    Const,
+    External,
+    Function,
+    Instance,
+    Method,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Thing,
+    Value,
+)
+from flake8_detach.knowledge import idle, ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def dropped(m: Machine, node: cst.BaseExpression, value: Value) -> None:
+    """An expression statement has the value `value`."""
+    if m.guards:
+        return  # it may be there only to see whether it raises
+    if isinstance(node, cst.Attribute):
+        _uncalled(m, node, value)
+    elif isinstance(node, cst.Call):
+        _result(m, node, value)
+    elif isinstance(node, cst.Comparison):
+        _compared(m, node)
+
+
+def _uncalled(m: Machine, node: cst.Attribute, value: Value) -> None:
+    name = node.attr.value
+    if isinstance(value, External) and value.name in autograd.NO_GRAD:
+        m.emit(Dropped, node, what="mode", owner="", subject=m.text(node), name=value.name)
+    receiver = value.receiver if isinstance(value, Method) else value.bound if isinstance(value, Function) else None
+    if receiver is not None:
+        owner = _kind(m, receiver)
+        if (owner == "tensor" and ops.method(name) is not None) or name in idle.ACTIONS.get(owner, ()):
+            m.emit(Dropped, node, what="method", owner=owner, subject=m.text(node.value), name=name)
+
+
+def _kind(m: Machine, value: Value) -> str:
+    """What kind of object has the methods that do something."""
+    if m.is_tensor(value):
+        return "tensor"
+    if modules.is_optimizer(m, value):
+        return "optimizer"
+    if modules.is_module(m, value):
+        return "module"
+    cell = m.cell(value)
+    if isinstance(cell, Thing):
+        return "scaler" if cell.kind.endswith("GradScaler") else "scheduler" if "lr_scheduler" in cell.kind else ""
+    return ""
+
+
+def _result(m: Machine, node: cst.Call, value: Value) -> None:
+    cell = m.cell(value)
+    if isinstance(cell, Thing) and cell.kind in autograd.NO_GRAD:
+        m.emit(Dropped, node, what="mode", owner="", subject=m.text(node), name=cell.kind)
+    if not isinstance(node.func, cst.Attribute) or not isinstance(value, Ref) or not m.is_tensor(value):
+        return
+    name, owner_node = node.func.attr.value, node.func.value
+    if name == "scale" and isinstance(scaler := _again(m, owner_node), Ref) and _kind(m, scaler) == "scaler":
+        m.emit(Dropped, node, what="result", owner="scaler", subject=m.text(owner_node), name=name)
+        return
+    if name == "requires_grad_" and temporary(owner_node):
+        m.emit(Dropped, node, what="result", owner="temporary", subject=m.text(owner_node), name=name)
+        return
+    receiver = _again(m, owner_node)
+    tensors = m.tensors(receiver)
+    if not tensors or not m.is_tensor(receiver):
+        return
+    wants = name in idle.CONVERTS or (
+        ops.method(name) is not None
+        and name[-1] != "_"
+        and ops.method(f"{name}_") is not None
+        and all(t.made in ("detach", "grad") or t.parameter for _, t in tensors)
+    )
+    if wants:
+        m.emit(Dropped, node, what="result", owner="tensor", subject=m.text(owner_node), name=name)
+
+
+def _again(m: Machine, node: cst.BaseExpression) -> Value | None:
+    """The value of a variable or attribute, looked up once more without telling anybody; None for what acts."""
+    part: cst.BaseExpression = node
+    while isinstance(part, (cst.Attribute, cst.Subscript)):
+        part = part.value
+    if not isinstance(part, cst.Name):
+        return None
+    m.quiet += 1
+    try:
+        return m.evaluate(node)
+    finally:
+        m.quiet -= 1
+
+
+def temporary(node: cst.BaseExpression) -> bool:
+    """Is the tensor one that only this expression holds: `x.data`, `x.detach()`, an item of these?"""
+    while isinstance(node, cst.Subscript):
+        node = node.value
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        return node.func.attr.value in ("detach", "clone")
+    return isinstance(node, cst.Attribute) and node.attr.value == "data"
+
+
+def _compared(m: Machine, node: cst.Comparison) -> None:
+    """`p.requires_grad == False`."""
+    only = node.comparisons[0].operator
+    left = node.left
+    if isinstance(only, cst.Equal) and isinstance(left, cst.Attribute) and left.attr.value == "requires_grad":
+        owner = _kind(m, _again(m, left.value) or Const(None))
+        if owner in ("tensor", "module"):
+            m.emit(Dropped, node, what="comparison", owner=owner, subject=m.text(left), name="requires_grad")
+
+
+# Attributes
+
+
+def attribute(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
+    """`owner.name = value`, where a tensor or module has no such attribute yet."""
+    cell = m.state.cell(address)
+    if "grad" not in name or not isinstance(value, (Const, Scalar)):
+        return
+    if not isinstance(cell, Tensor):
+        told = (address, name) in m.state.slots
+        if told or (isinstance(cell, Instance) and (modules.open_ended(cell.cls) or _of_class(m, address, name))):
+            return
+        if any(f.function is not None and f.function.bound == Ref((address,)) for f in m.frames):
+            return  # a method of its own sets a flag that it has itself thought of
+    owner = "tensor" if isinstance(cell, Tensor) else "module"
+    event = m.event(AttributeMade, node, owner=owner, subject=m.text(owner_node), name=name)
+
+    def ask(_: Reached) -> None:
+        if name not in m.attributes_read:
+            m.sink(event)
+
+    if not m.quiet and not m.guards:
+        m.afterwards.ask_always(ask)
+
+
+def on_temporary(m: Machine, name: str, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
+    """`x.data.requires_grad = ...` changes an object that is gone at once."""
+    if isinstance(owner_node, cst.BaseExpression) and temporary(owner_node) and not m.guards:
+        m.emit(AttributeMade, node, owner="temporary", subject=m.text(owner_node), name=name)
+
+
+def _of_class(m: Machine, address: int, name: str) -> bool:
+    instance = Ref((address,))
+    return any(modules.find(m, instance, n) is not None for n in (name, "__setattr__", "__getattr__"))
+
+
+# Grad modes
+
+
+def coroutine(m: Machine, node: cst.FunctionDef, mode: str) -> None:
+    """`@torch.no_grad()` on an `async def`: left before its body runs."""
+    m.emit(ModeIdle, node.name, what="async", mode=mode, at=None)
+
+
+def decorated_class(m: Machine, node: cst.ClassDef, mode: str) -> None:
+    """`@torch.no_grad()` on a class: for the time of its construction only."""
+    m.emit(ModeIdle, node.name, what="class", mode=mode, at=None)
+
+
+LAZY = "*lazy"
+"""Slot of a generator expression made where grad mode is off: the expression."""
+
+
+def lazy(m: Machine, node: cst.CSTNode, made: Value) -> None:
+    """A generator expression is made under `no_grad`: what it computes, it computes where it is consumed."""
+    cell = m.cell(made)
+    if not m.mode.grad.no or not isinstance(cell, Sequence) or not isinstance(made, Ref) or m.mode.why is None:
+        return
+    for item in cell.items if cell.items is not None else [cell.element]:
+        for _, tensor in m.tensors(item):
+            if tensor.grad.no and tensor.why is not None and tensor.why.kind == "mode" and tensor.why.lost.yes:
+                m.state.set((made.addresses[0], LAZY), node)
+                return
+
+
+def consumed(m: Machine, address: int, at: cst.CSTNode | None = None) -> None:
+    """The generator at `address` runs now."""
+    node = m.state.get((address, LAZY))
+    if node is not None and m.mode.grad.yes and not m.guards:
+        m.emit(ModeIdle, node, what="generator", mode="no_grad", at=at)
+
+
+def left_off(m: Machine, function: Function) -> None:
+    """A function that nobody in the file calls has switched grad mode off for good."""
+    why = m.mode.why
+    if why is None or not m.mode.grad.no or "set_grad_enabled" not in why.what:
+        return
+    if isinstance(function.definition, cst.Lambda) or m.quiet:
+        return
+    event = m.event(ModeIdle, why.site, what="leak", mode="set_grad_enabled(False)", at=None)
+
+    def ask(_: Reached) -> None:
+        if m.trains and not m.enables:
+            m.sink(event)
+
+    m.afterwards.ask_always(ask)
+
+
+__all__ = ["Array", "attribute", "dropped"]
