@@ -48,7 +48,8 @@ class Truth(NamedTuple):
 class Fixture:
     """One program of the fixtures folder and its claims. `fix` is None except for a `bad_` program.
 
-    raises: the line marked `# raises here`, 0 if none is. missed: why the linter does not see this misuse yet ("" if it does); the day it does, the test fails.
+    raises: the line marked `# raises here`, 0 if none is.
+    missed: why the linter does not see this misuse yet ("" if it does); the day it does, the test fails.
     """
 
     path: Path

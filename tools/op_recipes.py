@@ -227,6 +227,12 @@ def recipes() -> dict[str, list[Recipe]]:
         "Tensor.random_": [call(v), call(v, 5), call(v, 1, 5)],
         "Tensor.unflatten": [call(t(6), 0, (2, 3)), call(t(2, 6), 1, (2, 3))],
         "torch.unflatten": [call(t(6), 0, (2, 3)), call(t(2, 6), 1, (2, 3))],
+        "torch.nn.functional.embedding_bag": [
+            call(i(2, 3), t(4, 5)),
+            call(i(6), t(4, 5), torch.tensor([0, 3])),
+            call(i(2, 3), t(4, 5), mode="sum", per_sample_weights=t(2, 3)),
+            call(i(2, 3), t(4, 5), mode="max"),
+        ],
         "torch.nn.functional.embedding": [call(i(3), t(4, 5)), call(i(2, 3), t(4, 5)), call(i(), t(4, 5))],
         "torch.nn.functional.fold": [call(t(1, 4, 9), (4, 4), (2, 2))],
         "torch.nn.functional.unfold": [call(image, (2, 2))],

@@ -16,37 +16,40 @@ from flake8_detach.flow.values import Node
 class Reached:
     """What backward reached anywhere in the file, and what it may have reached from outside.
 
-    A node stands for all that the same place in the file made: a method that is followed once for its effects and once
-    for its findings makes two nodes, and a later backward may go through the other one.
+    A node stands for all that the same place in the file made, called from the same places: a method that is followed
+    once for its effects and once for its findings makes two nodes, and a later backward may go through the other one.
     """
 
     def __init__(self, graph: Mapping[int, Node], notes: Afterwards) -> None:
         started, leaves, given = notes.started, notes.leaves, notes.given
         self._graph = graph
         nodes, found = _below(graph, started)
-        self._sites = {id(graph[n].site) for n in nodes}
+        self._inside = {_place(graph[n]) for n in nodes}
         self._open: dict[int, list[int]] = {}
         for n in nodes:
             if graph[n].open:
                 self._open.setdefault(id(graph[n].site), []).append(n)
         self._leaves = found | set(leaves)
         outside, self._outside_leaves = _below(graph, given)
-        self._outside_sites = {id(graph[n].site) for n in outside}
-        self._terms = notes.terms | {(id(graph[n].site), graph[n].path) for n in outside}
+        self._outside = {_place(graph[n]) for n in outside}
+        self._terms = notes.terms | self._outside
         self._starts = (*started, *given)
+        self.unclear = any(graph[n].unseen for n in nodes)
         self._trained: set[int] | None = None
+
+    # unclear: may any of the backwards go on into a graph that is not seen?
 
     def node(self, number: int) -> bool:
         """May a backward go through this graph node? Surely or not, and be it in code that the value was handed to."""
-        return self.inside(number) or id(self._graph[number].site) in self._outside_sites
+        return self.inside(number) or self.outside(number)
 
     def inside(self, number: int) -> bool:
         """May a backward that stands in the file go through this graph node?"""
-        return id(self._graph[number].site) in self._sites
+        return _place(self._graph[number]) in self._inside
 
     def outside(self, number: int) -> bool:
         """May code that the value was handed to backward through this graph node?"""
-        return id(self._graph[number].site) in self._outside_sites
+        return _place(self._graph[number]) in self._outside
 
     def unseen(self, start: int, end: int) -> bool:
         """Does a backward come by a place where something unknown went in after `end`, and not since `start`?
@@ -57,7 +60,7 @@ class Reached:
 
     def term(self, number: int) -> bool:
         """Is the node a term of a loss that is backwarded? A helper called in several places makes several values."""
-        return (id(self._graph[number].site), self._graph[number].path) in self._terms
+        return _place(self._graph[number]) in self._terms
 
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
@@ -68,6 +71,10 @@ class Reached:
     def leaf(self, address: int) -> bool:
         """May a backward reach the leaf at `address`?"""
         return address in self._leaves or address in self._outside_leaves
+
+
+def _place(node: Node) -> tuple[int, int]:
+    return id(node.site), node.path
 
 
 class Afterwards:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, calls, custom, modules, tensors
+from flake8_detach.flow import (
+    autograd,
+    calls,
+    custom_ctx,
+    freezing,
+    hidden,
+    idle,
+    membership,
+    modules,
+    registration,
+    tensors,
+    training,
+)
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
 from flake8_detach.flow.values import (
@@ -64,6 +76,8 @@ def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.
     return UNKNOWN
 
 
+READ_ONLY = frozenset({"grad_fn", "is_leaf", "retains_grad"})
+"""Attributes of a tensor that torch does not let be assigned."""
 DICTIONARIES = ("__dict__", "_parameters", "_modules", "_buffers")
 """Attributes through which everything can be changed without spelling a name."""
 _PLAIN_TENSOR = ("shape", "dtype", "device", "ndim")
@@ -101,16 +115,19 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         and modules.find(m, owner, "__getattribute__") is not None
     ):
         return UNKNOWN
-    if isinstance(cell, Thing) and cell.kind == custom.CONTEXT:
-        return custom.read(m, owner, name, node)
+    if isinstance(cell, Thing) and cell.kind == custom_ctx.CONTEXT:
+        return custom_ctx.read(m, owner, name, node)
     if name in DICTIONARIES:
         m.open_object(owner)
         calls.escape(m, [owner])
         return UNKNOWN
+    if "grad" in name:
+        m.ledger.attributes_read.add(name)
     found: Value | None = m.state.get((address, name))
     if name == modules.TRAINING and modules.is_module(m, owner):
         return modules.training(m, address)
     if found is not None:
+        membership.read(m, address, name)
         return found
     if isinstance(cell, Instance):
         found = modules.find(m, owner, name)
@@ -140,6 +157,7 @@ def _of_tensor(
     if name == "data":
         return autograd.detach(m, node, owner, owner_node, "`.data`", shares_version=False)
     if name == "requires_grad":
+        freezing.used(m)
         return Const(tensor.grad is YES) if tensor.grad.proved else Scalar("bool")
     if name == "is_leaf":
         return Const(tensor.leaf is YES) if tensor.leaf.proved else Scalar("bool")
@@ -167,9 +185,14 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     if isinstance(owner, Class):
         m.state.put(owner.frame, name, value)
     if not isinstance(owner, Ref):
+        if name == "grad":
+            training.stir(m)
         return
     for address in owner.addresses:
         cell = m.state.cell(address)
+        if m.owned and isinstance(cell, (Instance, Layer)):
+            old = m.state.get((address, name))
+            training.replaced(m, modules.trainable(m, old), modules.trainable(m, value), node)
         if isinstance(cell, Tensor):
             _put_on_tensor(m, address, cell, name, value, node, owner_node)
         elif isinstance(cell, Instance):
@@ -178,13 +201,23 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
                 if setter is not None:
                     calls.call(m, setter, calls.Args([owner, value]), node)
                     continue
+            if modules.is_module_class(cell.cls):
+                if registration.refuses(m, address, name, value, node):
+                    continue
+                idle.attribute(m, address, name, value, node, owner_node)
+                membership.kept(m, address, name, value, node)
             m.state.put(address, name, value)
         elif isinstance(cell, Layer):
+            if registration.refuses(m, address, name, value, node):
+                continue
+            idle.attribute(m, address, name, value, node, owner_node)
+            if isinstance(value, Ref):
+                m.ledger.registered.update(value.addresses)
             if cell.children is not None and modules.is_module(m, value) and name not in cell.children:
                 m.state.set((address, ""), replace(cell, children=(*cell.children, name)))
             m.state.put(address, name, value)
-        elif isinstance(cell, Thing) and cell.kind == custom.CONTEXT:
-            custom.put(m, address, name, value, node)
+        elif isinstance(cell, Thing) and cell.kind == custom_ctx.CONTEXT:
+            custom_ctx.put(m, address, name, value, node)
         else:
             m.state.put(address, name, value)
 
@@ -192,7 +225,13 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
 def _put_on_tensor(
     m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode
 ) -> None:
-    if name == "requires_grad":
+    refused = "it cannot be written" if name in READ_ONLY else ""
+    if name == "requires_grad" and isinstance(value, Const) and not isinstance(value.value, bool):
+        refused = "it must be a bool"
+    if refused:
+        autograd.refuse(m, node, tensor, m.text(owner_node), refused)
+    elif name == "requires_grad":
+        idle.on_temporary(m, name, node, owner_node)
         asked = YES if value == Const(True) else NO if value == Const(False) else None
         autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`")
     elif name in ("grad", "_grad"):
@@ -200,14 +239,20 @@ def _put_on_tensor(
         m.state.set(
             (address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value
         )
+        if value == NONE:
+            training.cleared(m, [address], node)
+        else:
+            training.assigned(m, address, node, value)
     elif name == "data":
         m.steered.add(tensor.storage)
+        hidden.dropped(m, node, "an assignment to `.data`", m.tensors(value), m.text(node))
         source = m.cell(value)
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
         else:
             m.change(address, shape=None)
     else:
+        idle.attribute(m, address, name, value, node, owner_node)
         m.state.set((address, f".{name}"), value)
 
 

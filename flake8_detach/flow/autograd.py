@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import backward_arguments, shapes, tensors, terms, training
-from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Write
+from flake8_detach.flow import backward_arguments, checkpointed, freezing, hidden, shapes, tensors, terms, training
+from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Requires, Write
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -55,13 +55,16 @@ def detach(
         assert isinstance(tensor, Tensor)
         of = [(address, tensor)]
         why = m.cause("cut", f"cut by {how}", node, m.text(owner_node), tensor.grad, tensor.why, of)
+        storage = tensor.storage if shares_version else m.state.address()
+        training.alias(m, tensor.storage, storage)
+        hidden.alias(m, tensor.storage, storage, ".data")
         made.append(
             m.tensor(
                 grad=NO,
                 leaf=YES,
                 shape=tensor.shape,
                 dtype=tensor.dtype,
-                storage=tensor.storage if shares_version else m.state.address(),
+                storage=storage,
                 why=why,
                 made="detach",
                 device=tensor.device,
@@ -89,6 +92,10 @@ def require(
     """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which."""
     assigned = not isinstance(node, cst.Call)
     tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node), assigned)
+    if asked is YES and tensor.leaf.yes and assigned:
+        freezing.thawed(m, address, node)
+    elif asked is NO and tensor.leaf.yes and tensor.grad.yes:
+        freezing.froze(m, address, node)
     if asked is YES and tensor.dtype in ("int", "bool"):
         tensors.mend_requires(m, Ref((address,)))
     elif asked is None:
@@ -120,6 +127,12 @@ def faked(m: Machine, node: cst.CSTNode, why: Cause) -> Cause:
     what = "made to require grad, which does not bring back what it was computed from"
     cause = m.cause("faked", what, node, why.name or why.subject, YES, why)
     return replace(cause, source=why.origin)
+
+
+def refuse(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: Label, why: str) -> None:
+    """An attribute of autograd is assigned what torch does not take, or what cannot be assigned at all."""
+    m.raises()
+    m.emit(Requires, node, tensor=tensor, subject=subject, asked=MAYBE, how=m.text(node), mode=m.mode, refused=why)
 
 
 def read_grad(
@@ -167,6 +180,7 @@ def backward(
     inputs: only these tensors get a gradient (None: all leaves). fill: False for autograd.grad. seed: the gradient
     that is given for `root`.
     """
+    m.ledger.trains = m.ledger.trains or api == "backward"
     found = m.tensors(root)
     if not found:
         m.emit(
@@ -186,14 +200,17 @@ def backward(
         if root != UNKNOWN and _kind(m, root):
             m.raises()
         if root == UNKNOWN:
+            training.filled(m, node, {}, True, MAYBE)
             m.state.set(SPOILED, YES)
             m.afterwards.blind = True
         return
     for address, tensor in found:
         followed = tensor.node is not None and tensor.grad.yes
         only = None if inputs is None or tensor.node is None else between(m, tensor.node, inputs)
-        freed, where = _freed(m, tensor.node, only) if followed and tensor.node is not None else (NO, None)
+        freed, where = _freed(m, tensor.node, only, node) if followed and tensor.node is not None else (NO, None)
         written = _written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+        if followed and tensor.node is not None and m.ledger.hidden_writes:
+            _hidden(m, node, tensor.node, only)
         underived = _underived(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
         m.emit(
             Backward,
@@ -210,12 +227,16 @@ def backward(
             underived=underived,
             misfit=(misfit := backward_arguments.gradient_problem(m, tensor, seed)),
         )
+        if inputs is not None and m.state.get(checkpointed.USED) is not None:
+            checkpointed.differentiate(m, node, root_node, tensor, only)
         vector = not gradient and shapes.several(tensor.shape)
         if tensor.grad.no or freed.yes or written is not None or underived is not None or vector or misfit:
             if tensor.node is not None:
                 m.afterwards.started.add(tensor.node)  # what was meant to be backwarded is none that nobody backwards
+                _passed(m, tensor.node)
             m.raises()
             m.state.set(SPOILED, YES)
+            training.filled(m, node, {}, True, MAYBE)
             continue
         start = m.edge(address, tensor)
         if start.node is not None:
@@ -227,6 +248,19 @@ def backward(
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
+
+
+def _passed(m: Machine, start: int) -> None:
+    """A backward that raises was to come by all of these nodes: keeping their graph was not needless."""
+    seen: set[int] = set()
+    todo = [start]
+    while todo:
+        number = todo.pop()
+        if number not in seen:
+            seen.add(number)
+            m.step()
+            m.retention.passes[number] = m.retention.passes.get(number, 0) + 1
+            todo.extend(e.node for e in m.state.graph[number].edges if e.node is not None)
 
 
 def _kind(m: Machine, value: Value) -> str:
@@ -272,15 +306,18 @@ def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
     return frozenset(n for n, yes in reaches.items() if yes)
 
 
-def _freed(m: Machine, start: int, only: frozenset[int] | None = None) -> tuple[Truth, cst.CSTNode | None]:
-    """Has backward already used up a node that is reached for sure and that saved a tensor?"""
+def _freed(
+    m: Machine, start: int, only: frozenset[int] | None = None, site: cst.CSTNode | None = None
+) -> tuple[Truth, cst.CSTNode | None]:
+    """Has backward already used up a node that is reached for sure and that saved a tensor? site: the backward now."""
     unsure: list[int] = []
 
     def used_up(number: int, node: Node) -> tuple[Truth, cst.CSTNode | None] | None:
         freed: Truth = m.state.get((number, "freed"), NO)
         if not node.saved or freed.no or not (only is None or number in only):
             return None
-        if freed is MAYBE:
+        again = freed is PRESUMED_YES and m.state.get((number, "freed at")) is not site
+        if freed is MAYBE or again:  # a branch that frees and this one may exclude each other, unless they are one
             unsure.append(number)
             return None
         return freed, m.state.get((number, "freed at"))
@@ -301,6 +338,16 @@ def _written(m: Machine, start: int, only: frozenset[int] | None = None) -> Writ
         return None
 
     return _behind(m, start, changed)
+
+
+def _hidden(m: Machine, site: cst.CSTNode, start: int, only: frozenset[int] | None) -> None:
+    """Tell of what is reached for sure and was written after it had been saved, without a new version."""
+
+    def look(number: int, node: Node) -> None:
+        if only is None or number in only:
+            hidden.look(m, number, node, site)
+
+    _behind(m, start, look)
 
 
 def _underived(m: Machine, start: int, only: frozenset[int] | None = None) -> Node | None:
@@ -411,19 +458,19 @@ def walk(
     if fill:
         for address, sure in leaves.items():
             if inputs is None or address in inputs:
-                accumulate(m, address, sure, create)
+                accumulate(m, site, address, sure, create)
         for number, sure in surely.items():
             for address in m.state.get((number, "retained"), ()):
-                accumulate(m, address, sure, create)
+                accumulate(m, site, address, sure, create)
         for address in inputs or ():
-            accumulate(m, address, False, create)
+            accumulate(m, site, address, False, create)
         reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
-        training.filled(m, site, reached, opened, training.scaled_by(m, surely))
+        training.filled(m, site, reached, opened, training.scaled_by(m, surely), start)
     if opened:
         m.state.set(SPOILED, YES)
 
 
-def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
+def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
     """Backward adds to the `.grad` of the tensor at `address`."""
     held: Value = m.state.get((address, "grad"), NONE)
     if isinstance(held, Ref):
@@ -437,7 +484,9 @@ def accumulate(m: Machine, address: int, sure: bool, create: Truth) -> None:
     tensor = m.state.cell(address)
     assert isinstance(tensor, Tensor)
     grad = NO if create.no else MAYBE
-    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, made="grad")
+    what = "filled by `backward()`, without a graph of its own"
+    why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
+    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad")
     m.state.set((address, "grad"), made)
     training.belongs(m, made, address)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, iteration, modules, operators, tensors
+from flake8_detach.flow import autograd, idle, iteration, modules, operators, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
+from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.registry import BUILTINS, builtin, model
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 def call_builtin(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     last = name.removeprefix("builtins.")
     special = BUILTINS.get(last)
+    for value in args.pos if last not in ("type", "isinstance", "print", "id", "iter", "repr", "hasattr") else ():
+        idle.consumed(m, value)
     if special is not None:
         return special(m, args, node)
     if last == "exec":
@@ -187,6 +190,8 @@ def _setattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     escape(m, [value])
     if isinstance(owner, External):
         m.patched.add(f"{owner.name}.*")
+    if isinstance(owner, Class):
+        m.state.set((owner.frame, OPEN), YES)
     for address, cell in m.cells(owner):
         if isinstance(cell, Tensor):
             m.change(address, grad=MAYBE)
@@ -213,6 +218,8 @@ def _str(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @builtin("len")
 def _len(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     known = iteration.exact(m, args.pos[0]) if args.pos else None
+    if known is not None and isinstance(args.pos[0], Ref) and m.retention.growing(m, args.pos[0].addresses[0]):
+        return Scalar("int")
     return Const(len(known)) if known is not None else Scalar("int")
 
 

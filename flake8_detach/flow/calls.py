@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import operators, tensors
+from flake8_detach.flow import freezing, operators, tensors, training
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -25,11 +25,13 @@ from flake8_detach.flow.values import (
     Layer,
     Mapping_,
     Method,
+    Optimizer,
     Partial,
     Ref,
     Sequence,
     Super,
     Tensor,
+    Thing,
     Thing,
     Tuple,
     Value,
@@ -140,7 +142,7 @@ def call_node(m: Machine, node: cst.Call) -> Value:
 
 def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
     """Call a value with evaluated arguments; `node` is the place for reports."""
-    from flake8_detach.flow import custom, functions, library, methods, modules
+    from flake8_detach.flow import custom, custom_ctx, functions, library, methods, modules
 
     if isinstance(function, Function):
         if function.name == "forward" and function.owner is not None and custom.is_function(function.owner):
@@ -162,7 +164,7 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
         cell = m.state.cell(function.addresses[0])
         if isinstance(cell, (Instance, Layer)):
             return modules.call_object(m, function, args, node)
-        if isinstance(cell, Thing) and cell.kind == custom.INSTANCE:
+        if isinstance(cell, Thing) and cell.kind == custom_ctx.INSTANCE:
             return custom.call_instance(m, function, cell, args, node)
         if isinstance(cell, Thing):
             return library.call_thing(m, cell, args, node)
@@ -174,6 +176,9 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
     """Unknown code gets hold of these values: what it may change is not known any more."""
     from flake8_detach.flow import functions
 
+    if m.state.get(training.LOOSE) is not None:
+        training.stir(m)
+    freezing.used(m)
     seen: set[int] = set()
     todo = list(values)
     while todo:
@@ -207,6 +212,10 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         m.state.set((address, "kept"), MAYBE)
         if m.state.get((address, "grad"), NONE) == NONE:
             m.state.set((address, "grad"), UNKNOWN)
+        training.loosen(m, address, cell)
+        return []
+    if isinstance(cell, Optimizer):
+        training.loosen_optimizer(m, cell)
         return []
     if isinstance(cell, Sequence):
         inner = list(cell.items) if cell.items is not None else [cell.element]
@@ -217,6 +226,8 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         inner = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
         m.state.set((address, CELL), Mapping_((), UNKNOWN))
         return inner
+    if isinstance(cell, Thing):
+        return [part for _, part in cell.parts]
     if isinstance(cell, (Instance, Layer)):
         reached = [m.state.get((address, name)) for name in m.state.names(address)]
         return [v for v in reached if isinstance(v, (Ref, Tuple))]

@@ -17,31 +17,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from flake8_detach.flow import calls, functions, modules, tensors
+from flake8_detach.flow.afterwards import Reached
+from flake8_detach.flow.custom_ctx import (
+    CONTEXT,
+    DIRTY,
+    FLAT,
+    INSTANCE,
+    LATE,
+    PUT,
+    RAW,
+    READ,
+    SAVED_AT,
+    find_method,
+    is_function,
+    kind_of,
+    misuse,
+    switch,
+    tell,
+)
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Item
 from flake8_detach.flow.machine import MAX_CONTEXTS, MODE
+from flake8_detach.flow.state import ABSENT, Version
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
-    NONE,
     PRESUMED_NO,
     PRESUMED_YES,
     UNKNOWN,
     YES,
-    Array,
     Cause,
     Class,
     Const,
     Edge,
     Function,
-    Instance,
-    Layer,
-    Mapping_,
     Method,
     Mode,
     Node,
@@ -58,46 +71,6 @@ from flake8_detach.flow.values import (
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
-
-BASES = frozenset(
-    {
-        "torch.autograd.Function",
-        "torch.autograd.function.Function",
-        "torch.autograd.function.InplaceFunction",
-        "torch.autograd.function._SingleLevelFunction",
-    }
-)
-CONTEXT = "torch.autograd.function.FunctionCtx"
-"""Kind of the `ctx` that forward and backward are given; what is kept on it are slots of its address."""
-INSTANCE = "torch.autograd.Function"
-"""Kind of an instance of such a class, which is good for nothing."""
-
-READ = "*read "
-"""Slots of a ctx: YES where backward has read this attribute."""
-PUT = "*put "
-"""Slots of a ctx: where the attribute was assigned."""
-SAVED_AT, DIRTY, FLAT, RAW, LATE = "*saved at", "*dirty", "*flat", "*raw", "*late"
-"""Slots of a ctx: the call of save_for_backward; what was marked dirty, and non-differentiable (tuples); are missing
-gradients None (set_materialize_grads(False)); is it backward that runs now."""
-
-Watch = Callable[[cst.CSTNode, Value], None]
-
-
-@lru_cache(maxsize=512)
-def is_function(cls: Class) -> bool:
-    """Is it a subclass of torch.autograd.Function, with no other base that the engine knows nothing of?"""
-    return any(n in BASES for n in modules.outside_names(cls)) and not modules.open_ended(cls)
-
-
-def _method(m: Machine, cls: Class, name: str) -> Function | None:
-    found = modules.find(m, cls, name)
-    return found if isinstance(found, Function) else None
-
-
-def _attribute(m: Machine, cls: Class, name: str) -> bool:
-    """Is this switch of the class set?"""
-    return modules.find(m, cls, name) == Const(True)
-
 
 # Calling
 
@@ -132,7 +105,7 @@ def call_method(m: Machine, cls: Class, name: str, args: calls.Args, node: cst.C
     if name != "apply":
         calls.escape(m, args.values())
         return UNKNOWN
-    forward = _method(m, cls, "forward")
+    forward = find_method(m, cls, "forward")
     if forward is None:
         if modules.find(m, cls, "forward") == Method(cls, "forward"):
             m.raises()
@@ -142,11 +115,11 @@ def call_method(m: Machine, cls: Class, name: str, args: calls.Args, node: cst.C
     return _apply(m, cls, forward, args, node, applied=True)
 
 
-def _apply(
-    m: Machine, cls: Class, forward: Function, args: calls.Args, node: cst.CSTNode, applied: bool
-) -> Value:
+def _apply(m: Machine, cls: Class, forward: Function, args: calls.Args, node: cst.CSTNode, applied: bool) -> Value:
     mode = m.mode
-    setup = _method(m, cls, "setup_context")
+    setup = find_method(m, cls, "setup_context")
+    if setup is None and m.state.get(TRANSFORMED) is not None and not _lacks(m, cls):
+        tell(m, node, "no setup_context", cls, YES)
     call = _call(m, cls, forward, setup is not None, args, node, applied)
     ctx = Ref((call.ctx,))
     if applied and _refused(m, call, forward, setup is not None, args):
@@ -220,46 +193,16 @@ def _requires(m: Machine, value: Value) -> Truth:
         return result
     if value == tensors.BATCH:
         return PRESUMED_NO
-    return NO if _kind(m, value) not in ("?", "tensor") else MAYBE
-
-
-def _kind(m: Machine, value: Value) -> str:
-    """What an input, output or gradient is: "tensor", "None", the name of a Python type, or "?" if that is not known."""
-    if isinstance(value, Const):
-        return type(value.value).__name__ if value.value is not None else "None"
-    if isinstance(value, Scalar):
-        return value.kind
-    if isinstance(value, Tuple):
-        return "tuple"
-    if isinstance(value, Array):
-        return "ndarray" if value.scalar is NO else "?"
-    if isinstance(value, (Function, Class)):
-        return "function"
-    if m.is_tensor(value):
-        return "tensor"
-    cell = m.cell(value)
-    if isinstance(cell, Sequence):
-        return cell.kind if cell.kind in ("list", "tuple", "set") else "?"
-    if isinstance(cell, Mapping_):
-        return "dict"
-    if isinstance(cell, Layer) or (isinstance(cell, Instance) and modules.is_module_class(cell.cls)):
-        return "module"
-    return "?"
+    return NO if kind_of(m, value) not in ("?", "tensor") else MAYBE
 
 
 # What is wrong before anything runs
 
 
-def tell(
-    m: Machine, node: cst.CSTNode, kind: str, cls: Class, used: Truth, what: object = "", at: cst.CSTNode | None = None
-) -> None:
-    m.emit(CustomMisuse, node, kind=kind, function=cls.name, what=what, used=used, at=at)
-
-
 def _refused(m: Machine, call: _Call, forward: Function, setup: bool, args: calls.Args) -> bool:
     """Can forward not take these arguments?"""
     params = forward.definition.params
-    plain = [p for p in (*params.posonly_params, *params.params)]
+    plain = (*params.posonly_params, *params.params)
     own = "builtins.classmethod" in forward.wrappers
     least = sum(p.default is None for p in plain) - own
     most = len(plain) - own
@@ -269,6 +212,7 @@ def _refused(m: Machine, call: _Call, forward: Function, setup: bool, args: call
     if least <= count <= most:
         return False
     m.raises()
+    m.contexts.setdefault(id(forward.definition), 1)  # it is told already
     kind = "ctx with setup_context" if setup and count == least - 1 else "arguments"
     tell(m, call.node, kind, call.cls, YES, f"{count} given, {least if count < least else most} taken")
     calls.escape(m, args.values())
@@ -277,10 +221,10 @@ def _refused(m: Machine, call: _Call, forward: Function, setup: bool, args: call
 
 def _check_class(m: Machine, call: _Call) -> None:
     """Methods that exclude each other."""
-    vjp, vmap = _method(m, call.cls, "vjp"), _method(m, call.cls, "vmap")
-    if vjp is not None and _method(m, call.cls, "backward") is not None:
+    vjp, vmap = find_method(m, call.cls, "vjp"), find_method(m, call.cls, "vmap")
+    if vjp is not None and find_method(m, call.cls, "backward") is not None:
         tell(m, vjp.definition.name, "backward and vjp", call.cls, call.used)
-    if vmap is not None and _attribute(m, call.cls, "generate_vmap_rule"):
+    if vmap is not None and switch(m, call.cls, "generate_vmap_rule"):
         tell(m, vmap.definition.name, "vmap twice", call.cls, YES)
 
 
@@ -289,8 +233,8 @@ def _check_class(m: Machine, call: _Call) -> None:
 
 def _check_output(m: Machine, call: _Call, place: cst.CSTNode, value: Value) -> None:
     """Something that forward returns, in which torch sees no tensor."""
-    kind = _kind(m, value)
-    backward = _method(m, call.cls, "backward") or _method(m, call.cls, "vjp")
+    kind = kind_of(m, value)
+    backward = find_method(m, call.cls, "backward") or find_method(m, call.cls, "vjp")
     if backward is None or not call.used.yes:
         return
     inner = tensors.gather(m, {"": value})
@@ -305,7 +249,7 @@ def _check_output(m: Machine, call: _Call, place: cst.CSTNode, value: Value) -> 
 
 def _outputs(m: Machine, call: _Call, result: Value) -> Value:
     """Give what forward returned its graph node."""
-    values = list(result.items) if isinstance(result, Tuple) else [result]
+    values: list[Value] = list(result.items) if isinstance(result, Tuple) else [result]
     dirty, flat = _marked(m, call, DIRTY), _marked(m, call, FLAT)
     known = dirty is not None and flat is not None and call.ctx not in m.escaped
     inputs = {address: tensor for address, tensor, _ in call.given(m)}
@@ -313,7 +257,7 @@ def _outputs(m: Machine, call: _Call, result: Value) -> Value:
         _check_writes(m, call, dirty, values)
     number = None
     if not call.used.no:
-        open_ = not call.exact or any(_kind(m, v) == "?" for v in call.inputs)
+        open_ = not call.exact or any(kind_of(m, v) == "?" for v in call.inputs)
         node = Node(call.cls.name, tuple(dict.fromkeys(call.edges)), (), call.node, open_)
         number = m.graph_node(node)
     _check_returned_inputs(m, call, values, dirty or ())
@@ -351,7 +295,7 @@ def _output(
     grad = call.used if cell.dtype is not None else call.used.presumed()
     if not known:
         grad = grad & MAYBE
-    facts = {"grad": grad, "leaf": ~grad, "node": None if grad.no else number, "why": _why(m, call)}
+    facts: dict[str, Any] = {"grad": grad, "leaf": ~grad, "node": None if grad.no else number, "why": _why(m, call)}
     if address in inputs and address not in dirty:
         return m.tensor(
             shape=cell.shape,
@@ -394,7 +338,7 @@ def _explain_container(m: Machine, call: _Call, value: Value) -> None:
 def _check_writes(m: Machine, call: _Call, dirty: tuple[int, ...], outputs: list[Value]) -> None:
     """Inputs that forward has written in place have to be marked, and returned."""
     returned = {a for v in outputs if isinstance(v, Ref) for a in v.addresses}
-    unknown = any(_kind(m, v) == "?" for v in outputs)
+    unknown = any(kind_of(m, v) == "?" for v in outputs)
     for address, tensor, name in call.given(m):
         written = m.written_since(tensor.storage, call.versions.get(tensor.storage, ()))
         if address in dirty:
@@ -408,7 +352,7 @@ def _check_writes(m: Machine, call: _Call, dirty: tuple[int, ...], outputs: list
 def _check_returned_inputs(m: Machine, call: _Call, outputs: list[Value], dirty: tuple[int, ...]) -> None:
     """With `setup_context`, an input that is returned as it is cannot be saved: it is another tensor afterwards."""
     saved, at = m.state.get((call.ctx, "saved_tensors")), m.state.get((call.ctx, SAVED_AT))
-    if not isinstance(saved, Tuple) or at is None or _method(m, call.cls, "setup_context") is None:
+    if not isinstance(saved, Tuple) or at is None or find_method(m, call.cls, "setup_context") is None:
         return
     for address, _, name in call.given(m):
         same = Ref((address,))
@@ -422,8 +366,9 @@ def _finish(m: Machine, call: _Call, number: int, outputs: list[Value], known: b
     at = m.state.get((call.ctx, SAVED_AT))
     if known and isinstance(saved, Tuple) and at is not None:
         for value in saved.items:
-            if _kind(m, value) not in ("tensor", "None", "?") and not call.used.no:
-                tell(m, at, "saved no tensor", call.cls, call.used, _kind(m, value))
+            if kind_of(m, value) not in ("tensor", "None", "?") and not call.used.no:
+                tell(m, at, "saved no tensor", call.cls, call.used, kind_of(m, value))
+                m.state.put(call.ctx, "saved_tensors", UNKNOWN)
     kept = _kept(m, call, outputs)
     read, opens = _backward(m, call, outputs)
     roles = {address: name for address, _, name in call.given(m)}
@@ -432,7 +377,7 @@ def _finish(m: Machine, call: _Call, number: int, outputs: list[Value], known: b
         pairs = [(roles.get(a, "result"), t) for v in saved.items for a, t in m.tensors(v)]
         node = replace(node, saved=tuple(m.save(t, role, call.node) for role, t in pairs))
     node = replace(node, kept=tuple(s for s in kept if read(s.role)), open=node.open or opens)
-    if _method(m, call.cls, "backward") is None and _method(m, call.cls, "vjp") is None:
+    if _lacks(m, call.cls):
         node = replace(node, derivative="raises")
     m.state.graph[number] = node
 
@@ -462,7 +407,7 @@ def _kept(m: Machine, call: _Call, outputs: list[Value]) -> list[Saved]:
 def _backward(m: Machine, call: _Call, outputs: list[Value]) -> tuple[Callable[[str], bool], bool]:
     """Run backward as if it were called now. Returns what it surely reads of `ctx`, and whether it may reach tensors
     that are no inputs (it runs a backward of its own, or writes gradients)."""
-    backward = _method(m, call.cls, "backward") or _method(m, call.cls, "vjp")
+    backward = find_method(m, call.cls, "backward") or find_method(m, call.cls, "vjp")
     if backward is None or m.contexts.get(id(backward.definition), 0) > MAX_CONTEXTS // 2:
         return (lambda name: False), True
     newest, mark, fatal, mode = m.state.address(), m.state.mark(), m.fatal, m.mode
@@ -470,6 +415,8 @@ def _backward(m: Machine, call: _Call, outputs: list[Value]) -> tuple[Callable[[
     m.set_mode(Mode(PRESUMED_NO, NO, why))
     m.state.set((call.ctx, LATE), YES)
     raw = m.state.get((call.ctx, RAW)) is not None
+    if outputs == [UNKNOWN]:  # it may be a tuple: backward knows of how many
+        outputs = outputs * max(len(backward.definition.params.params) - 1, 1)
     arrived = [UNKNOWN if raw else _gradient(m, value) for value in outputs]
     functions.call(
         m,
@@ -504,9 +451,8 @@ _UNDONE = frozenset({"version", "written at", "freed", "freed at", "grad", "spoi
 def _gradient(m: Machine, output: Value) -> Value:
     """What backward is handed for an output."""
     cell = m.cell(output)
-    if not isinstance(cell, Tensor):
-        return UNKNOWN
-    return m.tensor(grad=PRESUMED_NO, leaf=MAYBE, shape=cell.shape, dtype=cell.dtype, made="grad")
+    like = cell if isinstance(cell, Tensor) else Tensor()
+    return m.tensor(grad=PRESUMED_NO, leaf=MAYBE, shape=like.shape, dtype=like.dtype, made="grad")
 
 
 def _check_gradients(m: Machine, call: _Call, place: cst.CSTNode, value: Value) -> None:
@@ -532,12 +478,12 @@ def _check_gradients(m: Machine, call: _Call, place: cst.CSTNode, value: Value) 
         least=least,
         most=most,
         inputs=tuple(
-            Item(_kind(m, v) if call.applied else "?", _requires(m, v), n)
+            Item(kind_of(m, v) if call.applied else "?", _requires(m, v), n)
             for v, n in zip(call.inputs, call.names, strict=True)
         )
         if call.exact
         else (),
-        gradients=tuple(Item(_kind(m, v), MAYBE, "") for v in gradients),
+        gradients=tuple(Item(kind_of(m, v), MAYBE, "") for v in gradients),
         implicit=isinstance(place, cst.Name),
         used=call.used,
         applied=call.node if call.applied else None,
@@ -546,108 +492,15 @@ def _check_gradients(m: Machine, call: _Call, place: cst.CSTNode, value: Value) 
 
 def _arity(m: Machine, cls: Class) -> tuple[int, int]:
     """How many inputs forward may be given at least and at most."""
-    forward = _method(m, cls, "forward")
+    forward = find_method(m, cls, "forward")
     if forward is None:
         return 0, 10**6
     params = forward.definition.params
     plain = (*params.posonly_params, *params.params)
-    own = (_method(m, cls, "setup_context") is None) + ("builtins.classmethod" in forward.wrappers)
+    own = (find_method(m, cls, "setup_context") is None) + ("builtins.classmethod" in forward.wrappers)
     least = max(sum(p.default is None for p in plain) - own, 0)
     ended = isinstance(params.star_arg, cst.Param) or params.star_kwarg is not None or params.kwonly_params
     return least, 10**6 if ended else max(len(plain) - own, 0)
-
-
-# ctx
-
-
-def read(m: Machine, owner: Ref, name: str, node: cst.CSTNode) -> Value:
-    """An attribute of `ctx`."""
-    address = owner.addresses[0]
-    cls = m.frame.owner
-    if name == "saved_variables" and cls is not None:
-        tell(m, node, "saved_variables", cls, YES)
-    name = "saved_tensors" if name == "saved_variables" else name
-    if m.state.get((address, LATE)) is not None:
-        once = name == "saved_tensors" and cls is not None and _attribute(m, cls, "clear_saved_tensors_on_access")
-        if once and cls is not None and m.state.get((address, READ + name), NO).yes and m.state.get((address, SAVED_AT)):
-            tell(m, node, "cleared", cls, YES)
-        m.state.set((address, READ + name), YES)
-    found: Value | None = m.state.get((address, name))
-    if address in m.escaped:
-        return Method(owner, name) if name in METHODS else UNKNOWN
-    if found is not None:
-        return found
-    return Method(owner, name) if name in METHODS else UNKNOWN
-
-
-def put(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> None:
-    """`ctx.name = value`."""
-    m.state.put(address, name, value)
-    m.state.set((address, PUT + name), node)
-
-
-METHODS = frozenset(
-    {
-        "save_for_backward",
-        "save_for_forward",
-        "mark_dirty",
-        "mark_non_differentiable",
-        "mark_shared_storage",
-        "set_materialize_grads",
-    }
-)
-
-
-def misfit(m: Machine, node: cst.CSTNode, value: Tuple, count: int) -> None:
-    """`a, b = ctx.saved_tensors` where one was saved; `ctx.needs_input_grad[1]` of one input."""
-    function, owner = m.frame.function, m.frame.owner
-    if function is None or owner is None or not is_function(owner) or isinstance(function.definition, cst.Lambda):
-        return
-    for param in function.definition.params.params[:2]:
-        address, cell = next(iter(m.cells(m.lookup(param.name.value) or UNKNOWN)), (0, None))
-        if isinstance(cell, Thing) and cell.kind == CONTEXT and address not in m.escaped:
-            for name in ("saved_tensors", "needs_input_grad"):
-                if m.state.get((address, name)) is value:
-                    m.raises()
-                    held = f"{name}` has {len(value.items)} of the {count}"
-                    tell(m, node, "too short" if len(value.items) < count else "too long", owner, YES, held)
-
-
-def on_context(m: Machine, node: cst.CSTNode, ctx: Ref, name: str, args: calls.Args) -> Value:
-    """A method of `ctx`."""
-    address = ctx.addresses[0]
-    values = UNKNOWN if args.open else Tuple(tuple(args.pos))
-    owner = m.frame.owner
-    if name == "save_for_backward":
-        _save(m, node, address, values, owner)
-    elif name in ("mark_dirty", "mark_non_differentiable", "save_for_forward"):
-        if name != "save_for_forward":
-            m.state.set((address, DIRTY if name == "mark_dirty" else FLAT), values)
-        allowed = ("tensor", "?", "None") if name == "save_for_forward" else ("tensor", "?")
-        for value in args.pos:
-            if _kind(m, value) not in allowed and owner is not None:
-                tell(m, node, "marked no tensor", owner, YES, f"{name}` got an object of type {_kind(m, value)}")
-    elif name == "mark_shared_storage" and owner is not None:
-        tell(m, node, "shared storage", owner, YES)
-    elif name == "set_materialize_grads":
-        if args.get(0, "value") != Const(True):
-            m.state.set((address, RAW), YES)
-    else:
-        calls.escape(m, [ctx, *args.values()])
-        return UNKNOWN
-    return NONE
-
-
-def _save(m: Machine, node: cst.CSTNode, address: int, values: Value, owner: Class | None) -> None:
-    before, at = m.state.get((address, "saved_tensors")), m.state.get((address, SAVED_AT))
-    if owner is not None and m.state.get((address, LATE)) is not None:
-        tell(m, node, "saved late", owner, YES)
-        return
-    twice = isinstance(before, Tuple) and isinstance(values, Tuple) and at is not None and before.items
-    if twice and owner is not None and any(v not in values.items for v in before.items):
-        tell(m, node, "saved twice", owner, YES, at=at)
-    m.state.put(address, "saved_tensors", values)
-    m.state.set((address, SAVED_AT), node)
 
 
 # Other ways to call
@@ -657,8 +510,8 @@ def instance(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Val
     """`Fn(...)`: a warning by itself, and an error when it is called."""
     calls.escape(m, args.values())
     made = m.new(Thing(INSTANCE, (("class", cls),)))
-    if _method(m, cls, "__init__") is None and _method(m, cls, "__call__") is None and not m.quiet:
-        event = m.event(CustomMisuse, node, kind="instance", function=cls.name, what="", used=YES, at=None)
+    if find_method(m, cls, "__init__") is None and find_method(m, cls, "__call__") is None and not m.quiet:
+        event = misuse(m, node, "instance", cls.name, YES)
         m.afterwards.ask(lambda reached: None if id(node) in m.called_instances else m.sink(event))
         m.state.set((made.addresses[0], "*made"), node)
     return made
@@ -667,7 +520,7 @@ def instance(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Val
 def call_instance(m: Machine, value: Ref, cell: Thing, args: calls.Args, node: cst.CSTNode) -> Value:
     """`Fn()(x)`."""
     cls = cell.part("class")
-    if isinstance(cls, Class) and _method(m, cls, "__call__") is None:
+    if isinstance(cls, Class) and find_method(m, cls, "__call__") is None:
         m.raises()
         m.called_instances.add(id(m.state.get((value.addresses[0], "*made"))))
         tell(m, node, "instance called", cls, YES)
@@ -680,13 +533,11 @@ def called_directly(m: Machine, function: Function, args: calls.Args, node: cst.
     cls = function.owner
     inside = any(f.owner is not None and is_function(f.owner) for f in m.frames)
     result = functions.call(m, function, args, node)
-    if cls is None or inside or m.quiet or not m.mode.grad.yes or _method(m, cls, "backward") is None:
+    if cls is None or inside or m.quiet or not m.mode.grad.yes or find_method(m, cls, "backward") is None:
         return result
     for _, tensor in m.tensors(result):
-        number = tensor.node
-        if number is not None and tensor.grad.yes:
-            event = m.event(CustomMisuse, node, kind="forward called", function=cls.name, what="", used=tensor.grad, at=None)
-            m.afterwards.ask(lambda reached, n=number: m.sink(event) if reached.inside(n) else None)  # type: ignore[misc]
+        if tensor.node is not None and tensor.grad.yes:
+            m.afterwards.ask(_unless_unused(m, tensor.node, misuse(m, node, "forward called", cls.name, tensor.grad)))
     return result
 
 
@@ -698,26 +549,83 @@ def apply_of_nothing(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
     return UNKNOWN
 
 
+def _unless_unused(m: Machine, number: int, event: CustomMisuse) -> Callable[[Reached], None]:
+    return lambda reached: m.sink(event) if reached.inside(number) else None
+
+
+TRANSFORMED = (0, "transformed")
+"""Set while a function is looked at that a transform of torch.func is given."""
+TRANSFORMS = frozenset(
+    {
+        "torch.vmap",
+        *(
+            f"torch.func.{name}"
+            for name in ("grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap")
+        ),
+    }
+)
+"""Transforms that a custom Function has to be made for: with setup_context, and `jvp` or `vmap` of its own."""
+
+
+def transformed(
+    m: Machine,
+    name: str,
+    args: calls.Args,
+    node: cst.CSTNode,
+    call: Callable[[Machine, str, calls.Args, cst.CSTNode], Value],
+) -> Value:
+    """`torch.func.vmap(f)`; `call` does what the transform does otherwise."""
+    given = args.pos[0] if args.pos else UNKNOWN
+    if isinstance(given, Method) and given.name == "apply" and isinstance(given.receiver, Class):
+        cls = given.receiver
+        if is_function(cls) and find_method(m, cls, "forward") is not None:
+            kind = _unfit(m, cls, name.rpartition(".")[2])
+            if kind:
+                tell(m, node, kind, cls, YES)
+    outside = m.state.get(TRANSFORMED)
+    m.state.set(TRANSFORMED, YES)
+    result = call(m, name, args, node)
+    m.state.set(TRANSFORMED, ABSENT if outside is None else outside)
+    return result
+
+
+def _unfit(m: Machine, cls: Class, transform: str) -> str:
+    """What the class lacks for this transform."""
+    if modules.find(m, cls, "setup_context") == Method(cls, "setup_context"):
+        return "no setup_context"
+    lacking = {name: modules.find(m, cls, name) == Method(cls, name) for name in ("jvp", "vmap")}
+    if transform in ("jvp", "jacfwd") and lacking["jvp"]:
+        return "no jvp"
+    if transform == "vmap" and lacking["vmap"] and not switch(m, cls, "generate_vmap_rule"):
+        return "no vmap"
+    return ""
+
+
 def uncalled(m: Machine, cls: Class, called: set[int]) -> None:
     """A class whose `apply` nobody in the file calls: with unknown arguments, some of which require grad."""
     mark = m.state.mark()
     mode = m.mode
     functions.presume_grad_mode(m)
-    forward = _method(m, cls, "forward")
-    if forward is not None and id(forward.definition) not in called and not _abstract(m, cls):
+    forward = find_method(m, cls, "forward")
+    if forward is not None and id(forward.definition) not in called and not _lacks(m, cls):
         least, most = _arity(m, cls)
         unknown: list[Value] = [UNKNOWN] * (most if most < 10**6 else least)
         _apply(m, cls, forward, calls.Args(unknown, {}, most >= 10**6), cls.definition, applied=False)
     for name in m.state.names(cls.frame):
         method = m.state.get((cls.frame, name))
-        if isinstance(method, Function) and id(method.definition) not in m.contexts and id(method.definition) not in called:
+        if (
+            isinstance(method, Function)
+            and id(method.definition) not in m.contexts
+            and id(method.definition) not in called
+        ):
             functions.run_unknown(m, method, None)
     m.set_mode(mode)
     m.state.rollback(mark)
 
 
-def _abstract(m: Machine, cls: Class) -> bool:
-    return _method(m, cls, "backward") is None and _method(m, cls, "vjp") is None
+def _lacks(m: Machine, cls: Class) -> bool:
+    """Has the class surely no backward? A decorator that is not known makes it a value that is not known."""
+    return all(modules.find(m, cls, name) == Method(cls, name) for name in ("backward", "vjp"))
 
 
-__all__ = ["CONTEXT", "INSTANCE", "call_method", "is_function", "on_context", "put", "read", "uncalled"]
+__all__ = ["call_method", "is_function", "uncalled"]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, calls, iteration, operators
+from flake8_detach.flow import attributes, calls, idle, iteration, operators, training
 from flake8_detach.flow.machine import MAX_DEPTH, Machine
 from flake8_detach.flow.values import (
     MAYBE,
@@ -20,6 +20,7 @@ from flake8_detach.flow.values import (
     External,
     Function,
     Mapping_,
+    Method,
     Ref,
     Scalar,
     Sequence,
@@ -112,7 +113,10 @@ def ellipsis(m: Machine, node: cst.Ellipsis) -> Value:
 
 @expression(cst.Attribute)
 def attribute(m: Machine, node: cst.Attribute) -> Value:
-    return attributes.get(m, evaluate(m, node.value), node.attr.value, node, node.value)
+    value = attributes.get(m, evaluate(m, node.value), node.attr.value, node, node.value)
+    if isinstance(value, Method) and value.name in training.CLEARING:
+        training.hand_out(m, value.receiver)
+    return value
 
 
 @expression(cst.Call)
@@ -167,6 +171,10 @@ def elements(m: Machine, nodes: Any) -> list[Value] | None:
         value = evaluate(m, element.value)
         if isinstance(element, cst.StarredElement):
             inner = iteration.exact(m, value)
+            one = iteration.element(m, value) if inner is None and iteration.once(m, value) else None
+            if isinstance(one, Ref):  # `[*model.parameters()]`
+                inner = [Ref((address,)) for address in one.addresses]
+                iteration.consume(m, value)
             items = None if inner is None or items is None else items + inner
         elif items is not None:
             items.append(value)
@@ -328,7 +336,9 @@ def set_comp(m: Machine, node: cst.SetComp) -> Value:
 
 @expression(cst.GeneratorExp)
 def generator(m: Machine, node: cst.GeneratorExp) -> Value:
-    return iteration.comprehension(m, node, "generator")
+    made = iteration.comprehension(m, node, "generator")
+    idle.lazy(m, node, made)
+    return made
 
 
 @expression(cst.DictComp)

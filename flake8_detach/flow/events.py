@@ -129,6 +129,7 @@ class Requires(Event):
 
     tensor: the facts before. asked: on or off (MAYBE: not known). how: the source text. assigned: by
     `x.requires_grad =`, which torch refuses for a computed tensor whatever the value (requires_grad_() does nothing).
+    refused: why torch does not take the assignment at all, of this or of another attribute of autograd.
     """
 
     tensor: Tensor
@@ -137,6 +138,7 @@ class Requires(Event):
     how: Label
     mode: Mode
     assigned: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,11 +186,15 @@ class GradOf(Event):
 
 @dataclass(frozen=True)
 class Copied(Event):
-    """A tensor is deep-copied, pickled or sent to another process: `how` is the source text of what does it."""
+    """A tensor is deep-copied, pickled or sent to another process: `how` is the source text of what does it.
+
+    handed: a function of the file only passes on what its caller gave it.
+    """
 
     tensor: Tensor
     subject: Label
     how: Label
+    handed: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,6 +281,7 @@ class Retained(Event):
     tensor: Tensor
     freed: Truth
     freed_at: Site | None
+    loop: Site
 
 
 @dataclass(frozen=True)
@@ -301,6 +308,7 @@ class Evaluated(Event):
 
     subject: Label
     result: Tensor
+    loop: Site
 
 
 @dataclass(frozen=True)
@@ -363,13 +371,11 @@ class ModeIdle(Event):
     """A grad mode does not hold where it seems to.
 
     what: "async" (a decorated coroutine), "class" (a decorated class), "generator" (a generator expression that is
-    consumed outside), "yield" (the consumer's code runs in the mode), "leak" (a function never switches it back).
-    mode: its name. at: where the effect shows, if that is known.
+    consumed outside), "leak" (a function never switches it back). mode: its name.
     """
 
     what: str
     mode: str
-    at: Site | None
 
 
 @dataclass(frozen=True)
@@ -413,3 +419,56 @@ class GraphDropped(Event):
     how: str
     subject: Label
     why: str
+
+
+@dataclass(frozen=True)
+class KeptOut(Event):
+    """A module refuses an attribute; `node` is the target of the assignment, or the call that registers.
+
+    what: "parameter", "module" (the attribute `name` holds one, the new value, `kind`, is none), "early" (before
+    `Module.__init__` has run), "register" (register_parameter gets `kind`).
+    """
+
+    what: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class ContextNotCalled(Event):
+    """A context manager of torch is used where it has to be called first.
+
+    what: "with" (the class itself), "decorator" (one that needs its argument), "argument" (what takes no argument gets
+    one, so that it makes a function instead). name: its canonical name.
+    """
+
+    what: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Checkpointed(Event):
+    """A checkpoint is made, or differentiated, in a way that it refuses or that cuts the gradient.
+
+    what: "inputs" (reentrant and no input requires grad, although the function has parameters that do: a warning, and
+    no gradient), "grad" (autograd.grad or backward(inputs=...) through a reentrant one), "keyword" (an argument that
+    only the other form takes), "value" (a result instead of a function), "unsaid" (use_reentrant is not given: a
+    warning). at: where the checkpoint was made. subject: what the message is about. sure: how well that is known.
+    """
+
+    what: str
+    at: Site | None
+    subject: Label
+    sure: Truth
+
+
+@dataclass(frozen=True)
+class LossForgotten(Event):
+    """A scalar that carries a gradient of trained leaves never gets to a backward; node: the expression.
+
+    how: "unread" (its name is not read), "overwritten" (its name is bound again at once), "late" (it is added to a loss
+    that has been backwarded already). subject: the name.
+    """
+
+    how: str
+    subject: Label

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, retention
+from flake8_detach.flow import autograd, idle, membership, retention, training
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
-from flake8_detach.flow.state import Delta
+from flake8_detach.flow.state import CELL, Delta
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
     PRESUMED_YES,
     UNKNOWN,
+    YES,
     Const,
     External,
     Function,
@@ -47,7 +48,10 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     running = sum(1 for f in m.frames if f.function is not None and f.function.definition is definition)
     done = m.contexts.get(id(definition), 0)
     if running > 1 or len(m.frames) > MAX_CALLS or done > MAX_CONTEXTS:
+        harmless = id(definition) not in m.movers  # it has been run often enough to know
+        m.bystanding += harmless
         escape(m, [*args.values(), *([function.bound] if function.bound is not None else [])])
+        m.bystanding -= harmless
         return UNKNOWN
     m.contexts[id(definition)] = done + 1
     if function.bound is not None:
@@ -103,7 +107,8 @@ def run(
             result = replace(result, since=m.doubts)
         if frame.yields:
             retention.give(m, frame.yields)
-            made = m.new(Sequence("generator", None, _common(frame.yields)))
+            made = m.new(Sequence("generator", None, _common(m, frame.yields)))
+            idle.holds(m, made, frame.yield_modes[0], wrapped, function)
             if "contextlib.contextmanager" in function.wrappers:
                 m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])
             result = made
@@ -117,8 +122,17 @@ def _argument(wrapper: str) -> Value | None:
     return Const(False) if wrapper.endswith("(False)") else None
 
 
-def _common(values: list[Value]) -> Value:
-    return values[0] if all(v == values[0] for v in values) else UNKNOWN
+def _common(m: Machine, values: list[Value]) -> Value:
+    """One value for all that a generator yields."""
+    from flake8_detach.flow import operators
+
+    seen = list(dict.fromkeys(values))
+    if not all(isinstance(v, Ref) and len(v.addresses) == 1 and (v.addresses[0], CELL) in m.state.slots for v in seen):
+        return seen[0] if len(seen) == 1 else UNKNOWN
+    result = seen[0]
+    for value in seen[1:8]:
+        result = operators._either(m, result, value)
+    return result if len(seen) <= 8 else UNKNOWN
 
 
 def bind_parameters(m: Machine, function: Function, args: Args) -> None:
@@ -164,10 +178,14 @@ def annotated(m: Machine, param: cst.Param) -> Value:
 def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> Delta:
     """Analyse a function that nobody in the file calls, with unknown arguments; undo its effects and return them."""
     mark = m.state.mark()
+    since = m.state.address()
     presume_grad_mode(m)
+    training.stir(m)  # what other functions did before is not known
     takes_nothing = "builtins.staticmethod" in function.wrappers
     result = run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
     retention.give(m, [result] if bound is None else [result, bound])
+    idle.left_off(m, function)
+    membership.settle(m, since)
     return m.state.rollback(mark)
 
 
@@ -177,6 +195,8 @@ def may_run(m: Machine, function: Function) -> None:
     if m.contexts.get(id(definition), 0) > 3 or len(m.frames) > MAX_CALLS:
         return
     m.state.join([{}, run_unknown(m, function, function.bound)])
+    if id(definition) in m.movers:
+        m.state.set(training.LOOSE, YES)
 
 
 def presume_grad_mode(m: Machine) -> None:

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, modules
-from flake8_detach.flow.afterwards import Reached
+from flake8_detach.flow import autograd, modules, training
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
+    NO,
     Array,
     Const,
     External,
     Function,
     Instance,
     Method,
+    Mode,
     Ref,
     Scalar,
     Sequence,
@@ -50,6 +51,7 @@ def _uncalled(m: Machine, node: cst.Attribute, value: Value) -> None:
         owner = _kind(m, receiver)
         if (owner == "tensor" and ops.method(name) is not None) or name in idle.ACTIONS.get(owner, ()):
             m.emit(Dropped, node, what="method", owner=owner, subject=m.text(node.value), name=name)
+            training.stir(m)  # it was meant to be called
 
 
 def _kind(m: Machine, value: Value) -> str:
@@ -68,7 +70,7 @@ def _kind(m: Machine, value: Value) -> str:
 
 def _result(m: Machine, node: cst.Call, value: Value) -> None:
     cell = m.cell(value)
-    if isinstance(cell, Thing) and cell.kind in autograd.NO_GRAD:
+    if isinstance(cell, Thing) and cell.kind in autograd.NO_GRAD and _again(m, node.func) == External(cell.kind):
         m.emit(Dropped, node, what="mode", owner="", subject=m.text(node), name=cell.kind)
     if not isinstance(node.func, cst.Attribute) or not isinstance(value, Ref) or not m.is_tensor(value):
         return
@@ -79,7 +81,7 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
     if name == "requires_grad_" and temporary(owner_node):
         m.emit(Dropped, node, what="result", owner="temporary", subject=m.text(owner_node), name=name)
         return
-    receiver = _again(m, owner_node)
+    receiver = _again(m, owner_node) or Const(None)
     tensors = m.tensors(receiver)
     if not tensors or not m.is_tensor(receiver):
         return
@@ -143,12 +145,12 @@ def attribute(m: Machine, address: int, name: str, value: Value, node: cst.CSTNo
     owner = "tensor" if isinstance(cell, Tensor) else "module"
     event = m.event(AttributeMade, node, owner=owner, subject=m.text(owner_node), name=name)
 
-    def ask(_: Reached) -> None:
-        if name not in m.attributes_read:
+    def ask() -> None:
+        if name not in m.ledger.attributes_read:
             m.sink(event)
 
     if not m.quiet and not m.guards:
-        m.afterwards.ask_always(ask)
+        m.ledger.at_end.append(ask)
 
 
 def on_temporary(m: Machine, name: str, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
@@ -167,12 +169,12 @@ def _of_class(m: Machine, address: int, name: str) -> bool:
 
 def coroutine(m: Machine, node: cst.FunctionDef, mode: str) -> None:
     """`@torch.no_grad()` on an `async def`: left before its body runs."""
-    m.emit(ModeIdle, node.name, what="async", mode=mode, at=None)
+    m.emit(ModeIdle, node.name, what="async", mode=mode.removesuffix("(False)"))
 
 
-def decorated_class(m: Machine, node: cst.ClassDef, mode: str) -> None:
+def decorated_class(m: Machine, node: cst.BaseExpression, mode: str) -> None:
     """`@torch.no_grad()` on a class: for the time of its construction only."""
-    m.emit(ModeIdle, node.name, what="class", mode=mode, at=None)
+    m.emit(ModeIdle, node, what="class", mode=mode)
 
 
 LAZY = "*lazy"
@@ -191,11 +193,36 @@ def lazy(m: Machine, node: cst.CSTNode, made: Value) -> None:
                 return
 
 
-def consumed(m: Machine, address: int, at: cst.CSTNode | None = None) -> None:
-    """The generator at `address` runs now."""
-    node = m.state.get((address, LAZY))
-    if node is not None and m.mode.grad.yes and not m.guards:
-        m.emit(ModeIdle, node, what="generator", mode="no_grad", at=at)
+def consumed(m: Machine, value: Value) -> None:
+    """The generator runs now."""
+    if isinstance(value, Ref) and len(value.addresses) == 1 and m.mode.grad.yes and not m.guards:
+        node = m.state.get((value.addresses[0], LAZY))
+        if node is not None:
+            m.emit(ModeIdle, node, what="generator", mode="no_grad")
+
+
+HELD = "*held"
+"""Slot of a generator of the file that yields inside of `with torch.no_grad()`: the mode."""
+
+
+def holds(m: Machine, made: Ref, mode: Mode, outside: Mode, function: Function) -> None:
+    """A generator of the file yields in `mode`; it was called in `outside`."""
+    if mode.grad.no and outside.grad.yes and mode.why is not None and not set(function.wrappers) & MANAGERS:
+        m.state.set((made.addresses[0], HELD), (mode.why,))
+
+
+MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+
+
+def enter_consumer(m: Machine, source: Value) -> Mode | None:
+    """A loop over such a generator: its body runs in the generator's mode. Returns the mode to go back to."""
+    held = m.state.get((source.addresses[0], HELD)) if isinstance(source, Ref) and source.addresses else None
+    if not isinstance(held, tuple):
+        return None
+    before = m.mode
+    what = "computed while the generator that the loop consumes holds grad mode off"
+    m.set_mode(Mode(NO, before.inference, m.cause("mode", what, held[0].site)))
+    return before
 
 
 def left_off(m: Machine, function: Function) -> None:
@@ -205,13 +232,13 @@ def left_off(m: Machine, function: Function) -> None:
         return
     if isinstance(function.definition, cst.Lambda) or m.quiet:
         return
-    event = m.event(ModeIdle, why.site, what="leak", mode="set_grad_enabled(False)", at=None)
+    event = m.event(ModeIdle, why.site, what="leak", mode="set_grad_enabled(False)")
 
-    def ask(_: Reached) -> None:
-        if m.trains and not m.enables:
+    def ask() -> None:
+        if m.ledger.trains and not m.ledger.enables:
             m.sink(event)
 
-    m.afterwards.ask_always(ask)
+    m.ledger.at_end.append(ask)
 
 
 __all__ = ["Array", "attribute", "dropped"]

@@ -9,7 +9,21 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, autograd, calls, custom, iteration, library, operators, retention, tensors
+from flake8_detach.flow import (
+    attributes,
+    autograd,
+    calls,
+    contexts,
+    custom_ctx,
+    forgotten,
+    hidden,
+    idle,
+    iteration,
+    library,
+    operators,
+    retention,
+    tensors,
+)
 from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBudget
 from flake8_detach.flow.state import Comparison, Delta
@@ -24,6 +38,7 @@ from flake8_detach.flow.values import (
     External,
     Foreign,
     Function,
+    Joined,
     Method,
     Mode,
     Ref,
@@ -96,6 +111,7 @@ def block(m: Machine, node: cst.IndentedBlock) -> bool:
 @statement(cst.Expr)
 def expr(m: Machine, node: cst.Expr) -> bool:
     value = evaluate(m, node.value)
+    idle.dropped(m, node.value, value)
     # `torch.set_grad_enabled(False)` as a statement takes effect; the other modes do not
     cell = m.cell(value)
     if isinstance(cell, Thing) and cell.kind == "torch.set_grad_enabled":
@@ -110,6 +126,7 @@ def expr(m: Machine, node: cst.Expr) -> bool:
 def assign_statement(m: Machine, node: cst.Assign) -> bool:
     before = m.serial
     value = evaluate(m, node.value)
+    forgotten.bound(m, node, value)
     for target in node.targets:
         name_evidence(m, value, target.target, before)
         assign(m, target.target, value)
@@ -141,6 +158,8 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
     value = evaluate(m, node.value)
     kind = type(node.operator).__name__.removesuffix("Assign")
     name = operators.DUNDER.get(kind)
+    if name == "add" and isinstance(node.target, cst.Name):
+        forgotten.added(m, node, node.target, old, value)
     fatal = m.fatal
     if m.is_tensor(old) and name != "matmul":
         operators.use_none(m, node, value, node.value)
@@ -156,6 +175,7 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
     if isinstance(cell, Sequence) and name == "add":
         calls.call(m, Method(old, "extend"), calls.Args([value]), node)
         return True
+    hidden.wrote_array(m, old, node.target)
     result = operators.binary(m, node, kind, old, value, node.target, node.value)
     assign(m, node.target, result)
     return True
@@ -169,7 +189,7 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
         stars = [i for i, e in enumerate(target.elements) if isinstance(e, cst.StarredElement)]
         values = iteration.unpack(m, value, len(target.elements), stars[0] if stars else None)
         if isinstance(value, Tuple) and not stars and len(value.items) != len(values):
-            custom.misfit(m, target, value, len(values))
+            custom_ctx.misfit(m, target, value, len(values))
         for element, part in zip(target.elements, values, strict=True):
             assign(m, element.value, part)
     elif isinstance(target, cst.Attribute):
@@ -307,8 +327,8 @@ def if_(m: Machine, node: cst.If) -> bool:
         m.step()
         tested = evaluate(m, current.test)
         known = main_guard(current.test) or operators.condition(m, tested)
-        if m.is_tensor(tested):
-            written = PRESUMED_YES  # what data decides, no flag elsewhere can know of: some run takes this branch
+        if m.is_tensor(tested) or _periodic(current.test):
+            written = PRESUMED_YES  # what data or a counter decides, no flag elsewhere can know of: some run goes there
         if not known.no:
             mark = m.state.mark()
             if known is not YES:
@@ -332,6 +352,15 @@ def if_(m: Machine, node: cst.If) -> bool:
     if paths:
         m.state.join(paths, written=written)
     return bool(paths)
+
+
+def _periodic(test: cst.BaseExpression) -> bool:
+    """`step % 4 == 0`: true again and again."""
+    return (
+        isinstance(test, cst.Comparison)
+        and isinstance(test.left, cst.BinaryOperation)
+        and isinstance(test.left.operator, cst.Modulo)
+    )
 
 
 def main_guard(test: cst.BaseExpression) -> Any:
@@ -422,6 +451,17 @@ def bound_names(node: cst.CSTNode) -> list[str]:
 @statement(cst.For)
 def for_(m: Machine, node: cst.For) -> bool:
     source = evaluate(m, node.iter)
+    idle.consumed(m, source)
+    outside = idle.enter_consumer(m, source)
+    if outside is not None:
+        alive = over(m, node, source)
+        m.set_mode(outside)
+        return alive
+    return over(m, node, source)
+
+
+def over(m: Machine, node: cst.For, source: Value) -> bool:
+    """Run a `for` over the value of its iterable."""
     known = iteration.exact(m, source)
     if known is not None and len(known) <= iteration.UNROLL:
         return unrolled(m, node, known)
@@ -591,7 +631,7 @@ def _hidden(slot: tuple[int, str]) -> bool:
 
 def unstable(same: Comparison, slot: tuple[int, str], previous: Delta, after: Any) -> bool:
     """Has the content of a slot that was there before the loop changed once more?"""
-    if isinstance(after, (Mode, tuple, int)):
+    if isinstance(after, (Joined, Mode, tuple, int)):
         return False
     if slot[1] == "":
         return not same.objects(slot[0], slot[0])
@@ -612,6 +652,7 @@ def with_(m: Machine, node: cst.With) -> bool:
     guards = m.guards
     for item in node.items:
         value = evaluate(m, item.item)
+        contexts.entered(m, item.item, value)
         entered = enter_context(m, item.item, value)
         if item.asname is not None:
             assign(m, item.asname.name, entered)
@@ -662,6 +703,7 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
 def try_(m: Machine, node: cst.Try) -> bool:
     catches = any(catches_torch_errors(h) for h in node.handlers)
     mark = m.state.mark()
+    left = len(m.frame.returns)
     m.guards += catches
     alive = execute_body(m, node.body)
     m.guards -= catches
@@ -677,6 +719,8 @@ def try_(m: Machine, node: cst.Try) -> bool:
         if execute_body(m, handler.body):
             paths.append(m.state.delta(mark))
         m.state.rollback(mark)
+    if node.finalbody is not None:
+        finish(m, node.finalbody, left)
     if paths:
         m.state.join(paths)
     elif node.finalbody is not None:
@@ -686,6 +730,20 @@ def try_(m: Machine, node: cst.Try) -> bool:
     if node.finalbody is not None:
         return execute_body(m, node.finalbody.body) and bool(paths)
     return bool(paths)
+
+
+def finish(m: Machine, node: cst.Finally, left: int) -> None:
+    """`finally` also runs on the paths that return from within the `try`, the ones from `left` on."""
+    frame = m.frame
+    returned = (frame.id, "*return")
+    for i in range(left, len(frame.returns)):
+        mark = m.state.mark()
+        m.state.apply(frame.returns[i])
+        value = m.state.get(returned)
+        if execute_body(m, node.body):
+            m.state.set(returned, value)
+            frame.returns[i] = m.state.delta(frame.mark)
+        m.state.rollback(mark)
 
 
 @statement(cst.TryStar)
@@ -773,6 +831,7 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
         made = maker if maker.name in CAST else made
     if isinstance(made, External):
         name = made.name
+        contexts.decorates(m, decorator, made)
     elif isinstance(cell, Thing):
         name = cell.kind
         mode = cell.part("mode")
@@ -783,7 +842,8 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
     if isinstance(value, Function):
         if name.removesuffix("(False)") in MODES or name in BINDING:
             # no_grad has no effect on what runs later: an async def, which is entered and left at once
-            if name in MODES and node.asynchronous is not None:
+            if name.removesuffix("(False)") in MODES and node.asynchronous is not None:
+                idle.coroutine(m, node, name)
                 return value
             return replace(value, wrappers=(name, *value.wrappers))
         if name in TRANSPARENT or name.startswith(("torch.jit.", "jaxtyping.", "typeguard.", "numba.")):
@@ -809,6 +869,8 @@ def class_def(m: Machine, node: cst.ClassDef) -> bool:
         made = evaluate(m, decorator.decorator)
         cell = m.cell(made)
         name = made.name if isinstance(made, External) else cell.kind if isinstance(cell, Thing) else "?"
+        if name in MODES:
+            idle.decorated_class(m, decorator.decorator, name)
         if name in ("dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"):
             m.state.set((frame_id, "*fields"), fields(node))
         elif name not in TRANSPARENT and not name.startswith("torch."):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import loading, operators, tensors
+from flake8_detach.flow import idle, loading, operators, tensors, training
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -138,6 +138,7 @@ def filled(m: Machine, value: Value) -> Truth:
 
 def consume(m: Machine, value: Value) -> None:
     """A generator that has been gone through is empty."""
+    idle.consumed(m, value)
     cell = m.cell(value)
     if isinstance(cell, Sequence) and cell.kind == "generator" and isinstance(value, Ref):
         m.state.set((value.addresses[0], CELL), Sequence("generator", (), filled=NO))
@@ -198,7 +199,9 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
             return _collect(m, kind, [])
         if every:
             return _each(m, node, first, one, some, kind)
+        oldest = m.state.address()
         result = _nested(m, node, first, one if items is None or len(items) > UNROLL else common(m, items))
+        training.several(m, oldest)
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
@@ -210,6 +213,12 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
 def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
     from flake8_detach.flow import interpreter
 
+    chosen = _chosen(m, first, one) if first.ifs else one
+    if chosen is None:
+        interpreter.assign(m, first.target, one)
+        _result(m, node)
+        return m.new(Mapping_((), UNKNOWN) if kind == "dict" else Sequence(kind, None, UNKNOWN))
+    one = chosen
     if isinstance(one, Ref) and not one.addresses:
         return _collect(m, kind, [])
     interpreter.assign(m, first.target, one)
@@ -227,6 +236,31 @@ def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, ki
         return m.new(Mapping_((), result.items[1]))
     many = isinstance(result, Ref) and len(result.addresses) != 1
     return m.new(Sequence(kind, None, result, each=many, filled=some))
+
+
+def _chosen(m: Machine, first: cst.CompFor, one: Value) -> Value | None:
+    """Those of several tensors that pass the conditions; None where that is not known of some, as of a name."""
+    from flake8_detach.flow import interpreter
+
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    many = [i for i, part in enumerate(parts) if m.is_tensor(part) and len(part.addresses) > 1]  # type: ignore[union-attr]
+    if len(many) != 1:
+        return one
+    at, kept = many[0], []
+
+    def with_(addresses: tuple[int, ...]) -> Value:
+        items = (*parts[:at], Ref(addresses), *parts[at + 1 :])
+        return Tuple(items) if isinstance(one, Tuple) else items[0]
+
+    for address in parts[at].addresses:  # type: ignore[union-attr]
+        m.step()
+        interpreter.assign(m, first.target, with_((address,)))
+        verdicts = [operators.condition(m, m.evaluate(condition.test)) for condition in first.ifs]
+        if not any(verdict.no for verdict in verdicts):
+            if MAYBE in verdicts and address not in m.escaped:
+                return None
+            kept.append(address)
+    return with_(tuple(kept))
 
 
 def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, custom, tensors
+from flake8_detach.flow import autograd, checkpoints, custom, custom_ctx, optimizers, tensors
 from flake8_detach.flow.builtin_calls import call_builtin
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
 from flake8_detach.flow.numpy_calls import call_array_library, convert_arguments
 from flake8_detach.flow.registry import MODELS
 from flake8_detach.flow.stdlib_calls import send
-from flake8_detach.flow.torch_calls import call_torch, of_distribution, of_scaler
+from flake8_detach.flow.torch_calls import call_torch, of_distribution
 from flake8_detach.flow.values import (
     MAYBE,
     UNKNOWN,
@@ -47,6 +47,8 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return special(m, args, node)
     if name.startswith("builtins."):
         return call_builtin(m, name, args, node)
+    if name in custom.TRANSFORMS:
+        return custom.transformed(m, name, args, node, call_torch)
     if name.startswith("torch."):
         return call_torch(m, name, args, node)
     root = name.partition(".")[0]
@@ -109,14 +111,16 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
     """A method of an object of a library."""
     if cell.kind.startswith("torch.distributions."):
         return of_distribution(m, node, cell, name, args)
-    if cell.kind == custom.CONTEXT:
+    if cell.kind == custom_ctx.CONTEXT:
         assert isinstance(receiver, Ref)
-        return custom.on_context(m, node, receiver, name, args)
+        return custom_ctx.on_context(m, node, receiver, name, args)
     if cell.kind.endswith("GradScaler"):
-        return of_scaler(m, node, cell, name, args)
+        return optimizers.of_scaler(m, node, receiver, cell, name, args)
+    if cell.kind.startswith("torch.optim.lr_scheduler."):
+        return optimizers.of_scheduler(m, node, receiver, cell, name, args)
     if cell.kind.startswith("multiprocessing.") and name in ("put", "send"):
         send(m, args, node)
-    if name in contexts.HARMLESS_METHODS or cell.kind.startswith("torch.optim.lr_scheduler."):
+    if name in contexts.HARMLESS_METHODS:
         return UNKNOWN
     escape(m, [receiver, *args.values()])
     return UNKNOWN

@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_detach.flow import shapes, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.values import MAYBE, NONE, UNKNOWN, YES, Const, Ref, Sequence, Tensor, Thing, Tuple, Value
+from flake8_detach.flow.values import MAYBE, NONE, UNKNOWN, YES, Const, Sequence, Tensor, Thing, Tuple, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 def _dataset(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     found = [m.cell(value) for value in args.pos]
     known = bool(found) and not args.open and all(isinstance(cell, Tensor) for cell in found)
-    parts: tuple[tuple[str, Value], ...] = (("element", tensors.BATCH),)
-    return m.new(Thing("torch.utils.data.TensorDataset", (*parts, ("*tensors", Tuple(tuple(args.pos)))) if known else parts))
+    parts: list[tuple[str, Value]] = [("element", tensors.BATCH)]
+    if known:
+        parts.append(("*tensors", Tuple(tuple(args.pos))))
+    return m.new(Thing("torch.utils.data.TensorDataset", tuple(parts)))
 
 
 @model("torch.utils.data.DataLoader")
@@ -46,7 +48,7 @@ def batch(m: Machine, loader: Thing) -> Value | None:
 
 def _rows(m: Machine, value: Value, size: Value) -> Value:
     cell = m.cell(value)
-    assert isinstance(cell, Tensor) and isinstance(value, Ref)
+    assert isinstance(cell, Tensor)
     each = cell.shape and cell.shape[1:]
     shape = None if not cell.shape else each if size == NONE else (shapes.number(size), *cell.shape[1:])
     facts = replace(cell, shape=shape, storage=m.state.address(), view="", base=None, parameter=False, made="batch")

@@ -5,14 +5,17 @@ Everything that evaluates (`evaluate`, `interpreter`, the transfer functions) wo
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import libcst as cst
 
+from flake8_detach.flow import training
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event
+from flake8_detach.flow.ledger import Ledger
 from flake8_detach.flow.retention import Notes
 from flake8_detach.flow.state import CELL, TOKENS, Delta, State, Version
 from flake8_detach.flow.values import (
@@ -112,7 +115,7 @@ class Frame:
 
 
 class Machine:
-    """The machine that runs one file. `sink` takes the events. `doubts` counts conditions whose outcome is not known."""
+    """The machine that runs one file. `sink` takes the events. `doubts` counts conditions of unknown outcome."""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
@@ -130,14 +133,26 @@ class Machine:
         self.patched: set[str] = set()
         self.called_instances: set[int] = set()
         self.afterwards = Afterwards()
+        self.ledger = Ledger()
         self.retention = Notes()
         self.serial = 0
-        # what `terms` needs: was ever a gradient lost that something else got? leaves that optimizers step, storages that
-        # something else than backward and step fills, and leaves whose gradient somebody reads
+        self.scaled: dict[int, Truth] = {}
+        self.asked: dict[int, set[int]] = {}
+        self.movers: set[int] = set()
+        self.bystanding = 0
+        self.plural: set[int] = set()
+        self.early: dict[int, dict[int, Event]] = {}
+        self.makers: dict[int, cst.CSTNode] = {}
+        # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are
+        # filled by something else than a step, leaves whose gradient somebody reads
         self.cuts = False
         self.owned: set[int] = set()
         self.steered: set[int] = set()
         self.wanted: set[int] = set()
+        # what `forgotten` needs: the names that scopes read
+        self.tree: ast.Module | None = None
+        self.read_names: set[str] | None = None
+        self.scopes: dict[int, tuple[set[str], set[int]]] = {}
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
         self.define: Callable[[str], Value | None] = lambda name: None
         self.evaluate: Callable[[cst.CSTNode], Value]
@@ -301,8 +316,7 @@ class Machine:
 
     def wrote(self, storage: int, site: cst.CSTNode, sure: Truth = YES) -> None:
         """The memory was written at `site`: its version is a new one (or perhaps the old one, unless `sure`)."""
-        if self.owned:
-            self.steered.add(storage)
+        training.rewritten(self, storage)
         token = self.state.address()
         now = (token,) if sure is YES else (-token,) if sure.yes else (*self.version(storage)[:TOKENS], token)
         self.state.set((storage, "version"), now)

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, backward_arguments, custom, iteration, modules, operators, retention, tensors
+from flake8_detach.flow import (
+    autograd,
+    backward_arguments,
+    custom,
+    hidden,
+    iteration,
+    membership,
+    modules,
+    operators,
+    optimizers,
+    registration,
+    retention,
+    tensors,
+    training,
+)
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.state import CELL
@@ -22,13 +36,14 @@ from flake8_detach.flow.values import (
     Class,
     Const,
     Dtype,
+    External,
+    External,
     Foreign,
     Function,
     Instance,
     Layer,
     Mapping_,
     Method,
-    Optimizer,
     Ref,
     Scalar,
     Sequence,
@@ -101,7 +116,7 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
         assert isinstance(receiver, Ref)
         return of_module(m, node, receiver, name, args)
     if modules.is_optimizer(m, receiver):
-        return _of_optimizer(m, node, receiver, name, args)
+        return optimizers.call(m, node, receiver, name, args)
     if isinstance(cell, Thing):
         from flake8_detach.flow import library
 
@@ -206,6 +221,8 @@ def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, arg
 @tensor_method("numpy", "__array__")
 def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     forced = fact(args.kw.get("force"), None if args.open else False)
+    if isinstance(node, cst.Call) and not args.open and len(node.args) > len(args.pos) + len(args.kw):
+        owner = node.args[0].value  # torch.Tensor.numpy(x)
     if forced.no:
         operators.to_numpy(m, node, receiver, owner, m.text(node), element=False)
     tensor = m.tensors(receiver)[0][1]
@@ -213,7 +230,7 @@ def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.
         return UNKNOWN  # torch raises
     of = m.tensors(receiver)
     why = m.cause("cut", "turned into a numpy array", node, m.text(owner), tensor.grad, tensor.why, of)
-    return Array(tensor.dtype, NO, why)
+    return Array(tensor.dtype, NO, why, tensor.storage)
 
 
 @tensor_method("retain_grad")
@@ -227,6 +244,8 @@ def _retain(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst
 def _hook(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     for _, tensor in m.tensors(receiver):
         autograd.tell_hook(m, node, tensor, m.text(owner), "register_hook")
+    if _called(node, "") == "register_post_accumulate_grad_hook":
+        m.state.set(training.HOOKED, YES)
     m.escaped.update(receiver.addresses)
     return UNKNOWN
 
@@ -324,6 +343,8 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             return UNKNOWN
         copy = result.addresses[0]
         changes = _surely_changes(m, name, args, tensor, target)
+        if name in ("cuda", "double", "half", "bfloat16") or (name == "to" and _may_move(args)):
+            m.state.set((copy, membership.MOVED), MAYBE)
         if target in ("int", "bool"):
             lost = m.state.cell(copy).grad if tensor.grad.no else tensor.grad  # type: ignore[union-attr]
             why = (
@@ -355,6 +376,12 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             m.change(copy, device="cuda")
         made.append(copy)
     return Ref(tuple(made))
+
+
+def _may_move(args: Args) -> bool:
+    """May `x.to(...)` of a tensor that torch made with its defaults, on the CPU, be another tensor?"""
+    stays = (Const("cpu"), External("torch.float32"), External("torch.float"), Const(True), Const(False))
+    return any(value not in stays for value in args.values())
 
 
 def _cast_kind(name: str, args: Args) -> Dtype | None:
@@ -447,6 +474,8 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
     if name == "manual_backward" and args.pos:
         autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
         return UNKNOWN
+    if name in training.CLEARING:
+        training.stir(m)
     if name == "setattr":  # pytest's monkeypatch
         m.patch(args.pos)
     if name == "enter_context" and args.pos:
@@ -465,6 +494,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     address = receiver.addresses[0]
     cell = m.state.cell(address)
     if name in ("parameters", "named_parameters"):
+        m.ledger.asked[address] = cell.kind if isinstance(cell, Layer) else getattr(cell, "cls", None)
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
         found = (
             modules.parameters(m, receiver) if deep.yes else Ref(tuple(a for a in modules.tree(m, receiver).parameters))
@@ -506,6 +536,10 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             args.get(0, "name"),
             args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module")),
         )
+        if name == "register_parameter":
+            registration.registers(m, address, key, value, node)
+        if isinstance(value, Ref):
+            m.ledger.registered.update(value.addresses)
         if isinstance(key, Const) and isinstance(key.value, str) and value is not None:
             m.state.put(address, key.value, value)
             if isinstance(cell, Layer) and cell.children is not None:
@@ -537,6 +571,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict")))
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name == "load_state_dict":
+            given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
+            hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
             m.steered.update(t.storage for _, t in m.tensors(modules.parameters(m, receiver)))
         return UNKNOWN
     if name == "forward" and isinstance(cell, Layer):
@@ -625,64 +661,8 @@ def _of_super(m: Machine, node: cst.CSTNode, receiver: Super, name: str, args: A
     if modules.is_module(m, instance):
         return of_module(m, node, instance, name, args)
     if modules.is_optimizer(m, instance):
-        return _of_optimizer(m, node, instance, name, args)
+        return optimizers.call(m, node, instance, name, args)
     escape(m, [instance, *args.values()])
-    return UNKNOWN
-
-
-# Optimizers
-
-
-def owned(m: Machine, receiver: Value) -> tuple[int, ...] | None:
-    """The parameters that an optimizer steps, or None."""
-    cell = m.cell(receiver)
-    if isinstance(cell, Optimizer):
-        return cell.owned
-    assert isinstance(receiver, Ref)
-    held = m.state.get((receiver.addresses[0], modules.OWNED))
-    return held.addresses if isinstance(held, Ref) else None
-
-
-def _kind(m: Machine, receiver: Value) -> str:
-    cell = m.cell(receiver)
-    return cell.kind if isinstance(cell, Optimizer) else ""
-
-
-def _of_optimizer(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) -> Value:
-    from flake8_detach.flow import calls
-
-    if m.patched and (m.is_patched(f"torch.optim.Optimizer.{name}") or m.is_patched(f"{_kind(m, receiver)}.{name}")):
-        escape(m, [receiver, Ref(owned(m, receiver) or ()), *args.values()])
-        return UNKNOWN
-    if name == "zero_grad":
-        mine = owned(m, receiver)
-        why = m.cause("constant", "cleared by `zero_grad()`", node)
-        if mine is not None:
-            autograd.clear(m, mine, fact(args.get(0, "set_to_none"), None if args.open else True), why)
-        return NONE
-    if name == "step":
-        closure = args.get(0, "closure")
-        if closure is not None and closure != NONE:
-            mode = m.mode
-            autograd.enter(m, "torch.enable_grad", None, node)
-            result = calls.call(m, closure, Args([]), node)
-            if isinstance(receiver_cell := m.cell(receiver), Optimizer) and receiver_cell.kind.endswith("LBFGS"):
-                calls.call(m, closure, Args([]), node)  # it evaluates the closure several times a step
-            m.set_mode(mode)
-            return result
-        for address in owned(m, receiver) or ():
-            tensor = m.state.cell(address)
-            gradient = m.state.get((address, "grad"), NONE)
-            if isinstance(tensor, Tensor) and tensor.storage and gradient != NONE:  # what has none is passed over
-                m.wrote(tensor.storage, node, MAYBE if gradient == UNKNOWN else YES)
-        return NONE
-    if name == "add_param_group":
-        cell = m.cell(receiver)
-        more = modules.parameters_in(m, args.get(0, "param_group") or UNKNOWN)
-        if isinstance(cell, Optimizer) and isinstance(receiver, Ref):
-            both = None if more is None or cell.owned is None else (*cell.owned, *more)
-            m.state.set((receiver.addresses[0], CELL), Optimizer(cell.kind, both))
-        return NONE
     return UNKNOWN
 
 
@@ -827,4 +807,4 @@ def _of_scalar(receiver: Const | Scalar, name: str) -> Value:
     return UNKNOWN
 
 
-__all__ = ["Mapping", "Truth", "call", "of_module", "on_unknown", "owned"]
+__all__ = ["Mapping", "Truth", "call", "of_module", "on_unknown"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, functions, recurrent, retention, shapes, tensors
-from flake8_detach.flow.machine import PACKED
+from flake8_detach.flow import calls, freezing, functions, membership, recurrent, registration, retention, shapes, tensors
+from flake8_detach.flow.machine import OPEN, PACKED
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -136,6 +136,8 @@ def find(m: Machine, receiver: Value, name: str) -> Value | None:
 
 def _search(m: Machine, order: list[Class], name: str) -> Value | None:
     for cls in order:
+        if (cls.frame, OPEN) in m.state.slots:
+            return UNKNOWN
         found: Value | None = m.state.get((cls.frame, name))
         if found is not None:
             return found
@@ -161,7 +163,7 @@ def find_setter(m: Machine, cell: Instance, name: str) -> Function | None:
 
 def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Value:
     """`cls(...)`."""
-    from flake8_detach.flow import custom
+    from flake8_detach.flow import custom, stdlib_calls
 
     names = outside_names(cls)
     if any(n.startswith("torch.autograd.graph.") for n in names):
@@ -172,6 +174,9 @@ def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> 
         calls.escape(m, args.values())
         return UNKNOWN
     made = m.new(Instance(cls))
+    if is_module_class(cls):
+        membership.made(m, made, node)
+        registration.created(m, made.addresses[0], cls)
     init = find(m, made, "__init__")
     if isinstance(init, Function):
         calls.call(m, init, args, node)
@@ -180,6 +185,7 @@ def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> 
         for index, field in enumerate(fields):
             given = args.get(index, field)
             default = m.state.get((cls.frame, field), UNKNOWN)
+            default = stdlib_calls.field_default(m, default, node)
             m.state.put(made.addresses[0], field, given if given is not None else UNKNOWN if args.open else default)
         post = find(m, made, "__post_init__")
         if fields and isinstance(post, Function):
@@ -191,6 +197,7 @@ def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> 
 
 def initialise(m: Machine, made: Ref, cls: Class, args: calls.Args, node: cst.CSTNode) -> None:
     """The `__init__` of the bases that are not of the file."""
+    registration.initialised(m, made.addresses[0])
     layer = base_layer(cls)
     if layer is not None:
         spec = layers.layer(layer)
@@ -222,6 +229,8 @@ def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Va
     make_parameters(m, made.addresses[0], spec, bound)
     if name.startswith("torch.nn.Transformer"):
         m.state.set((made.addresses[0], CELL), Layer(name, (), None))
+    if spec.parameters:
+        membership.made(m, made, node)
     return made
 
 
@@ -273,9 +282,14 @@ def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) 
             entries = None
     made = m.new(Layer(name, (), tuple(k for k, _ in entries) if entries is not None else None))
     address = made.addresses[0]
+    for _, child in entries or []:
+        m.ledger.registered.update(child.addresses if isinstance(child, Ref) else ())
+    if isinstance(first, Ref):
+        m.ledger.contained.update(first.addresses)
     if entries is None:
         one = starred or (iteration.element(m, first) if first is not None else UNKNOWN)
         m.state.put(address, "*element", one)
+        m.ledger.registered.update(one.addresses if isinstance(one, Ref) else ())
     for key, value in entries or []:
         m.state.put(address, key, value)
     return made
@@ -357,6 +371,18 @@ def parameters(m: Machine, value: Value) -> Ref:
     return Ref(tuple(addresses))
 
 
+def trainable(m: Machine, value: Value | None) -> list[int]:
+    """The parameters that a module, or a parameter itself, brings along; none if they are not all known."""
+    if value is None or not isinstance(value, Ref):
+        return []
+    if m.is_tensor(value):
+        return [a for a, t in m.tensors(value) if t.parameter and t.grad.yes]
+    if not is_module(m, value):
+        return []
+    found = tree(m, value)
+    return [a for a, t in m.tensors(Ref(tuple(found.parameters))) if t.grad.yes] if found.complete else []
+
+
 def each(m: Machine, found: Ref, kind: str = "generator") -> Value:
     return m.new(Sequence(kind, None, found, each=True, filled=YES if found.addresses else NO))
 
@@ -425,6 +451,7 @@ def training(m: Machine, address: int) -> Value:
 
 def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
     """Call an instance of a class of the file or a torch.nn module."""
+    freezing.used(m)
     cell = m.state.cell(value.addresses[0])
     if isinstance(cell, Layer):
         result = call_layer(m, value, cell, args, node)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import shapes, tensors
+from flake8_detach.flow import hidden, shapes, tensors, training
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -493,10 +493,11 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
     if isinstance(owner, Foreign):
         return owner
     if isinstance(owner, Tuple):
-        if isinstance(key, Const) and isinstance(key.value, int) and not -len(owner.items) <= key.value < len(owner.items):
-            from flake8_detach.flow import custom
+        place = key.value if isinstance(key, Const) and isinstance(key.value, int) else 0
+        if owner.items and not -len(owner.items) <= place < len(owner.items):
+            from flake8_detach.flow import custom_ctx
 
-            custom.misfit(m, node, owner, key.value + 1)
+            custom_ctx.misfit(m, node, owner, place + 1)
         return _index_items(m, owner.items, key, "tuple")
     cell = m.cell(owner)
     if isinstance(cell, Sequence):
@@ -651,6 +652,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             tensors.write(m, node, owner, wanted, graph, op, inputs)
         return
     if isinstance(owner, Array):
+        hidden.wrote_array(m, owner, node)
         if m.is_tensor(value):
             to_numpy(m, node, value, node, m.text(node), element=False)
         return
@@ -659,6 +661,8 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
     address = owner.addresses[0]
     cell = m.state.cell(address)
     if isinstance(cell, Mapping_):
+        if key == Const("params"):
+            training.regrouped(m)
         if isinstance(key, Const):
             m.state.set((address, CELL), cell.put(key.value, value))
         else:

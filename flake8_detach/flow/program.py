@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from flake8_detach.flow import custom, functions, interpreter, modules
+from flake8_detach.flow import custom, functions, interpreter, membership, modules
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -33,6 +33,7 @@ def follow(
     parts = [source.chunks[i] for i in sorted(chunks)]
     lines = sum(part.last_line - part.first_line + 1 for part in parts)
     m = Machine(sink, STEPS_AT_LEAST + STEPS_PER_LINE * lines)
+    m.tree = source.tree
     m.evaluate = lambda node: evaluate(m, node)
     m.frames.append(Frame((m.state.address(),)))
     waiting = _waiting(parts)
@@ -41,11 +42,14 @@ def follow(
         for part in parts:
             if part not in waiting.values() and not interpreter.execute_block(m, part.module.body):
                 break
+        membership.settle(m)
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, _acting(source.tree, parts, words) if words else None)
         m.afterwards.answer(m.state.graph)
         m.afterwards.finish(m.state.graph)
+        membership.tell(m)
+        m.ledger.close()
     except OutOfBudget:
         return
 
@@ -165,6 +169,7 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
         custom.uncalled(m, cls, called)
         return
     mark = m.state.mark()
+    since = m.state.address()
     m.frames[0].function = None
     mode = m.mode
     functions.presume_grad_mode(m)
@@ -183,4 +188,5 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
             bound = None if "builtins.staticmethod" in function.wrappers else instance
             functions.run_unknown(m, function, bound if bound is not None else UNKNOWN)
     m.set_mode(mode)
+    membership.settle(m, since)
     m.state.rollback(mark)

@@ -1,4 +1,4 @@
-"""What recurrent layers keep for backward: their inputs always, weights where something before them needs a gradient."""
+"""What recurrent layers keep for backward, and the shapes of what they return."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def saved(
 
 
 def outputs(layer: Layer, given: Shape | None) -> Iterator[Shape | None]:
-    """The shapes of what comes out, one after the other: of a layer over a sequence first the output, then the states."""
+    """The shapes of what comes out, one after the other: the output and, of a layer over a sequence, the states."""
     plain = layer.option("bidirectional") is None and layer.option("proj_size") is None
     features = shapes.number(layer.option("hidden_size") or NONE) if plain else None
     if given is None:

@@ -9,23 +9,23 @@ the value, still needs the graph. A graph that backward has freed nobody can nee
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import autograd
 from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
 from flake8_detach.flow.state import CELL, Delta
 from flake8_detach.flow.values import (
+    NO,
     UNKNOWN,
     Instance,
     Layer,
     Mapping_,
-    Node,
     Ref,
     Sequence,
     Tensor,
+    Truth,
     Tuple,
     Value,
 )
@@ -55,6 +55,7 @@ class Notes:
     """
 
     grown: list[tuple[int, Value, cst.CSTNode]] = field(default_factory=list)
+    growers: set[int] = field(default_factory=set)
     shrunk: list[int] = field(default_factory=list)
     bounded: set[int] = field(default_factory=set)
     passes: dict[int, int] = field(default_factory=dict)
@@ -65,6 +66,11 @@ class Notes:
         """`value` was put into the container at `address`, beside what it held before."""
         if any(f.loops for f in m.frames):
             self.grown.append((address, value, site))
+            self.growers.add(address)
+
+    def growing(self, m: Machine, address: int) -> bool:
+        """Does a loop that is being run put things into that container? Then it has another length each time."""
+        return address in self.growers and any(f.loops for f in m.frames)
 
     def shrink(self, address: int) -> None:
         """Something was taken out of the container at `address`."""
@@ -106,18 +112,21 @@ class Watch:
 
     def close(self, m: Machine, changes: Delta) -> None:
         """The state is that before the loop; `changes` is what all of its rounds have changed."""
-        evaluated = self.notes.evaluated[self.evaluated :]
-        del self.notes.evaluated[self.evaluated :]
-        if len(self.notes.passes) == self.passes:  # a loop that backwards is no evaluation
-            for event, nodes in evaluated:
-                m.afterwards.ask(_evaluation(m, event, nodes, self.start))
-        if not self.suspects:
-            return
-        dropped = {*self.notes.shrunk[self.shrunk :], *self.notes.bounded, *m.escaped, *_let_go(m, changes)}
+        dropped: set[int] = set()
+        if self.suspects:
+            dropped = {*self.notes.shrunk[self.shrunk :], *self.notes.bounded, *m.escaped, *_let_go(m, changes)}
         few = _at_most(self.node, FEW)
         for suspect in self.suspects:
             if suspect.container not in dropped and (suspect.event.freed.yes or not few):
                 m.afterwards.ask(_question(m, suspect, self.start))
+        self._close_evaluation(m)
+
+    def _close_evaluation(self, m: Machine) -> None:
+        evaluated = self.notes.evaluated[self.evaluated :]
+        del self.notes.evaluated[self.evaluated :]
+        if len(self.notes.passes) == self.passes:  # a loop that backwards is no evaluation
+            for event, nodes in evaluated:
+                m.afterwards.ask(_evaluation(m, replace(event, loop=self.node), nodes, self.start))
 
     def _carried(self, m: Machine, changes: Delta) -> Iterator[Suspect]:
         """Variables, attributes and entries whose second value was made from their first."""
@@ -148,7 +157,7 @@ class Watch:
                 tensor = m.state.cell(next(iter(news)))
                 kept = m.state.cell(next(iter(olds)))
                 assert isinstance(tensor, Tensor) and isinstance(kept, Tensor) and kept.node is not None
-                if kept.rank != 0 and not autograd._freed(m, kept.node)[0].no:
+                if kept.rank != 0 and not _freed(m, kept.node, self.start)[0].no:
                     continue  # its elements are wanted, and weigh more than the nodes of a graph that was freed
                 yield self._suspect(m, "container", site, "", tensor, kept.node, address)
 
@@ -164,9 +173,9 @@ class Watch:
     ) -> Suspect:
         assert tensor.node is not None
         place = site or m.state.graph[tensor.node].site
-        freed, at = autograd._freed(m, kept)
+        freed, at = _freed(m, kept, self.start)
         event = m.event(
-            Retained, place, how=how, subject=name or m.text(place), tensor=tensor, freed=freed, freed_at=at
+            Retained, place, how=how, subject=name or m.text(place), tensor=tensor, freed=freed, freed_at=at, loop=self.node
         )
         return Suspect(event, kept if container is not None else tensor.node, container)
 
@@ -227,7 +236,7 @@ def evaluated(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
     leaves = [a for a, t in m.tensors(modules.parameters(m, module)) if t.grad.yes]
     if outputs and leaves and m.mode.grad.yes:
         subject = m.text(node.func if isinstance(node, cst.Call) else node)
-        event = m.event(Evaluated, node, subject=subject, result=outputs[0])
+        event = m.event(Evaluated, node, subject=subject, result=outputs[0], loop=node)
         m.retention.evaluated.append((event, [*(t.node for t in outputs if t.node is not None), *(-a for a in leaves)]))
 
 
@@ -251,10 +260,10 @@ def retained(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode) -> 
     known = m.retention.retained.setdefault(id(node), [])
     if not known:
         event = m.event(NeedlesslyKept, node, subject=m.text(owner))
-        start, end = min(found) - 1, m.state.address()
+        start, end, fatal = min(found) - 1, m.state.address(), m.fatal
 
         def answer(reached: Reached) -> None:
-            if not reached.unseen(start, end) and not any(_used(m, reached, n) for n in known):
+            if m.fatal == fatal and not reached.unseen(start, end) and not any(_used(m, reached, n) for n in known):
                 m.sink(event)
 
         m.afterwards.ask(answer)
@@ -338,6 +347,19 @@ def _graphs(m: Machine, value: Value, since: int) -> set[int]:
 
 def _saves(m: Machine, top: int, since: int) -> bool:
     """Does a node made since then, that backward from `top` surely comes by, hold a tensor?"""
+    return any(m.state.graph[number].saved for number in _surely_below(m, top, since))
+
+
+def _freed(m: Machine, top: int, since: int) -> tuple[Truth, cst.CSTNode | None]:
+    """Has backward freed such a node, so that it cannot come by a second time? And where?"""
+    for number in _surely_below(m, top, since):
+        freed: Truth = m.state.get((number, "freed"), NO)
+        if m.state.graph[number].saved and freed.yes:
+            return freed, m.state.get((number, "freed at"))
+    return NO, None
+
+
+def _surely_below(m: Machine, top: int, since: int) -> Iterator[int]:
     seen: set[int] = set()
     todo = [top]
     while todo:
@@ -346,11 +368,8 @@ def _saves(m: Machine, top: int, since: int) -> bool:
             continue
         seen.add(number)
         m.step()
-        node: Node = m.state.graph[number]
-        if node.saved:
-            return True
-        todo.extend(e.node for e in node.edges if e.node is not None and e.sure)
-    return False
+        yield number
+        todo.extend(e.node for e in m.state.graph[number].edges if e.node is not None and e.sure)
 
 
 def _holds(m: Machine, address: int, tensors: set[int]) -> bool:

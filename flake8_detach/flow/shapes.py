@@ -198,7 +198,9 @@ def _permuted(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     if isinstance(given, Tuple) and len(given.items) == 1 and not isinstance(given.items[0], (Const, Scalar)):
         given = given.items[0]
     dims = axes(m, given, len(first)) if first else None
-    return tuple(first[d] for d in dims) if first and dims and len(dims) == len(first) else first and (None,) * len(first)
+    if not first or not dims or len(dims) != len(first):
+        return first and (None,) * len(first)
+    return tuple(first[d] for d in dims)
 
 
 def _divided(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:

@@ -215,6 +215,8 @@ class _Joiner:
             return known[0]
         if any(isinstance(c, Truth) for c in contents):
             facts = [c if isinstance(c, Truth) else Truth.NO for c in contents]
+            if slot[1] == "freed" and self.written is not MAYBE and any(f.yes for f in facts):
+                return Truth.YES if self.written is Truth.YES and facts[-1] is Truth.YES else Truth.PRESUMED_YES
             result_fact = facts[0]
             for fact in facts[1:]:
                 result_fact = result_fact.join(fact)
@@ -326,6 +328,7 @@ class _Joiner:
                 continue  # made on that path: nothing else leads to it any more
             if isinstance(cell, Tensor):
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
+                self.write((owner, "gradient"), UNKNOWN)
             elif isinstance(cell, Sequence):
                 self.write((owner, CELL), Sequence(cell.kind, None, UNKNOWN))
             elif isinstance(cell, Mapping_):

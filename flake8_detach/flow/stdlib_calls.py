@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import iteration, modules, tensors
+from flake8_detach.flow import calls, iteration, modules, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.registry import model
@@ -76,6 +76,25 @@ def _named(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return Tuple(tuple(value for value in values if value is not None), tuple(names))
 
 
+FIELD = "dataclasses.field"
+
+
+@model(FIELD)
+def _field(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    if args.open or args.pos:
+        return UNKNOWN
+    return m.new(Thing(FIELD, tuple(args.kw.items())))
+
+
+def field_default(m: Machine, default: Value, node: cst.CSTNode) -> Value:
+    """What a field of a dataclass gets that is not given; `default` is what stands in the class."""
+    cell = m.cell(default)
+    if not isinstance(cell, Thing) or cell.kind != FIELD:
+        return default
+    factory = cell.part("default_factory")
+    return cell.part("default") or (UNKNOWN if factory is None else calls.call(m, factory, Args([]), node))
+
+
 @model("itertools.chain", "itertools.chain.from_iterable")
 def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     parts = list(args.pos)
@@ -98,9 +117,7 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return modules.each(m, Ref(tuple(addresses)))
 
 
-@model(
-    "collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict", "multiprocessing.Queue"
-)
+@model("collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict")
 def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     name = args.called
     if name.endswith("OrderedDict"):
@@ -126,7 +143,13 @@ def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return made
 
 
-SENDERS = ("multiprocessing.SimpleQueue", "torch.multiprocessing.SimpleQueue")
+SENDERS = (
+    "multiprocessing.SimpleQueue",
+    "torch.multiprocessing.SimpleQueue",
+    # its thread pickles: the error is printed there and the item never arrives
+    "multiprocessing.Queue",
+    "torch.multiprocessing.Queue",
+)
 
 
 @model(*SENDERS)
@@ -141,11 +164,19 @@ def _pipe(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("multiprocessing.reduction.ForkingPickler.dumps")
 def _forking_pickler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    send(m, args, node)
+    send(m, args, node, _handed_over(m, args.nodes.get(0)))
     return UNKNOWN
 
 
-def send(m: Machine, args: Args, node: cst.CSTNode) -> None:
+def _handed_over(m: Machine, node: cst.CSTNode | None) -> bool:
+    """Is it a parameter of the function that is being run?"""
+    function = m.frame.function
+    if not isinstance(node, cst.Name) or function is None or m.frame.call is None:
+        return False
+    return any(p.name.value == node.value for p in function.definition.params.params)
+
+
+def send(m: Machine, args: Args, node: cst.CSTNode, handed: bool = False) -> None:
     """A message to another process; torch refuses to pickle a tensor that carries a graph for it."""
     inputs = tensors.Inputs()
     for value in args.values():
@@ -154,7 +185,7 @@ def send(m: Machine, args: Args, node: cst.CSTNode) -> None:
         return
     stuck = [a for a, t, _ in inputs.tensors if t.leaf.no and t.grad.yes]
     if stuck:
-        tell_copy(m, node, Ref((stuck[0],)), args.node(0, "obj", node))
+        tell_copy(m, node, Ref((stuck[0],)), args.node(0, "obj", node), handed)
 
 
 @model("contextlib.suppress", "pytest.raises")

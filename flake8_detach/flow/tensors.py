@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, shapes
+from flake8_detach.flow import events, hidden, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -63,6 +63,7 @@ class Inputs:
 
     tensors: list[tuple[int, Tensor, str]] = field(default_factory=list)
     unknown: bool = False
+    unseen: bool = False
     presumed: bool = False
     arrays: bool = False
     numbers: list[Cause] = field(default_factory=list)
@@ -98,6 +99,11 @@ class Inputs:
             self.presumed = True
         elif not isinstance(value, External):
             self.unknown = True
+            self.unseen = self.unseen or name in TENSORS
+
+    def unclear(self) -> bool:
+        """May an input hang on a graph that is not seen?"""
+        return self.unseen or any(t.node is None and t.grad is MAYBE and not t.leaf.yes for _, t, _ in self.tensors)
 
     def grad(self, without: Iterable[str] = (), unsure: Iterable[str] = ()) -> Truth:
         """Does any input require grad? Those in `unsure` have a derivative under conditions that are not known."""
@@ -116,7 +122,7 @@ class Inputs:
         found = [Cut(c, not self.arrays) for c in self.numbers if c.loss is not None]
         for _, tensor, _ in self.tensors:
             if tensor.grad.no and tensor.why is not None and tensor.why.loss is not None:
-                found.append(Cut(tensor.why, tensor.shape is not None and not tensor.several))
+                found.append(Cut(tensor.why, tensor.shape is not None and all(d == 1 for d in tensor.shape)))
         return tuple(found)
 
     def why(self) -> Cause | None:
@@ -164,7 +170,10 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     op = op.given(lambda text: condition(m, op, bound, text))
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})
     inputs.unknown = inputs.unknown or "*open" in bound
-    _refuse(m, site, op, bound)
+    if _refuse(m, site, op, bound):
+        edges = tuple(m.edge(a, t)._replace(sure=False) for a, t, _ in inputs.tensors if not t.grad.no)
+        mended = m.graph_node(Node(op.name, edges, (), site, True))
+        return m.tensor(storage=0, node=mended)  # go on as if it had been mended somehow
     if op.graph == "new" or (op.graph == "no" and "requires_grad" in op.params):
         return _factory(m, site, op, bound, inputs, subject)
     if op.graph == "python":
@@ -184,11 +193,11 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     return _result(m, site, op, bound, inputs, subject)
 
 
-def _refuse(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value]) -> None:
-    """Tell the rules of arguments that require grad where the op raises for that reason."""
+def _refuse(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value]) -> bool:
+    """Does the op raise because an argument requires grad? Then the rules are told."""
     numbers = scalars.numbers(op.name)
     if not op.nodiff and not numbers:
-        return
+        return False
     for name, value in bound.items():
         number = name in numbers
         if not number and (op.nodiff.get(name) != "raise" or not m.mode.grad.yes):
@@ -199,7 +208,8 @@ def _refuse(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value
                 m.raises()
                 subject = m.text(site)
                 m.emit(events.Refused, site, tensor=tensor, subject=subject, op=op.name, parameter=name, why=why)
-                return
+                return True
+    return False
 
 
 def short(op: ops.Op) -> str:
@@ -257,15 +267,16 @@ def _output(
     first: Value | None,
 ) -> Value:
     why = inputs.why()
+    told = wanted is MAYBE and why is not None and why.loss is not None  # lost already; the rest are sizes and the like
     grad = wanted & m.mode.grad
     if graph == "unknown":
         grad = NO if wanted is NO else MAYBE
     elif graph == "no" or dtype in ("int", "bool"):
         grad = NO
-        if not wanted.no:
+        if not wanted.no and not told:
             what = f"made by `{short(op)}`, which has no derivative"
             why = m.cause("op", what, site, subject, wanted, None, inputs.pairs())
-    elif not wanted.no and m.mode.grad.no:
+    elif not wanted.no and m.mode.grad.no and not told:
         why = mode_cause(m, site, subject, wanted, inputs.pairs())
     facts: dict[str, object] = {}
     if op.view in ("view", "multi", "maybe") and isinstance(first, Ref):
@@ -276,7 +287,7 @@ def _output(
             kind = "multi" if op.view == "multi" else "view" if m.mode.grad.yes else "no_grad"
             if m.mode.inference.yes:
                 kind = "inference"
-            if base.view in REFUSING and not kind == "inference":
+            if base.view in REFUSING and kind != "inference":
                 kind = base.view
             facts = {"storage": base.storage, "view": kind, "base": base.base if base.base is not None else address}
         else:
@@ -336,7 +347,10 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
         derivative = "raises"
     cuts = inputs.cuts()
     m.cuts = m.cuts or bool(cuts) or derivative == "zero"
-    node = Node(op.name, tuple(dict.fromkeys(edges)), tuple(saved), site, inputs.unknown, derivative, cuts=cuts)
+    scaled = op.name.rpartition(".")[2].strip("_") in ("mul", "rmul", "imul", "truediv", "div")
+    unseen = inputs.unclear() and not (scaled and inputs.unseen)  # an unknown factor is a weight from the options
+    found = tuple(dict.fromkeys(edges))
+    node = Node(op.name, found, tuple(saved), site, inputs.unknown, derivative, cuts=cuts, unseen=unseen)
     return m.graph_node(node)
 
 
@@ -457,7 +471,12 @@ def write(
             # torch raises; go on as if the view had been copied
             tensor = m.change(address, view="", base=None, storage=m.state.address())
         if op.bumps and tensor.storage:
+            if hidden.wrote(m, tensor.storage, site):
+                given = [(a, t) for a, t, _ in inputs.tensors if a != address]
+                hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
             m.wrote(tensor.storage, site)
+            if m.owned:
+                m.steered.add(tensor.storage)
         if m.mode.grad.no or wanted.no:
             continue
         if tensor.leaf.yes and tensor.grad.yes:

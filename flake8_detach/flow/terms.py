@@ -49,12 +49,14 @@ STRAIGHT = frozenset({"cut", "mode", "op"})
 
 @dataclass(frozen=True)
 class _Suspect:
-    """A cut below the start of a backward. constant: it is a term of its own. nodes, leaves: what it depends on."""
+    """A cut below the start of a backward. constant: it is a term of its own. leaves: what it depends on, with their
+    storages. leaf: the leaf that was made of what was cut.
+    """
 
     cause: Cause
     constant: bool
-    nodes: frozenset[int]
     leaves: Mapping[int, int]
+    leaf: int | None
 
 
 def key(node: Node) -> str:
@@ -67,7 +69,7 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
     graph = m.state.graph
     start = m.edge(address, tensor)
     linear = _linear(m, start, one)
-    m.afterwards.terms |= {(id(graph[n].site), graph[n].path) for n in linear.nodes}
+    m.afterwards.terms |= {(id(graph[n].site), graph[n].path) for n, single in linear.nodes.items() if single}
     if m.quiet or not m.cuts or m.guards:
         return
     suspects = _suspects(m, start, linear)
@@ -80,6 +82,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
 
     def answer(reached: Reached) -> None:
         for suspect, event in zip(suspects, events, strict=True):
+            if suspect.leaf is not None and suspect.leaf in m.wanted:
+                continue  # a leaf on purpose: somebody reads its gradient
             if _constant(m, suspect, reached) if suspect.constant else _dead(m, suspect, reached):
                 m.sink(event)
 
@@ -88,16 +92,17 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
 
 def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     """Is the term meant to train something, and is it no loss that trains elsewhere and is only added for its value?"""
-    source = suspect.cause.origin
-    direct = [e.node for e in _edges(source) if e.node is not None]
-    if any(reached.term(n) for n in direct):
+    if suspect.cause.kind == "faked":
+        return True
+    direct = [e.node for e in _edges(suspect.cause.origin) if e.node is not None]
+    if suspect.cause.kind != "gradient" and any(reached.term(n) for n in direct):
         return False
     return any(a in m.owned or reached.leaf(a) for a in suspect.leaves)
 
 
 def _dead(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     """Is there a leaf that an optimizer steps and that nothing trains?"""
-    return any(
+    return not reached.unclear and any(
         a in m.owned and not reached.trained(a) and a not in m.escaped and storage not in m.steered
         for a, storage in suspect.leaves.items()
     )
@@ -119,16 +124,16 @@ def _edges(source: Source | None) -> list[Edge]:
 
 @dataclass
 class _Linear:
-    """The part of a loss that is a sum. cuts: operands without a gradient, and the nodes beside each. ends: terms."""
+    """The part of a loss that is a sum. nodes: has the node certainly one element? cuts: operands without a gradient,
+    and the edges beside each. leaves: terms that are leaves."""
 
-    nodes: set[int]
+    nodes: dict[int, bool]
     cuts: list[tuple[Cause, tuple[Edge, ...]]]
-    ends: list[int]
     leaves: list[int]
 
 
 def _linear(m: Machine, start: Edge, one: bool) -> _Linear:
-    found = _Linear(set(), [], [], [])
+    found = _Linear({}, [], [])
     todo = [(start, one)]
     while todo:
         edge, one = todo.pop()
@@ -138,12 +143,11 @@ def _linear(m: Machine, start: Edge, one: bool) -> _Linear:
         if edge.node in found.nodes:
             continue
         m.step()
-        found.nodes.add(edge.node)
+        found.nodes[edge.node] = one
         node = m.state.graph[edge.node]
         name = key(node)
         scaled = name in SCALED and len(node.saved) < 2
         if not (scaled or name in SUMS or name in DIFFERENCES or name in GATHERED or name in PLAIN):
-            found.ends.append(edge.node)
             continue
         if name in SUMS or name in DIFFERENCES or name in GATHERED:
             for cut in node.cuts:
@@ -164,7 +168,7 @@ def _added(cut: Cut, name: str, one: bool) -> bool:
 def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
     found: dict[int, _Suspect] = {}
 
-    def add(cause: Cause | None, constant: bool, beside: Iterable[Edge] = ()) -> None:
+    def add(cause: Cause | None, constant: bool, beside: Iterable[Edge] = (), leaf: int | None = None) -> None:
         loss = cause and cause.loss
         if cause is None or loss is None or (id(loss.site) in found and not constant):
             return
@@ -172,23 +176,23 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
-            found[id(loss.site)] = _Suspect(loss, constant, frozenset(nodes), leaves)
+            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf)
 
     for cause, beside in linear.cuts:
         add(cause, True, beside)
     alive: dict[int, bool] = {}
-    for end in linear.ends:
-        if not _alive(m, end, alive):
-            add(_zero(m, end), True)
+    for number, single in linear.nodes.items():
+        if single and not _alive(m, number, alive):
+            add(_zero(m, number), True)
     for leaf in linear.leaves:
-        add(_faked(m, leaf), True)
+        add(_faked(m, leaf), True, leaf=leaf)
     seen: set[int] = set()
     todo = [start]
     while todo:
         edge = todo.pop()
         if edge.node is None:
-            if edge.leaf is not None and edge.leaf not in m.wanted:
-                add(_faked(m, edge.leaf), False)
+            if edge.leaf is not None:
+                add(_faked(m, edge.leaf), False, leaf=edge.leaf)
             continue
         if edge.node in seen:
             continue

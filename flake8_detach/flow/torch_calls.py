@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, backward_arguments, events, iteration, methods, modules, shapes, tensors
+from flake8_detach.flow import (
+    autograd,
+    backward_arguments,
+    events,
+    freezing,
+    hidden,
+    iteration,
+    membership,
+    methods,
+    modules,
+    optimizers,
+    shapes,
+    tensors,
+    training,
+)
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.registry import model
@@ -25,6 +39,7 @@ from flake8_detach.flow.values import (
     Layer,
     Mapping_,
     Method,
+    Mode,
     Node,
     Optimizer,
     Ref,
@@ -54,7 +69,7 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):
-        return m.new(Thing(name))
+        return optimizers.make_scheduler(m, name, args)
     if name.startswith("torch.optim.") and name.count(".") == 2:
         return make_optimizer(m, name, args, node)
     if layers.layer(name) is not None:
@@ -81,6 +96,7 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
 
 
 def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
+    freezing.used(m)
     given = args.get(0, "params")
     owned = None if given is None else modules.parameters_in(m, given)
     problem = _no_parameters(m, given)
@@ -89,9 +105,29 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
         m.raises()
     m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
     m.owned.update(owned or ())
+    m.ledger.optimized.update(owned or ())
+    m.ledger.unseen_owned = m.ledger.unseen_owned or owned is None
     if given is not None:
         iteration.consume(m, given)
-    return m.new(Optimizer(name, None if owned is None else tuple(owned)))
+    made = m.new(Optimizer(name, None if owned is None else tuple(owned)))
+    training.made(m, made.addresses[0], node)
+    return made
+
+
+def _no_parameter(m: Machine, item: Value) -> str:
+    """Why an optimizer cannot take an element of its list, or ""; a dict or a (name, tensor) pair may be one."""
+    if item == NONE:
+        return "None"
+    if isinstance(item, (Const, Scalar)):
+        return "a number or string"
+    if isinstance(item, Array):
+        return "an array"
+    cell = m.cell(item)
+    if isinstance(cell, Sequence) and cell.kind in ("generator", "list"):
+        return f"a {cell.kind} (join them: `[*a, *b]`)"
+    if isinstance(item, Method) and item.name in ("parameters", "named_parameters"):
+        return "a method that is not called"
+    return "a module (pass its `.parameters()`)" if modules.is_module(m, item) else ""
 
 
 def _no_parameters(m: Machine, given: Value | None) -> str:
@@ -100,8 +136,10 @@ def _no_parameters(m: Machine, given: Value | None) -> str:
         return "the method itself: call it"
     if given is not None and m.is_tensor(given):
         return "a tensor: put it into a list"
-    if given is not None and NONE in (iteration.exact(m, given) or []):
-        return "a list with None in it"
+    listed = iteration.exact(m, given) or [] if given is not None and not m.is_tensor(given) else []
+    for item in listed if not isinstance(m.cell(given), Mapping_) else []:  # type: ignore[arg-type]
+        if what := _no_parameter(m, item):
+            return f"a list with {what} in it"
     cell = m.cell(given) if given is not None else None
     iterable = isinstance(cell, Layer) and (cell.children is None or bool(cell.children))
     if given is not None and modules.is_module(m, given) and not iterable:
@@ -117,8 +155,15 @@ def _grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return replace(given, wrappers=(kind, *given.wrappers))
     if args.open:
         given = UNKNOWN
+    m.ledger.enables = m.ledger.enables or (kind == "torch.set_grad_enabled" and given != Const(False))
     parts: tuple[tuple[str, Value], ...] = () if given is None else (("mode", given),)
     return m.new(Thing(kind, parts))
+
+
+@model("torch._C._set_grad_enabled")
+def _set_grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    m.set_mode(Mode(fact(args.get(0, "enabled")), m.mode.inference, m.mode.why))
+    return NONE
 
 
 @model("torch.is_grad_enabled")
@@ -142,15 +187,18 @@ def _autograd_backward(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if many is None and not m.is_tensor(roots):
         many = [iteration.element(m, roots)]
     gradient = args.get(1, "grad_tensors") not in (None, NONE)
-    for root in [roots] if m.is_tensor(roots) else many or []:
-        autograd.backward(m, node, root, args.node(0, "tensors", node), "backward", keep, create, gradient)
+    starts = [roots] if m.is_tensor(roots) else many or []
+    for left, root in zip(range(len(starts) - 1, -1, -1), starts, strict=True):
+        # one pass starts from all of them: what they share is freed when the last is done
+        kept = YES if left else keep
+        autograd.backward(m, node, root, args.node(0, "tensors", node), "backward", kept, create, gradient)
     return NONE
 
 
 @model("torch.autograd.grad")
 def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     outputs, inputs = args.get(0, "outputs") or UNKNOWN, args.get(1, "inputs") or UNKNOWN
-    create = fact(args.get(4, "create_graph"), False)
+    create = fact(args.get(4, "create_graph"), None if args.open else False)
     retain = args.get(3, "retain_graph")
     keep = create if retain in (None, NONE) else fact(retain)
     many = [outputs] if m.is_tensor(outputs) else iteration.exact(m, outputs) or [iteration.element(m, outputs)]
@@ -180,7 +228,7 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             root,
             where,
             "grad",
-            keep if chosen is not None else keep | MAYBE,
+            YES if root is not many[-1] else keep if chosen is not None else keep | MAYBE,
             create,
             gradient,
             only,
@@ -355,6 +403,14 @@ def _variable(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`Variable(...)`", grad)
 
 
+@model("torch.nn.utils.vector_to_parameters", "torch.nn.utils.convert_parameters.vector_to_parameters")
+def _vector_to_parameters(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    vector = args.get(0, "vec") or UNKNOWN
+    hidden.dropped(m, node, "`vector_to_parameters()`", m.tensors(vector), m.text(args.node(0, "vec", node)))
+    escape(m, args.pos[1:])
+    return NONE
+
+
 @model("torch.nn.Parameter", "torch.nn.Buffer")
 def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     data = args.get(0, "data") or UNKNOWN
@@ -367,10 +423,14 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if grad.yes:
         tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, m.text(args.node(0, "data", node)), m.text(node))
         grad = MAYBE if tensor.dtype in ("int", "bool") else grad
-    made = autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`nn.Parameter(...)`", grad)
+    subject = m.text(args.node(0, "data", node))
+    hidden.dropped(m, node, "`nn.Parameter(...)`", m.tensors(data), subject, membership.in_forward(m))
+    made = autograd.copy_of(m, node, data, subject, "`nn.Parameter(...)`", grad)
     assert isinstance(made, Ref)
     dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
     m.change(made.addresses[0], parameter=True, dtype=dtype, made="parameter", why=None if grad.yes else tensor.why)
+    if tensor.node is None:
+        membership.made(m, made, node)
     return made
 
 
@@ -416,13 +476,13 @@ class _CopiesItself(Exception):
     """An object below defines how it is copied: what comes out is its affair."""
 
 
-def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
+def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode, handed: bool = False) -> None:
     """A tensor is deep-copied or pickled for another process; only leaves can be."""
     for _, tensor in m.tensors(value):
         if tensor.leaf.no and tensor.grad.yes:
             m.raises()
         how = m.text(node.func) if isinstance(node, cst.Call) else m.text(node)
-        m.emit(events.Copied, node, tensor=tensor, subject=m.text(value_node), how=how)
+        m.emit(events.Copied, node, tensor=tensor, subject=m.text(value_node), how=how, handed=handed)
 
 
 def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Value:
@@ -464,21 +524,10 @@ def _functional_call(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return UNKNOWN
 
 
-@model("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_")
-def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
-
-
 @model("torch.jit.script", "torch.compile", "torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel")
 def _same(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.get(0, "module") or args.get(0, "model") or UNKNOWN
     return value if isinstance(value, (Ref, Function)) else UNKNOWN
-
-
-@model("torch.utils.checkpoint.checkpoint")
-def _checkpoint(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    escape(m, args.values())
-    return UNKNOWN
 
 
 def make_distribution(m: Machine, name: str, args: Args) -> Value:
@@ -517,8 +566,8 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         if name == "rsample" and short not in distributions.REPARAMETRIZED:
             if short in distributions.DISCRETE:
                 m.raises()
-                what = m.text(node)
-                m.emit(events.Refused, node, tensor=Tensor(), subject=what, op=short, parameter="", why="rsample")
+                drawing = m.text(node)
+                m.emit(events.Refused, node, tensor=Tensor(), subject=drawing, op=short, parameter="", why="rsample")
             return UNKNOWN
         graph = None
         if not grad.no:
@@ -538,18 +587,4 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         return m.tensor(grad=grad, leaf=~grad, shape=shape, dtype="float", node=graph, why=cause, made=name)
     if name in ("rsample", "log_prob", "entropy"):
         return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE)
-    return UNKNOWN
-
-
-@model("torch.cuda.amp.GradScaler", "torch.amp.GradScaler", "torch.GradScaler")
-def _scaler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return m.new(Thing("torch.amp.GradScaler"))
-
-
-def of_scaler(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
-    if name == "scale" and args.pos and m.is_tensor(args.pos[0]):
-        op = ops.method("mul")
-        return tensors.apply(m, node, op, {"self": args.pos[0]}) if op is not None else args.pos[0]
-    if name == "step" and args.pos and modules.is_optimizer(m, args.pos[0]):
-        return methods.call(m, node, Method(args.pos[0], "step"), Args([]))
     return UNKNOWN

@@ -21,14 +21,19 @@ from flake8_detach.flow.values import (
     NO,
     PRESUMED_YES,
     YES,
+    Edge,
+    Instance,
     Joined,
     Label,
     Optimizer,
+    Ref,
     Tensor,
     Truth,
+    Value,
 )
 
 if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
 GRADIENT = "gradient"
@@ -39,15 +44,29 @@ STIRRED = (0, "stirred")
 """How often unknown code may have changed any gradient."""
 OPENED = (0, "opened")
 """How often a backward may have filled gradients that are not seen."""
-STEPS = (0, "backwards")
-"""How many backwards there have been."""
+EARLY = "*early"
+"""Slot of a scheduler that has stepped before its optimizer."""
+STEPPED, SCHEDULED, SCALED = "*stepped", "*scheduled", "*scaled"
+"""Slots: has the optimizer stepped since its scheduler was made; the scheduler; has the scaler scaled anything?"""
+UNSCALED, SCALER_STEPPED = "*unscaled", "*scaler stepped"
+"""Slots of an optimizer: since the scaler's last update, were its gradients unscaled, and has the scaler stepped it?"""
+SEEN = "*seen"
+"""Slot of an optimizer: how many such backwards there had been when it was made or last stepped, as a `Count`."""
+PENDING = "*pending"
+"""Slot of a scaler: has it unscaled or stepped any optimizer since its last update?"""
+LOOSE = (0, "loose optimizer")
+"""Set once unknown code holds an optimizer."""
+HOOKED = (0, "hooked gradients")
+"""Set once functions of the file run whenever a gradient is filled: they may step and clear."""
+STRAYS = (0, "strays")
+"""How many backwards have surely reached a parameter that no optimizer had been given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count(Joined):
     """A number that only grows; where paths meet, the greater one holds."""
 
-    value: int = 0
+    value: int = field(default=0, compare=False)
 
     def join(self, other: Any, presume: bool = False) -> Count:
         return self if self.value >= other.value else other
@@ -91,11 +110,9 @@ class Gradient(Joined):
     opened: int = field(default=0, compare=False)
 
     def join(self, other: Any, presume: bool = False) -> Gradient:
-        facts = {name: _meet(getattr(self, name), getattr(other, name), presume) for name in FACTS}
+        facts: dict[str, Any] = {name: _meet(getattr(self, name), getattr(other, name), presume) for name in FACTS}
         sites = {**self.sites, **other.sites}
-        return Gradient(
-            **facts, sites=sites, stir=min(self.stir, other.stir), opened=min(self.opened, other.opened)
-        )
+        return Gradient(**facts, sites=sites, stir=min(self.stir, other.stir), opened=min(self.opened, other.opened))
 
     def at(self, what: str) -> cst.CSTNode | None:
         return self.sites.get(what)
@@ -115,7 +132,7 @@ class Gradient(Joined):
 
 
 FACTS = tuple(f.name for f in fields(Gradient) if f.name not in ("sites", "stir", "opened"))
-_VAGUE = dict.fromkeys(FACTS, MAYBE)
+_VAGUE: dict[str, Any] = dict.fromkeys(FACTS, MAYBE)
 
 
 def _meet(a: Truth, b: Truth, presume: bool) -> Truth:
@@ -131,19 +148,24 @@ def look(m: Machine, address: int) -> Gradient:
     found: Any = m.state.get((address, GRADIENT), UNTOUCHED)
     if not isinstance(found, Gradient):
         return Gradient(**_VAGUE)
-    return found if found.stir >= count(m, STIRRED) else replace(found, **_VAGUE)
+    return found if found.stir >= now(m) else replace(found, **_VAGUE)
 
 
 UNTOUCHED = Gradient()
 
 
 def keep(m: Machine, address: int, gradient: Gradient) -> None:
-    m.state.set((address, GRADIENT), replace(gradient, stir=count(m, STIRRED), opened=count(m, OPENED)))
+    m.state.set((address, GRADIENT), replace(gradient, stir=now(m), opened=count(m, OPENED)))
 
 
 def count(m: Machine, slot: tuple[int, str]) -> int:
     found: Any = m.state.get(slot, None)
     return found.value if isinstance(found, Count) else 0
+
+
+def now(m: Machine) -> int:
+    """What was noted before this number may not hold any more; where torch has raised, nothing that follows runs."""
+    return count(m, STIRRED) + m.fatal
 
 
 def more(m: Machine, slot: tuple[int, str]) -> None:
@@ -153,13 +175,13 @@ def more(m: Machine, slot: tuple[int, str]) -> None:
 def flag(m: Machine, address: int, name: str) -> Truth:
     """A fact that was noted about the object at `address`; NO if it never was."""
     found: Any = m.state.get((address, name), Flag())
-    if not isinstance(found, Flag) or found.stir < count(m, STIRRED):
+    if not isinstance(found, Flag) or found.stir < now(m):
         return MAYBE
     return found.fact
 
 
 def note(m: Machine, address: int, name: str, fact: Truth) -> None:
-    m.state.set((address, name), Flag(fact, count(m, STIRRED)))
+    m.state.set((address, name), Flag(fact, now(m)))
 
 
 def tell(
@@ -168,58 +190,151 @@ def tell(
     m.emit(Misstep, node, what=what, sure=sure, at=at, subject=subject)
 
 
+def several(m: Machine, oldest: int) -> None:
+    """What was made since the address `oldest` stands for several objects alike: which of them did what is not known."""
+    for address in range(oldest, m.state.address()):
+        tensor = m.state.get((address, CELL))
+        if isinstance(tensor, Tensor) and tensor.parameter:
+            m.plural.add(address)
+
+
+def refuse(
+    m: Machine, what: str, node: cst.CSTNode, sure: Truth, at: cst.CSTNode | None = None, subject: Label = ""
+) -> None:
+    """Tell of what torch raises an error for."""
+    tell(m, what, node, sure, at, subject)
+    m.raises()
+
+
 def parameters(m: Machine, owned: Iterable[int] | None) -> list[int]:
     """Those of an optimizer's tensors that can have a gradient."""
     if owned is None:
         return []
-    return [a for a in owned if isinstance(t := m.state.cell(a), Tensor) and not t.grad.no]
+    singles = owned if not m.plural else [a for a in owned if a not in m.plural]
+    return [a for a in singles if isinstance(t := m.state.cell(a), Tensor) and not t.grad.no]
 
 
 # What moves a gradient on
 
 
+CLEARING = frozenset({"zero_grad", "zero_", "fill_", "mul_", "copy_", "step", "unscale_"})
+"""Methods that, of an unknown object, may clear or use gradients that are known."""
+
+
+def _moves(m: Machine) -> None:
+    """The functions that are running do something to gradients."""
+    m.movers.update(id(f.function.definition) for f in m.frames if f.function is not None)
+
+
 def stir(m: Machine) -> None:
     """Unknown code may have filled, used or cleared any gradient."""
+    if m.bystanding:
+        return
+    _moves(m)
     more(m, STIRRED)
 
 
-def loosen(m: Machine, address: int) -> None:
-    """Unknown code holds the leaf at `address`."""
-    if (address, GRADIENT) in m.state.slots or (isinstance(t := m.state.cell(address), Tensor) and t.parameter):
-        keep(m, address, Gradient(**_VAGUE, sites=look(m, address).sites))
+def loosen(m: Machine, address: int, tensor: Tensor) -> None:
+    """Unknown code holds the tensor at `address`: a leaf, or somebody's gradient."""
+    if m.bystanding:
+        return
+    rewritten(m, tensor.storage)
+    if (address, GRADIENT) in m.state.slots or tensor.parameter:
+        keep(m, address, Gradient(**_VAGUE))
 
 
-def filled(m: Machine, site: cst.CSTNode, leaves: Mapping[int, bool], opened: bool, scaled: Truth) -> None:
-    """A backward at `site` has reached these leaves, surely or perhaps; opened: and others that are not seen."""
+def hand_out(m: Machine, receiver: Value) -> None:
+    """A bound `optimizer.step` or `zero_grad` is kept as a value: who calls it is not known from here on."""
+    if isinstance(receiver, Ref) and any(isinstance(cell, (Optimizer, Instance)) for _, cell in m.cells(receiver)):
+        m.state.set(LOOSE, YES)
+
+
+def regrouped(m: Machine) -> None:
+    """The parameters of some group of an optimizer may have been exchanged."""
+    m.state.set(LOOSE, YES)
+    stir(m)
+
+
+def loosen_optimizer(m: Machine, optimizer: Optimizer) -> None:
+    """Unknown code holds an optimizer: it may step or clear now, and whenever unknown code runs again."""
+    if m.bystanding:
+        return
+    m.state.set(LOOSE, YES)
+    for address in parameters(m, optimizer.owned):
+        keep(m, address, Gradient(**_VAGUE))
+
+
+def _likely(m: Machine, leaves: Mapping[int, bool], start: Iterable[Edge]) -> set[int]:
+    """Those leaves that backward reaches on some path of the program, if not on all: where paths met, by either."""
+    if all(leaves.values()):
+        return set(leaves)
+    found: set[int] = set()
+    seen: set[int] = set()
+    todo = [edge for edge in start if edge.sure]
+    while todo:
+        edge = todo.pop()
+        if edge.node is None:
+            found.add(edge.leaf or 0)
+        elif edge.node not in seen:
+            seen.add(edge.node)
+            m.step()
+            node = m.state.graph[edge.node]
+            todo.extend(e for e in node.edges if e.sure or node.op == "join")
+    return found
+
+
+def filled(
+    m: Machine,
+    site: cst.CSTNode,
+    leaves: Mapping[int, bool],
+    opened: bool,
+    scaled: Truth,
+    start: Iterable[Edge] = (),
+) -> None:
+    """A backward from `start` has reached these leaves, surely or perhaps; opened: and others that are not seen."""
+    _moves(m)
+    likely = _likely(m, leaves, start)
     before = {address: look(m, address) for address in leaves}
     if opened:
         more(m, OPENED)
-    more(m, STEPS)
     crossing = {
         id(g.at("filled"))
         for address, g in before.items()
         if leaves[address] and g.leftover.yes and g.at("filled") is not site
     }
+    if any(address not in m.owned and _parameter(m, address) for address in likely):
+        more(m, STRAYS)
     for address, sure in leaves.items():
         g = before[address]
+        if address not in likely:
+            keep(m, address, Gradient(**_VAGUE))
+            continue
         if g.late.yes:
             _tell_late(m, g)
-        fact = YES if sure else MAYBE
-        stale = g.stale | (g.leftover & fact)
-        new = replace(g, stale=stale)
-        if stale is not g.stale:
-            new = new.marked(site, stale=stale)
+        # a leaf on one of several paths only: what is wrong with its gradient is wrong whenever that path is taken
+        fact = YES if sure else PRESUMED_YES
+        new = g
+        if not (g.leftover & fact).no:
+            new = new.marked(site, stale=g.stale | (g.leftover & fact))
         if g.filled.yes and g.used.no and sure and id(g.at("filled")) in crossing:
             first = g.at("filled")
             assert first is not None
             new = new.marked(first, crossed=YES)
-        if not sure:
-            unsure = {n: getattr(new, n) | MAYBE for n in ("filled", "scaled")}
-            keep(m, address, replace(new, **unsure, wasted=new.wasted & MAYBE, clipped=new.clipped & MAYBE))
-            continue
         both = scaled if g.filled.no or g.used.yes else scaled.join(g.scaled)
-        new = new.marked(site, filled=YES)
-        keep(m, address, replace(new, wasted=NO, cleared=NO, clipped=NO, late=NO, idle=NO, scaled=both))
+        new = new.marked(site, filled=g.filled | fact)
+        fresh = NO if g.used.no else g.cleared
+        keep(m, address, replace(new, wasted=NO, cleared=fresh, clipped=NO, late=NO, scaled=both))
+    _run_hooks(m)
+
+
+def _run_hooks(m: Machine) -> None:
+    if m.state.get(HOOKED) is not None:
+        stir(m)
+
+
+def _parameter(m: Machine, address: int) -> bool:
+    tensor = m.state.cell(address)
+    return isinstance(tensor, Tensor) and tensor.parameter
 
 
 def _tell_late(m: Machine, g: Gradient) -> None:
@@ -230,6 +345,7 @@ def _tell_late(m: Machine, g: Gradient) -> None:
 
 def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
     """zero_grad() or `p.grad = None` on these leaves."""
+    _moves(m)
     for address in addresses:
         g = look(m, address)
         if g.late.yes:
@@ -242,8 +358,10 @@ def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
         keep(m, address, new)
 
 
-def assigned(m: Machine, address: int, site: cst.CSTNode) -> None:
+def assigned(m: Machine, address: int, site: cst.CSTNode, value: Value) -> None:
     """`p.grad = ...`: a gradient that somebody has computed."""
+    _moves(m)
+    belongs(m, value, address)
     keep(m, address, Gradient(filled=MAYBE, cleared=YES, scaled=MAYBE, clipped=MAYBE, sites={"filled": site}))
 
 
@@ -254,20 +372,69 @@ def rewritten(m: Machine, storage: int) -> None:
         keep(m, address, Gradient(**_VAGUE))
 
 
+def made(m: Machine, optimizer: int, site: cst.CSTNode) -> None:
+    """An optimizer was constructed."""
+    m.makers[optimizer] = site
+    m.state.set((optimizer, SEEN), Count(count(m, STRAYS)))
+
+
+def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) -> None:
+    """An optimizer steps after a backward that left none of its parameters a gradient: did ever any?"""
+    maker = m.makers.get(optimizer)
+    leaves = all(isinstance(t := m.state.cell(a), Tensor) and t.leaf.yes for a in owned)
+    if maker is None or not leaves or m.state.get(LOOSE) is not None or m.quiet or optimizer in m.escaped or not m.escaped.isdisjoint(owned):
+        return
+    event = m.event(Misstep, maker, what="unreached", sure=PRESUMED_YES, at=site, subject="")
+
+    def answer(reached: Reached) -> None:
+        if not any(reached.leaf(address) for address in owned) and m.escaped.isdisjoint(owned):
+            m.sink(event)
+
+    m.afterwards.ask(answer)
+
+
+def replaced(m: Machine, old: list[int], new: list[int], site: cst.CSTNode) -> None:
+    """Parameters that an optimizer has been given are no longer in the module; `new` ones are there instead."""
+    if m.quiet or not old or not new or not m.owned.issuperset(old):
+        return
+    event = m.event(Misstep, site, what="replaced", sure=PRESUMED_YES, at=None, subject="")
+
+    def answer(reached: Reached) -> None:
+        known = m.escaped.isdisjoint(new) and m.owned.isdisjoint(new) and any(map(reached.leaf, m.owned))
+        if known and all(reached.leaf(address) for address in new):
+            m.sink(event)
+
+    m.afterwards.ask(answer)
+
+
 def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...] | None, scaler: bool = False) -> None:
     """An optimizer steps with the gradients of its parameters."""
-    note(m, optimizer, "stepped", YES)
+    _moves(m)
+    if optimizer in m.early and not m.quiet:
+        _tell_scheduler(m, optimizer)
+    note(m, optimizer, STEPPED, YES)
     mine = parameters(m, owned)
     found = {address: look(m, address) for address in mine}
     if found:
         _judge(m, site, optimizer, list(found.values()), scaler)
+        idle = all(g.filled.no and g.wasted.no and not g.sites.get("filled") for g in found.values())
+        if idle and count(m, STRAYS) > count(m, (optimizer, SEEN)) and not count(m, OPENED):
+            _unreached(m, site, optimizer, mine)
+    m.state.set((optimizer, SEEN), Count(count(m, STRAYS)))
     for address, g in found.items():
         if not g.filled.no:
             keep(
                 m,
                 address,
                 replace(
-                    g.marked(site, used=g.filled), cleared=NO, stale=NO, crossed=NO, early=NO, late=NO, wasted=NO
+                    g.marked(site, used=g.filled),
+                    cleared=NO,
+                    stale=NO,
+                    crossed=NO,
+                    early=NO,
+                    late=NO,
+                    wasted=NO,
+                    idle=NO,
                 ),
             )
         elif g.wasted.no:
@@ -314,11 +481,15 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
             return
     mine = parameters(m, addresses)
     found = {address: look(m, address) for address in mine}
-    if not found or not finite:
+    if not found:
         return
     all_of = list(found.values())
     if all(g.filled.yes and g.scaled.yes for g in all_of):
         tell(m, "clip-scaled", site, all_of[0].scaled, all_of[0].at("filled"))
+    if not finite:
+        for address, g in found.items():
+            keep(m, address, replace(g, clipped=g.clipped | MAYBE, early=g.early & MAYBE))
+        return
     late = all(g.filled.yes and g.used.yes and g.clipped.no for g in all_of)
     empty = all(g.filled.no and g.opened == count(m, OPENED) for g in all_of)
     for address, g in found.items():
@@ -345,26 +516,110 @@ UNCHECKED = frozenset({"CosineAnnealingWarmRestarts", "ReduceLROnPlateau"})
 
 def scheduler_made(m: Machine, address: int, optimizer: int | None) -> None:
     if optimizer is not None:
-        note(m, optimizer, "stepped", NO)
-    note(m, address, "scheduled", NO)
+        note(m, optimizer, STEPPED, NO)
+    note(m, address, SCHEDULED, NO)
 
 
 def scheduled(m: Machine, site: cst.CSTNode, kind: str, address: int, optimizer: int | None) -> None:
     """`scheduler.step()`: torch looks only the first time whether its optimizer has stepped."""
-    first = flag(m, address, "scheduled")
-    note(m, address, "scheduled", YES)
+    first = flag(m, address, SCHEDULED)
+    note(m, address, SCHEDULED, YES)
     if optimizer is None or optimizer in m.escaped or address in m.escaped or kind.rpartition(".")[2] in UNCHECKED:
         return
-    if first.no and flag(m, optimizer, "stepped").no and isinstance(m.state.cell(optimizer), Optimizer):
-        tell(m, "scheduler-first", site, YES, None, kind.rpartition(".")[2])
+    if first.no and flag(m, optimizer, STEPPED).no and isinstance(m.state.cell(optimizer), Optimizer) and not m.quiet:
+        note(m, address, EARLY, YES)
+        event = m.event(Misstep, site, what="scheduler-first", sure=YES, at=None, subject=kind.rpartition(".")[2])
+        m.early.setdefault(optimizer, {})[address] = event
+        m.afterwards.ask(lambda _: _tell_scheduler(m, optimizer))
 
 
-__all__ = ["CELL", "Gradient", "filled", "look", "stepped"]
+def _tell_scheduler(m: Machine, optimizer: int) -> None:
+    """The optimizer steps, or the program ends: was a scheduler first, on all paths that lead here?"""
+    for scheduler, event in m.early.get(optimizer, {}).items():
+        if flag(m, scheduler, EARLY).yes:
+            m.sink(event)
 
 
-def belongs(*_: Any) -> Any:  # stub by the lead until helper F writes it
-    return NO
+# GradScaler
 
 
-def scaled_by(*_: Any) -> Any:  # stub by the lead until helper F writes it
-    return NO
+def unscaled(
+    m: Machine, site: cst.CSTNode, scaler: int, optimizer: int, owned: tuple[int, ...] | None, on: Truth
+) -> None:
+    """`scaler.unscale_(optimizer)`."""
+    if on.no:
+        return
+    if flag(m, optimizer, f"{SCALER_STEPPED} {scaler}").yes:
+        refuse(m, "unscale-after-step", site, on)
+    elif flag(m, optimizer, f"{UNSCALED} {scaler}").yes:
+        refuse(m, "unscale-twice", site, on)
+    elif flag(m, scaler, SCALED).no:
+        refuse(m, "before-scale", site, on, None, "unscale_")
+    note(m, optimizer, f"{UNSCALED} {scaler}", YES)
+    _asked(m, scaler, optimizer)
+    for address in parameters(m, owned):
+        keep(m, address, replace(look(m, address), scaled=NO))
+
+
+def scaler_steps(
+    m: Machine, site: cst.CSTNode, scaler: int, optimizer: int, owned: tuple[int, ...] | None, on: Truth
+) -> None:
+    """`scaler.step(optimizer)`, before the optimizer steps."""
+    if on.no:
+        return
+    if flag(m, optimizer, f"{SCALER_STEPPED} {scaler}").yes:
+        refuse(m, "step-twice", site, on)
+    elif flag(m, scaler, SCALED).no:
+        refuse(m, "before-scale", site, on, None, "step")
+    found = [look(m, address) for address in parameters(m, owned)]
+    plain = bool(found) and all(g.filled.yes and g.scaled.no for g in found)
+    untouched = flag(m, optimizer, f"{UNSCALED} {scaler}").no and flag(m, optimizer, f"{SCALER_STEPPED} {scaler}").no
+    if plain and untouched and flag(m, scaler, SCALED).yes:
+        where = found[0].at("filled")
+        if where is not None:
+            tell(m, "never-scaled", where, found[0].filled & on, site)
+    note(m, optimizer, f"{SCALER_STEPPED} {scaler}", YES)
+    _asked(m, scaler, optimizer)
+    for address in parameters(m, owned):
+        keep(m, address, replace(look(m, address), scaled=NO))
+
+
+def scaler_updates(m: Machine, site: cst.CSTNode, scaler: int, on: Truth) -> None:
+    """`scaler.update()`."""
+    if on.yes and flag(m, scaler, SCALED).no:
+        refuse(m, "before-scale", site, on, None, "update")
+    elif on.yes and flag(m, scaler, PENDING).no and flag(m, scaler, SCALED).yes:
+        refuse(m, "update-without-step", site, on)
+    for optimizer in m.asked.get(scaler, ()):
+        note(m, optimizer, f"{UNSCALED} {scaler}", NO)
+        note(m, optimizer, f"{SCALER_STEPPED} {scaler}", NO)
+    note(m, scaler, PENDING, NO)
+
+
+def _asked(m: Machine, scaler: int, optimizer: int) -> None:
+    note(m, scaler, PENDING, YES)
+    m.asked.setdefault(scaler, set()).add(optimizer)
+
+
+# Who asks
+
+
+def belongs(m: Machine, gradient: Value, address: int) -> None:
+    """The tensor is the `.grad` of the leaf at `address`: who writes it changes what is known of the gradient."""
+    for _, tensor in m.tensors(gradient):
+        m.state.set((tensor.storage, GRADIENT_OF), address)
+
+
+def alias(m: Machine, storage: int, other: int) -> None:
+    """`other` names the same memory (`.data`)."""
+    address = m.state.get((storage, GRADIENT_OF))
+    if address is not None and storage != other:
+        m.state.set((other, GRADIENT_OF), address)
+
+
+def scaled_by(m: Machine, nodes: Iterable[int]) -> Truth:
+    """Has a backward through these graph nodes gone through `scaler.scale(...)`?"""
+    return next((m.scaled[n] for n in nodes if n in m.scaled), NO)
+
+
+__all__ = ["Gradient", "filled", "look", "stepped"]

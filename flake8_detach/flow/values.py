@@ -114,7 +114,7 @@ class Cause:
 
     @property
     def loss(self) -> Cause | None:
-        """The last of the causes at which there was a gradient to lose that is known: `x.detach().item()` lost it first."""
+        """The last of the causes at which there was a gradient to lose: `x.detach().item()` lost it at `.detach()`."""
         cause: Cause | None = self
         while cause is not None and not (cause.lost.yes and cause.source is not None):
             cause = cause.before
@@ -168,11 +168,15 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A numpy array and, if it was made from a tensor, how. scalar: is it a numpy scalar such as np.float64(2)?"""
+    """A numpy array and, if it was made from a tensor, how. scalar: is it a numpy scalar such as np.float64(2)?
+
+    storage: that of a tensor with the same memory; 0 if there is none.
+    """
 
     dtype: str | None = None
     scalar: Truth = NO
     why: Cause | None = field(default=None, compare=False)
+    storage: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +291,9 @@ class Tensor:
 
     grad: requires_grad. leaf: is_leaf. shape: its dimensions (None: unknown). node: its grad_fn, an index into the
     graph. storage: tensors with the same storage share memory and version counter. view: "" or how it is a view
-    ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function). base: the address of the tensor that it is a view of. why: evidence for
-    having no gradient (or for having lost it). made: the op that made it. inference: made in inference mode.
+    ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function). base: the address of the tensor
+    that it is a view of. why: evidence for having no gradient (or for having lost it). made: the op that made it.
+    inference: made in inference mode.
     """
 
     grad: Truth = MAYBE
@@ -423,6 +428,7 @@ class Node:
     open: something unknown went in, so backward may reach tensors that the engine does not see. kept: tensors that a
     custom Function's backward needs, of which autograd does not know. cuts: operands that backward does not see,
     although what they were made of had a gradient. path: the calls that led here (equal paths: the same calls).
+    unseen: an operand may be a tensor with a graph of which nothing is known (open also counts unknown sizes and such).
     """
 
     op: str
@@ -434,6 +440,7 @@ class Node:
     kept: tuple[Saved, ...] = ()
     cuts: tuple[Cut, ...] = ()
     path: int = 0
+    unseen: bool = False
 
 
 class Mode(NamedTuple):

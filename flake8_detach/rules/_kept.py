@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flake8_detach.flow.events import Retained
 from flake8_detach.rules._base import Note
 from flake8_detach.source import Source
@@ -17,3 +19,8 @@ def held(event: Retained, source: Source) -> str:
 def trail(event: Retained, source: Source) -> tuple[Note, ...]:
     """Where the graph was used up."""
     return (Note(source.span(event.freed_at), "frees the graph"),) if event.freed_at is not None else ()
+
+
+def cause(event: Retained) -> Any:
+    """A loop that never backwards keeps a graph because it builds one: what is told of that loop is told once."""
+    return None if event.freed.yes else event.loop

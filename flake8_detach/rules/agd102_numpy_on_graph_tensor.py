@@ -63,7 +63,7 @@ print(scores.detach().numpy().mean())
             return
         what = f"the tensors in `{event.subject}` require grad" if event.element else f"`{event.subject}` requires grad"
         via = str(event.via)
-        via = via if via.endswith(")") or " " in via else f"{via}(...)"
+        via = f"{via} = ..." if via.endswith("]") else via if via.endswith(")") or " " in via else f"{via}(...)"
         yield Finding(
             self.code,
             f"`{via}` raises: {what}; insert `.detach()`",

@@ -14,7 +14,8 @@ class BackwardOnNonScalar(Rule):
 
     ## What it does
     Reports `backward()` (and `autograd.grad`) on a tensor of which some dimension is known not to be 1, when no
-    gradient is given: a loss with `reduction="none"`, an elementwise expression, a vector.
+    gradient is given: a loss with `reduction="none"`, an elementwise expression, a vector. Also a gradient that is
+    given and does not fit: of another shape, complex for a real tensor, or no tensor at all.
 
     ## Why is this bad?
     PyTorch raises "grad can be implicitly created only for scalar outputs".

@@ -20,8 +20,8 @@ class InplaceOnLeaf(Rule):
     PyTorch raises "a leaf Variable that requires grad is being used in an in-place operation".
 
     ## Known problems
-    Only files that mention `backward` or `autograd` are looked at. Under `torch.no_grad()` this is how parameters are
-    updated by hand, and legal. A function that nobody in the file calls is taken to run with grad mode on.
+    Under `torch.no_grad()` this is how parameters are updated by hand, and legal. A function that nobody in the file
+    calls is taken to run with grad mode on.
 
     ## Fix safety
     Shown only: put the update under `with torch.no_grad():`, or use the out-of-place form.
@@ -33,7 +33,10 @@ class InplaceOnLeaf(Rule):
     code = "AGD106"
     name = "inplace-on-leaf"
     listens = (InPlace,)
-    within = frozenset({"backward", "autograd"})
+    triggers = (
+        frozenset({"._", "[]=", "+=", "inplace", "out"}),
+        frozenset({"requires_grad", "requires_grad_", "Parameter", "nn", "torchvision"}),
+    )
     example = Example(
         bad="""\
 import torch

@@ -59,9 +59,7 @@ y.sum().backward()
         if isinstance(event, InPlace):
             if event.refusing.yes and event.mode.grad.yes and not event.guarded:
                 message = f"`{event.how}` raises: `{event.subject}` is {VIEWS[event.tensor.view]}; write a copy of it"
-                yield Finding(
-                    self.code, message, source.span(event.node), confidence(event.refusing, event.mode.grad)
-                )
+                yield Finding(self.code, message, source.span(event.node), confidence(event.refusing, event.mode.grad))
             return
         written = event.written
         if event.root is None or written is None or not event.root.grad.yes or event.guarded:

@@ -15,13 +15,13 @@ class ChangeRequiresGradOfNonleaf(Rule):
 
     ## What it does
     Reports `y.requires_grad = False` and `y.requires_grad_(False)` on the result of an operation that carries a graph,
-    and `detach_()` on a view.
+    and `detach_()` on a view. Also a value that is no bool, and assignments to `grad_fn` and `is_leaf`.
 
     ## Why is this bad?
     PyTorch raises "you can only change requires_grad flags of leaf variables" and "Can't detach views in-place".
 
     ## Known problems
-    Only files that mention `backward` or `autograd` are looked at. `requires_grad_()` of a computed tensor raises
+    `requires_grad_()` of a computed tensor raises
     nothing and does nothing; that is another rule.
 
     ## Fix safety
@@ -34,7 +34,7 @@ class ChangeRequiresGradOfNonleaf(Rule):
     code = "AGD108"
     name = "change-requires-grad-of-nonleaf"
     listens = (Requires, DetachedInPlace)
-    within = frozenset({"backward", "autograd"})
+    triggers = (frozenset({"requires_grad", "requires_grad_", "detach_", "grad_fn", "is_leaf"}), frozenset({"torch"}))
     example = Example(
         bad="""\
 import torch
@@ -64,6 +64,8 @@ head(features).sum().backward()
         if isinstance(event, DetachedInPlace) and event.tensor.view in ("view", "multi"):
             message = f"`{event.subject}` is a view, which cannot be detached in place; use `.detach()`"
             yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.leaf))
+        elif isinstance(event, Requires) and event.refused:
+            yield Finding(self.code, f"setting `{event.how}` raises: {event.refused}", source.span(event.node))
         elif isinstance(event, Requires) and event.tensor.leaf.no and event.tensor.grad.yes:
             if event.asked is not NO and not event.assigned:
                 return  # `requires_grad_()` of a computed tensor does nothing, silently

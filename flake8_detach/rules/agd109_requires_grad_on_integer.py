@@ -20,7 +20,7 @@ class RequiresGradOnInteger(Rule):
     PyTorch raises "Only Tensors of floating point and complex dtype can require gradients".
 
     ## Known problems
-    Only files that mention `backward` or `autograd` are looked at, and only dtypes that follow from the file are known.
+    Only dtypes that follow from the file are known.
 
     ## Fix safety
     Shown only: write the numbers as floats (`1.0`), or give `dtype=torch.float32`.
@@ -32,7 +32,7 @@ class RequiresGradOnInteger(Rule):
     code = "AGD109"
     name = "requires-grad-on-integer"
     listens = (Requires,)
-    within = frozenset({"backward", "autograd"})
+    triggers = (frozenset({"requires_grad", "requires_grad_", "Parameter"}), frozenset({"torch"}))
     example = Example(
         bad="""\
 import torch

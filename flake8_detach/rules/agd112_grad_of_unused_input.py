@@ -15,8 +15,8 @@ class GradOfUnusedInput(Rule):
 
     ## What it does
     Reports `torch.autograd.grad(outputs, inputs)` where an input does not require grad, or requires grad but did not
-    take part in the outputs (a copy of it did, or it was re-bound afterwards). Also `inputs` that are empty, no tensors,
-    or do not go with the other arguments, there and in `backward(inputs=...)`.
+    take part in the outputs (a copy of it did, or it was re-bound afterwards). Also `inputs` that are empty, hold what
+    is no tensor, or do not go with the other arguments, there and in `backward(inputs=...)`.
 
     ## Why is this bad?
     PyTorch raises "One of the differentiated Tensors does not require grad" or "... appears to not have been used in

@@ -15,11 +15,12 @@ class DeepcopyOfNonleaf(Rule):
     ## What it does
     Reports `copy.deepcopy` of a tensor that is the result of an operation and carries a graph, also where it hangs on
     an object that is copied (a module that keeps its last activation), and of one that is sent to another process
-    through a Pipe or SimpleQueue.
+    through a Pipe or a queue of (torch.)multiprocessing.
 
     ## Why is this bad?
     PyTorch raises "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol", or
-    "Cowardly refusing to serialize non-leaf tensor which requires_grad".
+    "Cowardly refusing to serialize non-leaf tensor which requires_grad". A Queue raises in its own thread: the item
+    never arrives, and who waits for it waits for ever.
 
     ## Known problems
     Pickling and `torch.save` cut the graph silently and are not reported here.
@@ -58,9 +59,11 @@ best = copy.deepcopy((x * 2).detach())
     def check(self, event: Copied, source: Source) -> Iterable[Finding]:
         if event.guarded or not (event.tensor.leaf.no and event.tensor.grad.yes):
             return
-        yield Finding(
-            self.code,
-            f"`{event.how}` raises: `{event.subject}` carries a graph; detach it first",
-            source.span(event.node),
-            confidence(event.tensor.leaf, event.tensor.grad),
-        )
+        sure = confidence(event.tensor.leaf, event.tensor.grad)
+        if event.handed:
+            where = f"`{event.how}` (line {source.line(event.node)})"
+            message = f"this hands a tensor that carries a graph to {where}, which raises; detach it first"
+            yield Finding(self.code, message, source.span(event.calls[-1]), sure)
+            return
+        message = f"`{event.how}` raises: `{event.subject}` carries a graph; detach it first"
+        yield Finding(self.code, message, source.span(event.node), sure)

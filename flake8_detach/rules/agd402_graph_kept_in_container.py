@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.flow.events import Retained
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
-from flake8_detach.rules._kept import held, trail
+from flake8_detach.rules._kept import cause, held, trail
 from flake8_detach.source import Source
 
 
@@ -79,4 +79,5 @@ print(len(history), history[-1])
             source.span(event.node),
             confidence(event.tensor.grad),
             trail(event, source),
+            cause=cause(event),
         )

@@ -75,4 +75,5 @@ print(right)
             "put the loop under `torch.no_grad()`",
             source.span(event.node),
             confidence(event.result.grad),
+            cause=event.loop,
         )

@@ -37,7 +37,7 @@ class WrongNumberOfGradients(Rule):
     code = "AGD501"
     name = "wrong-number-of-gradients"
     listens = (GradientsReturned,)
-    triggers = (frozenset({"backward", "vjp"}), frozenset({"Function", "function", "InplaceFunction", "autograd"}))
+    triggers = (frozenset({"backward", "vjp"}), frozenset({"autograd"}))
     example = Example(
         bad="""\
 import torch
@@ -112,7 +112,9 @@ def _kinds(event: GradientsReturned, where: str) -> str:
             continue
         if taken.kind not in ("tensor", "?"):
             given = f"`{taken.name}`, which is {_article(taken.kind)}{where}"
-            return f"`{name}.backward` returns a gradient for {given}: backward will raise, return None as value {place}"
+            return (
+                f"`{name}.backward` returns a gradient for {given}: backward will raise, return None as value {place}"
+            )
         if gradient.kind != "tensor":
             what = _article(gradient.kind)
             return f"`{name}.backward` returns {what} as gradient of `{taken.name}`: it must be a tensor or None"

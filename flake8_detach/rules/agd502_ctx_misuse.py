@@ -10,18 +10,20 @@ from flake8_detach.source import Source
 
 MESSAGES = {
     "arguments": "`{function}.forward` cannot take these arguments: {what}",
-    "backward and vjp": "`{function}` has both `backward` and `vjp`, which is the same by two names: backward will raise",
-    "cleared": "`{function}` clears what it saved when it is read (`clear_saved_tensors_on_access`): the second read raises",
-    "container out": "`{function}.forward` returns a {what}: autograd does not look inside, nothing in it gets a gradient; "
-    "return a tuple",
+    "backward and vjp": "`{function}` has both `backward` and `vjp`, two names of one thing: backward will raise",
+    "cleared": "the second read raises: `{function}` sets `clear_saved_tensors_on_access`",
+    "container out": "`{function}.forward` returns a {what}, in which nothing gets a gradient: return a tuple",
     "ctx with setup_context": "`{function}` has a `setup_context`, so its `forward` is not given `ctx`: {what}",
     "dirty not returned": "`{function}.forward` marks `{what}` as dirty but does not return it: `apply` raises",
     "forward called": "`{function}.forward` called directly is plain code: `{function}.backward` is never used; call "
     "`{function}.apply`",
-    "gradient written": "`{function}.backward` writes in place to a gradient that it was handed, which others may share",
+    "gradient written": "`{function}.backward` changes the gradient that it was handed in place; others share it",
     "instance": "`{function}` is not to be instantiated: call `{function}.apply(...)`",
     "instance called": "calling an instance of `{function}` raises: call `{function}.apply(...)`",
     "marked no tensor": "`{what}: only tensors can be marked or saved, this raises",
+    "no jvp": "`{function}` has no `jvp`, which forward-mode differentiation needs: this raises",
+    "no setup_context": "`{function}` has no `setup_context`, which torch.func needs: this raises",
+    "no vmap": "`{function}` has neither `vmap` nor `generate_vmap_rule = True`: this raises",
     "no forward": "`{function}.apply` raises: there is no `forward`",
     "not marked dirty": "`{function}.forward` changes its input `{what}` in place without `ctx.mark_dirty`: gradients "
     "are wrong without a word",
@@ -32,8 +34,8 @@ MESSAGES = {
     "saved as returned": "`{function}.forward` returns its input `{what}` as it is, so `setup_context` cannot save it: "
     "`apply` raises; return `{what}.view_as({what})`",
     "saved late": "`save_for_backward` does nothing in `{function}.backward`: call it in `forward`",
-    "saved no tensor": "`save_for_backward` in `{function}` got an object of type {what}: `apply` raises; it takes tensors, keep the rest "
-    "as attributes of `ctx`",
+    "saved no tensor": "`save_for_backward` in `{function}` got an object of type {what}, `apply` raises: keep it as "
+    "attribute of `ctx`, tensors one by one",
     "saved_variables": "`saved_variables` is deprecated: use `ctx.saved_tensors`",
     "saved twice": "`save_for_backward` is called a second time in `{function}`, which drops what was saved first",
     "shared storage": "`mark_shared_storage` is deprecated and does nothing: drop it",
@@ -78,7 +80,7 @@ class CtxMisuse(Rule):
     listens = (CustomMisuse, InPlace)
     triggers = (
         frozenset({"forward", "backward", "apply", "setup_context"}),
-        frozenset({"Function", "function", "InplaceFunction", "autograd"}),
+        frozenset({"autograd"}),
     )
     example = Example(
         bad="""\

@@ -76,7 +76,7 @@ def test_every_parameter_has_a_call() -> None:
 def test_a_number_may_not_require_grad(call: str) -> None:
     exec(PRELUDE.format("") + call, {})
     program = PRELUDE.format(", requires_grad=True") + call + "\n"
-    with pytest.raises(TypeError, match="must be (Number|float)|invalid combination"):
+    with pytest.raises(TypeError, match=r"must be (Number|float)|invalid combination"):
         exec(program, {})
     assert [(f.code, f.span.line) for f in check(Source(program))] == [("AGD118", 7)]
     assert check(Source(PRELUDE.format("") + call + "\n")) == []

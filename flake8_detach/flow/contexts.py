@@ -1,0 +1,66 @@
+"""Context managers and decorators of torch that are used without the call that makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd
+from flake8_detach.flow.events import ContextNotCalled
+from flake8_detach.flow.values import Const, External, Scalar, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+CONTEXTS = frozenset(
+    {
+        "torch.no_grad",
+        "torch.inference_mode",
+        "torch.enable_grad",
+        "torch.set_grad_enabled",
+        "torch.autocast",
+        "torch.amp.autocast",
+        "torch.cuda.amp.autocast",
+        "torch.autograd.set_detect_anomaly",
+        "torch.autograd.detect_anomaly",
+    }
+)
+"""Classes: entering the class itself is a TypeError ("does not support the context manager protocol")."""
+WITHOUT_ARGUMENT = frozenset({"torch.no_grad", "torch.enable_grad"})
+"""What they are called with is a function to decorate (torch/utils/_contextlib.py, _NoParamDecoratorContextManager)."""
+NEEDS_ARGUMENT = frozenset({"torch.set_grad_enabled", "torch.autocast", "torch.amp.autocast"})
+"""As decorators they take the function for their first argument, a bool or the name of a device."""
+
+
+def entered(m: Machine, node: cst.BaseExpression, value: Value) -> None:
+    """`with value:`"""
+    if isinstance(value, External) and value.name in CONTEXTS and not m.is_patched(value.name):
+        _tell(m, node, "with", value.name)
+        autograd.enter(m, value.name, None, node)  # what follows is judged as it is meant
+    elif isinstance(node, cst.Call) and len(node.args) == 1 and not node.args[0].star:
+        maker = m.evaluate(node.func) if isinstance(node.func, (cst.Name, cst.Attribute)) else None
+        if isinstance(maker, External) and maker.name in WITHOUT_ARGUMENT and not m.is_patched(maker.name):
+            given = m.evaluate(node.args[0].value) if _simple(node.args[0].value) else None
+            if isinstance(given, (Const, Scalar)) and given != Const(None):
+                _tell(m, node, "argument", maker.name)
+        elif isinstance(maker, External) and maker.name == "torch.inference_mode" and not m.is_patched(maker.name):
+            given = m.evaluate(node.args[0].value) if _simple(node.args[0].value) else None
+            if isinstance(given, Const) and isinstance(given.value, (str, int)) and not isinstance(given.value, bool):
+                _tell(m, node, "argument", maker.name)
+
+
+def decorates(m: Machine, node: cst.BaseExpression, value: External) -> None:
+    """`@value`"""
+    if value.name in NEEDS_ARGUMENT and not m.is_patched(value.name):
+        _tell(m, node, "decorator", value.name)
+
+
+def _simple(node: cst.BaseExpression) -> bool:
+    """Can it be evaluated a second time without doing anything?"""
+    return isinstance(node, (cst.Name, cst.SimpleString, cst.Integer))
+
+
+def _tell(m: Machine, node: cst.BaseExpression, what: str, name: str) -> None:
+    m.raises()
+    m.emit(ContextNotCalled, node, what=what, name=name)

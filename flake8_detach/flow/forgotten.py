@@ -1,0 +1,162 @@
+"""Terms of a loss that nobody uses: bound to a name that is not read again, or added after the backward.
+
+What is read is decided by the text of the scope; whether it matters, by the graph: a scalar that carries a gradient of
+leaves that are trained, and that no backward of the file ever comes by.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow.events import LossForgotten
+from flake8_detach.flow.values import UNKNOWN, Tensor, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
+    from flake8_detach.flow.machine import Machine
+
+DYNAMIC = frozenset({"locals", "globals", "vars", "exec", "eval"})
+"""With one of these in a scope, names may be read that the text does not spell."""
+
+
+def bound(m: Machine, node: cst.Assign, value: Value) -> None:
+    """`name = value`: will the name be read?"""
+    target = node.targets[0].target
+    if m.quiet or len(node.targets) != 1 or not isinstance(target, cst.Name) or isinstance(node.value, cst.Name):
+        return
+    found = _term(m, value)
+    if found is None:
+        return
+    old = node.value.left if isinstance(node.value, cst.BinaryOperation) else None
+    before = (
+        m.cell(m.lookup(target.value) or UNKNOWN) if isinstance(old, cst.Name) and old.value == target.value else None
+    )
+    if isinstance(before, Tensor) and before.node in m.afterwards.started:
+        for edge in m.state.graph[found].edges:
+            if edge.node is not None and edge.node != before.node:
+                _ask(m, node.value, edge.node, "late", m.text(target))
+        return
+    how = _unread(m, node, target.value)
+    if how:
+        _ask(m, node.value, found, how, m.text(target))
+
+
+def added(m: Machine, node: cst.CSTNode, target: cst.CSTNode, old: Value, more: Value) -> None:
+    """`loss += more`: has `loss` been backwarded already, and `more` not?"""
+    first, second = m.cell(old), _term(m, more)
+    if m.quiet or second is None or not isinstance(first, Tensor) or first.node not in m.afterwards.started:
+        return
+    _ask(m, node, second, "late", m.text(target))
+
+
+def _term(m: Machine, value: Value) -> int | None:
+    """The graph node of a scalar that certainly carries a gradient."""
+    cell = m.cell(value)
+    if not isinstance(cell, Tensor) or cell.node is None or cell.shape != () or not cell.grad.yes:
+        return None
+    return cell.node
+
+
+def _ask(m: Machine, site: cst.CSTNode, number: int, how: str, subject: object) -> None:
+    leaves = _leaves(m, number)
+    event = m.event(LossForgotten, site, how=how, subject=subject)
+
+    def answer(reached: Reached) -> None:
+        if not reached.node(number) and any(reached.trained(leaf) and leaf in m.owned for leaf in leaves):
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
+
+
+def _leaves(m: Machine, start: int) -> set[int]:
+    found: set[int] = set()
+    seen: set[int] = set()
+    todo = [start]
+    while todo:
+        number = todo.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        m.step()
+        for edge in m.state.graph[number].edges:
+            if edge.node is not None:
+                todo.append(edge.node)
+            elif edge.leaf is not None:
+                found.add(edge.leaf)
+    return found
+
+
+def _unread(m: Machine, node: cst.Assign, name: str) -> str:
+    """ "unread" if nothing in the scope reads the name, "overwritten" if the next thing that happens to it is a store."""
+    function = m.frame.function
+    if function is None:
+        tree = m.tree
+        if tree is None or not isinstance(tree, ast.Module):
+            return ""
+        names = m.read_names
+        if names is None:
+            names = m.read_names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not _stores(n)} | {
+                w for n in ast.walk(tree) if isinstance(n, (ast.Global, ast.Nonlocal)) for w in n.names
+            }
+        return "unread" if name not in names and DYNAMIC.isdisjoint(names) and m.frame is m.frames[0] else ""
+    definition = function.definition
+    known = m.scopes.get(id(definition))
+    if known is None:
+        known = m.scopes[id(definition)] = (set(read(definition)), _overwritten(definition))
+    reads, overwritten = known
+    if not DYNAMIC.isdisjoint(reads):
+        return ""
+    return "unread" if name not in reads else "overwritten" if id(node) in overwritten else ""
+
+
+def _stores(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def read(node: cst.CSTNode) -> Iterator[str]:
+    """Every name in the text below `node` that may be read: all but plain targets, attributes and keywords."""
+    todo: list[cst.CSTNode] = [node]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, cst.Name):
+            yield one.value
+        elif isinstance(one, cst.Attribute):
+            todo.append(one.value)
+        elif isinstance(one, cst.Arg):
+            todo.append(one.value)
+        elif isinstance(one, cst.AssignTarget) and isinstance(one.target, cst.Name):
+            continue
+        else:
+            todo.extend(one.children)
+
+
+def _overwritten(definition: cst.CSTNode) -> set[int]:
+    """Assignments to a name that is stored again, in the same block and on every path, before anything reads it."""
+    found: set[int] = set()
+    todo = [definition]
+    while todo:
+        one = todo.pop()
+        todo.extend(one.children)
+        if not isinstance(one, cst.IndentedBlock):
+            continue
+        last: dict[str, cst.Assign] = {}
+        for statement in one.body:
+            small = statement.body if isinstance(statement, cst.SimpleStatementLine) else None
+            if small is None:
+                last.clear()
+                continue
+            for part in small:
+                for name in read(part):
+                    last.pop(name, None)
+                if not isinstance(part, cst.Assign) or len(part.targets) != 1:
+                    continue
+                target = part.targets[0].target
+                if isinstance(target, cst.Name):
+                    if target.value in last:
+                        found.add(id(last[target.value]))
+                    last[target.value] = part
+    return found

@@ -1,0 +1,59 @@
+"""Parameters that are frozen and thawed again before anything has used them: the freeze was for nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach.flow.events import FreezeUndone
+from flake8_detach.flow.state import ABSENT
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+FROZEN = "*frozen at"
+"""Slot of a tensor: the statement that froze it, and that still holds on some path. The join keeps it."""
+
+
+@dataclass
+class Freeze:
+    """One place that freezes. addresses: what it froze; undone: the event of the place that thawed some of it."""
+
+    site: Any
+    addresses: set[int] = field(default_factory=set)
+    undone: FreezeUndone | None = None
+
+
+def froze(m: Machine, address: int, node: cst.CSTNode) -> None:
+    """`x.requires_grad = False` on a leaf that required grad."""
+    if m.state.get((address, FROZEN)) is None:
+        m.ledger.freezes.setdefault(id(node), Freeze(node)).addresses.add(address)
+        m.state.set((address, FROZEN), (node,))
+
+
+def thawed(m: Machine, address: int, node: cst.CSTNode) -> None:
+    """`x.requires_grad = True`."""
+    at = m.state.get((address, FROZEN))
+    if not isinstance(at, tuple):
+        return
+    freeze = m.ledger.freezes.get(id(at[0]))
+    m.state.set((address, FROZEN), ABSENT)
+    if freeze is not None and at[0] is not node and not m.quiet:
+        freeze.undone = m.event(FreezeUndone, node, frozen_at=freeze.site)
+
+
+def used(m: Machine) -> None:
+    """A module is called, an optimizer is made, unknown code gets hold of something: what is frozen has an effect."""
+    if not m.ledger.freezes:
+        return
+    for freeze in m.ledger.freezes.values():
+        live = any(m.state.get((a, FROZEN)) for a in freeze.addresses)
+        if freeze.undone is not None and not live and not m.quiet:
+            m.sink(freeze.undone)
+    for freeze in m.ledger.freezes.values():
+        for address in freeze.addresses:
+            if m.state.get((address, FROZEN)) is not None:
+                m.state.set((address, FROZEN), ABSENT)
+    m.ledger.freezes.clear()

@@ -1,0 +1,134 @@
+"""What happens behind autograd's back: memory written through `.data` or numpy, graphs that are copied into leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow.afterwards import Reached
+from flake8_detach.flow.events import GraphDropped, HiddenWrite
+from flake8_detach.flow.values import Array, Label, Mapping_, Node, Tensor, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+ALIAS = "*alias of"
+"""Slot of a storage: the storage with the same memory whose version counter it does not share, and how."""
+WRITTEN = "*hidden write"
+"""Slot of a storage: when (a number, as graph nodes have), where and how it was last written through an alias."""
+REACH = 64
+"""How many nodes of the graph of a value are looked at."""
+
+
+def alias(m: Machine, original: int, made: int, via: str) -> None:
+    """The storage `made` is the memory of `original`: `x.data`."""
+    if original and made != original:
+        m.state.set((made, ALIAS), (original, via))
+
+
+def wrote(m: Machine, storage: int, site: cst.CSTNode) -> bool:
+    """A tensor with that storage is written in place. Is it an alias?"""
+    known = m.state.get((storage, ALIAS))
+    if not isinstance(known, tuple):
+        return False
+    original, via = known
+    m.state.set((original, WRITTEN), (m.state.address(), site, via))
+    m.ledger.hidden_writes = True
+    return True
+
+
+def wrote_array(m: Machine, array: Value, site: cst.CSTNode) -> None:
+    """A numpy array that may have the memory of a tensor is written."""
+    if isinstance(array, Array) and array.storage:
+        known = m.state.get((array.storage, ALIAS))
+        original = known[0] if isinstance(known, tuple) else array.storage
+        m.state.set((original, WRITTEN), (m.state.address(), site, "numpy"))
+        m.ledger.hidden_writes = True
+
+
+def look(m: Machine, number: int, node: Node, backward: cst.CSTNode) -> None:
+    """Backward comes to the node `number`: was what it saved written since, without autograd noticing?"""
+    for saved in node.saved:
+        known = m.state.get((saved.storage, WRITTEN)) if saved.storage else None
+        if isinstance(known, tuple) and known[0] > number:
+            _, site, via = known
+            m.emit(HiddenWrite, site, via=via, op=node.op, saved_at=saved.site, backward=backward)
+
+
+def dropped(
+    m: Machine,
+    node: cst.CSTNode,
+    how: str,
+    tensors: Iterable[tuple[int, Tensor]],
+    subject: Label,
+    forward: bool = False,
+) -> None:
+    """The values of these tensors, but not their graph, become those of a leaf. forward: the leaf is new each time."""
+    if m.quiet or m.guards or m.mode.grad.no:
+        return
+    for _, tensor in tensors:
+        if tensor.node is None or tensor.grad.no:
+            continue
+        gradients, leaves = _behind(m, tensor.node)
+        if gradients:
+            _ask_second(m, node, how, subject, gradients)
+        elif forward and tensor.grad.yes:
+            m.emit(GraphDropped, node, how=how, subject=subject, why="forward")
+        elif tensor.grad.yes and leaves:
+            _ask_source(m, node, how, subject, leaves)
+        return
+
+
+def _ask_second(m: Machine, node: cst.CSTNode, how: str, subject: Label, gradients: set[int]) -> None:
+    event = m.event(GraphDropped, node, how=how, subject=subject, why="second")
+
+    def ask(reached: Reached) -> None:
+        if not any(reached.node(number) for number in gradients):
+            m.sink(event)
+
+    m.afterwards.ask(ask)
+
+
+def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves: set[int]) -> None:
+    event = m.event(GraphDropped, node, how=how, subject=subject, why="source")
+
+    def ask(reached: Reached) -> None:
+        if leaves <= m.owned and not any(reached.leaf(address) for address in leaves):
+            m.sink(event)
+
+    m.afterwards.ask(ask)
+
+
+def _behind(m: Machine, start: int) -> tuple[set[int], set[int]]:
+    """The gradients made with `create_graph=True` in the graph of a value, and its leaves."""
+    gradients: set[int] = set()
+    leaves: set[int] = set()
+    seen: set[int] = set()
+    todo = [start]
+    while todo and len(seen) < REACH:
+        number = todo.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        m.step()
+        node = m.state.graph[number]
+        if node.op == "grad":
+            gradients.add(number)
+            continue
+        for edge in node.edges:
+            if edge.node is not None:
+                todo.append(edge.node)
+            elif edge.leaf is not None:
+                leaves.add(edge.leaf)
+    return gradients, leaves if not todo else set()
+
+
+def tensors_in(m: Machine, value: Value) -> list[tuple[int, Tensor]]:
+    """The tensors that a dict of tensors holds."""
+    cell = m.cell(value)
+    if not isinstance(cell, Mapping_):
+        return m.tensors(value)
+    values = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+    return [found for v in values for found in m.tensors(v)]

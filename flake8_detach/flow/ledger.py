@@ -1,0 +1,68 @@
+"""What the rooms about modules write down while a file is followed, to be asked at its end. Nothing is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Holding:
+    """Something that trains was put where `parameters()` may not find it.
+
+    module: the address of the module (0: a layer made in a forward). name: the attribute. node: where.
+    event: of that moment. made: the address of what a forward has made. single: a display of one element.
+    """
+
+    module: int
+    name: str
+    node: Any
+    event: Any
+    made: int = 0
+    single: bool = False
+
+
+@dataclass
+class Hidden:
+    """A holding whose content is known. leaves: its parameters; kinds: the classes of its modules."""
+
+    holding: Holding
+    leaves: tuple[int, ...]
+    kinds: frozenset[Any]
+    event: Any
+    owned: bool
+
+
+@dataclass
+class Ledger:
+    """Notes of one file.
+
+    attributes_read: names of attributes of modules that are read. trains: is there a backward? enables: is grad mode
+    switched on anywhere? holdings, hidden: see there. registered: what became an attribute or child of a module.
+    contained: lists that a container of modules was made from. asked: modules whose parameters were asked for.
+    unseen_owned: is there an optimizer whose parameters are not all known? read: attributes read in a forward with grad
+    mode on. excused: places that are right for some object. at_end: what to do when the file has been followed.
+    """
+
+    attributes_read: set[str] = field(default_factory=set)
+    trains: bool = False
+    enables: bool = False
+    holdings: list[Holding] = field(default_factory=list)
+    watched: set[tuple[int, str]] = field(default_factory=set)
+    hidden: list[Hidden] = field(default_factory=list)
+    registered: set[int] = field(default_factory=set)
+    contained: set[int] = field(default_factory=set)
+    asked: dict[int, Any] = field(default_factory=dict)
+    optimized: set[int] = field(default_factory=set)
+    unseen_owned: bool = False
+    read: set[tuple[int, str]] = field(default_factory=set)
+    excused: set[int] = field(default_factory=set)
+    freezes: dict[int, Any] = field(default_factory=dict)
+    hidden_writes: bool = False
+    at_end: list[Callable[[], None]] = field(default_factory=list)
+
+    def close(self) -> None:
+        """The file has been followed to its end."""
+        for action in self.at_end:
+            action()

@@ -1,0 +1,287 @@
+"""What a module keeps without registering it: layers in a plain list, computed parameters, layers made in forward.
+
+Each place that may be one is noted when it is run. When the part of the file that it belongs to has been followed, what
+it holds is looked at; and at the end of the file it is told, unless somebody else registers or optimizes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import modules
+from flake8_detach.flow.events import Unregistered
+from flake8_detach.flow.ledger import Hidden, Holding
+from flake8_detach.flow.machine import OPEN
+from flake8_detach.flow.values import (
+    MAYBE,
+    YES,
+    Const,
+    Function,
+    Instance,
+    Layer,
+    Mapping_,
+    Ref,
+    Sequence,
+    Tensor,
+    Truth,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+MOVED = "*moved"
+"""Slot of the result of a move that may be the very same tensor: MAYBE where it may not."""
+NEST = 3
+"""How deep containers within containers are looked into."""
+OVERRIDES = ("parameters", "named_parameters", "modules", "named_modules", "children", "_apply", "__setattr__")
+"""Methods by which a class may find by itself what it keeps."""
+
+
+def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> None:
+    """`module.name = value`."""
+    if isinstance(value, Ref):
+        m.ledger.registered.update(value.addresses)
+    cell = m.cell(value)
+    container = isinstance(value, Tuple) or isinstance(cell, (Sequence, Mapping_))
+    loose = isinstance(cell, Tensor) and not cell.parameter and not cell.grad.no
+    if (container or loose) and not m.quiet:
+        single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
+        single = single or (isinstance(value, Tuple) and len(value.items) == 1)
+        _note(m, Holding(address, name, node, _moment(m, node), single=single))
+
+
+def made(m: Machine, value: Value, node: cst.CSTNode) -> None:
+    """A layer with parameters, or a Parameter, is made. In a forward?"""
+    if isinstance(value, Ref) and not m.quiet and (name := _forward(m)):
+        subject = m.text(node.func) if isinstance(node, cst.Call) else name
+        _note(m, Holding(0, str(subject), node, _moment(m, node), made=value.addresses[0]))
+
+
+def _note(m: Machine, holding: Holding) -> None:
+    m.ledger.holdings.append(holding)
+    m.ledger.watched.add((holding.module, holding.name))
+
+
+def _moment(m: Machine, node: cst.CSTNode) -> Unregistered:
+    """The event of this moment; what it tells of is filled in when it is known."""
+    return m.event(Unregistered, node, what="", container="", subject="", how="", moved=YES, seen=YES)
+
+
+def in_forward(m: Machine) -> bool:
+    """Is a forward of a module of the file being run, and no constructor that it calls?"""
+    return bool(_forward(m))
+
+
+def _forward(m: Machine) -> str:
+    """The name of the class whose forward is being run; "" if none is, or if a constructor is, called by it."""
+    for frame in reversed(m.frames):
+        function = frame.function
+        if function is None:
+            continue
+        if function.name in ("__init__", "setup", "build"):
+            return ""
+        if function.name == "forward" and function.owner is not None and modules.is_module_class(function.owner):
+            return function.owner.name
+    return ""
+
+
+def read(m: Machine, address: int, name: str) -> None:
+    """`module.name` is read."""
+    if (address, name) in m.ledger.watched and m.mode.grad.yes and _forward(m):
+        m.ledger.read.add((address, name))
+
+
+def settle(m: Machine, since: int = 0) -> None:
+    """The part of the file that made the objects from address `since` on has been followed: what do they keep?"""
+    rest = []
+    for holding in m.ledger.holdings:
+        if (holding.made or holding.module) < since:
+            rest.append(holding)
+        elif holding.made:
+            _made_in_forward(m, holding)
+        elif (holding.module, holding.name) in m.state.slots:
+            _kept(m, holding)
+    m.ledger.holdings = rest
+
+
+def _made_in_forward(m: Machine, holding: Holding) -> None:
+    reference = Ref((holding.made,))
+    cell = m.cell(reference)
+    if holding.made in m.ledger.registered or cell is None or holding.made in m.escaped:
+        return
+    leaves = _trainable(m, modules.tree(m, reference).parameters)
+    if leaves and _kind(cell) is not None:
+        _hide(m, holding, leaves, frozenset({_kind(cell)}), "call", "", "", holding.name, YES, True)
+
+
+def _kept(m: Machine, holding: Holding) -> None:
+    address = holding.module
+    instance = Ref((address,))
+    owner = m.cell(instance)
+    if not isinstance(owner, Instance) or not modules.is_module_class(owner.cls) or (address, OPEN) in m.state.slots:
+        return
+    by_hand = any(name.startswith("*registered") for name in m.state.names(address))
+    overridden = any(isinstance(modules.find(m, instance, name), Function) for name in OVERRIDES)
+    if by_hand or overridden or m.state.get((address, "*open")) or address in m.escaped:
+        m.ledger.excused.add(id(holding.node))
+        return
+    held: Value = m.state.get((address, holding.name))
+    cell = m.cell(held)
+    below = modules.tree(m, instance)
+    own = frozenset(below.parameters)
+    if isinstance(cell, Tensor) and isinstance(held, Ref):
+        _tensor(m, holding, held.addresses[0], cell, own)
+        return
+    found = [r for r in _inside(m, held, 0) if r.addresses[0] >= address and r.addresses[0] not in m.escaped]
+    if not found or (holding.single and len(found) < 2 and _length(m, held) == 1):
+        return  # `self.teacher = [teacher]` hides it on purpose
+    seen = own.union(below.modules, m.ledger.registered)
+    if any(r.addresses[0] in seen for r in found) or (
+        isinstance(held, Ref) and held.addresses[0] in m.ledger.contained
+    ):
+        m.ledger.excused.add(id(holding.node))
+        return
+    kind = (
+        "dict" if isinstance(cell, Mapping_) else "tuple" if isinstance(held, Tuple) else getattr(cell, "kind", "list")
+    )
+    layers = [r for r in found if modules.is_module(m, r)]
+    addresses = [a for r in layers for a in modules.tree(m, r).parameters if not _evaluating(m, r)]
+    if layers:
+        kinds = frozenset(_kind(m.cell(r)) for r in layers)
+        _hide(m, holding, _trainable(m, addresses), kinds, "modules", kind, "", f"self.{holding.name}", YES, bool(own))
+        return
+    for reference in found:
+        tensor = m.cell(reference)
+        if isinstance(tensor, Tensor) and tensor.parameter and tensor.grad.yes:
+            leaves = _trainable(m, [r.addresses[0] for r in found])
+            _hide(m, holding, leaves, frozenset(), "parameters", kind, "", f"self.{holding.name}", YES, bool(own))
+            return
+        if isinstance(tensor, Tensor) and _tensor(m, holding, reference.addresses[0], tensor, own, kind):
+            return
+
+
+def _tensor(
+    m: Machine, holding: Holding, address: int, tensor: Tensor, own: frozenset[int], container: str = ""
+) -> bool:
+    """A tensor attribute that is no Parameter; True if it is one that trains."""
+    if address < holding.module:
+        return False
+    if tensor.leaf is YES and tensor.grad is YES and not tensor.parameter:
+        if not own & m.ledger.optimized:
+            return False
+        _hide(m, holding, (address,), frozenset(), "tensor", container, "", f"self.{holding.name}", YES, True)
+        return True
+    moved: Truth = YES if tensor.leaf.no else m.state.get((address, MOVED)) or Truth.NO
+    if tensor.node is None or moved.no or tensor.grad.no:
+        return False
+    leaves = _leaves(m, tensor.node)
+    if not leaves or any(a < holding.module or a in own or a in m.ledger.registered for a in leaves):
+        return False
+    if not all(isinstance(c := m.cell(Ref((a,))), Tensor) and c.parameter for a in leaves):
+        return False
+    _hide(m, holding, leaves, frozenset(), "computed", container, tensor.made, f"self.{holding.name}", moved, True)
+    return True
+
+
+def _leaves(m: Machine, start: int) -> tuple[int, ...]:
+    """The leaves that a short graph ends in; () if it is long."""
+    found: list[int] = []
+    todo, steps = [start], 0
+    while todo:
+        steps += 1
+        if steps > 12:
+            return ()
+        for edge in m.state.graph[todo.pop()].edges:
+            if edge.node is not None:
+                todo.append(edge.node)
+            elif edge.leaf is not None:
+                found.append(edge.leaf)
+    return tuple(dict.fromkeys(found))
+
+
+def _hide(
+    m: Machine,
+    holding: Holding,
+    leaves: tuple[int, ...],
+    kinds: frozenset[object],
+    what: str,
+    container: str,
+    how: str,
+    subject: str,
+    moved: Truth,
+    owned: bool,
+) -> None:
+    if leaves:
+        event = replace(holding.event, what=what, container=container, how=how, subject=subject, moved=moved)
+        m.ledger.hidden.append(Hidden(holding, leaves, kinds, event, owned))
+
+
+def tell(m: Machine) -> None:
+    """The end of the file: tell what is used with a gradient, and what nobody registers or optimizes otherwise."""
+    if not m.ledger.hidden:
+        return
+    used = {e.leaf for node in m.state.graph.values() for e in node.edges if e.leaf is not None and e.sure}
+    asked = {kind for address, kind in m.ledger.asked.items() if address not in m.ledger.registered}
+    told = []
+    for hidden in m.ledger.hidden:
+        holding, what = hidden.holding, hidden.event.what
+        by_hand = not asked.isdisjoint(hidden.kinds) or not m.owned.isdisjoint(hidden.leaves)
+        by_hand = by_hand or (what in ("tensor", "parameters") and m.ledger.unseen_owned)
+        wanted = what in ("tensor", "computed") and not m.wanted.isdisjoint(hidden.leaves)
+        if by_hand or wanted:
+            m.ledger.excused.add(id(holding.node))
+        trains = not used.isdisjoint(hidden.leaves)
+        if what == "computed":
+            trains = True
+        elif what != "call":
+            trains = trains or (holding.module, holding.name) in m.ledger.read
+        if trains:
+            told.append(hidden)
+    for hidden in told:
+        if id(hidden.holding.node) not in m.ledger.excused:
+            m.sink(hidden.event)
+
+
+def _trainable(m: Machine, addresses: list[int]) -> tuple[int, ...]:
+    return tuple(a for a in addresses if isinstance(t := m.state.cell(a), Tensor) and t.grad.yes)
+
+
+def _evaluating(m: Machine, layer: Ref) -> bool:
+    return bool(m.state.get((layer.addresses[0], modules.TRAINING)) == Const(False))
+
+
+def _kind(cell: object) -> object:
+    return cell.kind if isinstance(cell, Layer) else cell.cls if isinstance(cell, Instance) else "parameter"
+
+
+def _length(m: Machine, value: Value) -> int | None:
+    cell = m.cell(value)
+    items = value.items if isinstance(value, Tuple) else cell.items if isinstance(cell, Sequence) else None
+    return None if items is None else len(items)
+
+
+def _inside(m: Machine, value: Value, depth: int) -> list[Ref]:
+    """The modules and tensors in a container, also in nested ones."""
+    if depth > NEST:
+        return []
+    cell = m.cell(value)
+    if isinstance(value, Tuple):
+        items = list(value.items)
+    elif isinstance(cell, Sequence):
+        items = list(cell.items) if cell.items is not None else [cell.element]
+    elif isinstance(cell, Mapping_):
+        items = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+    elif isinstance(value, Ref) and len(value.addresses) > 1:
+        items = [Ref((a,)) for a in value.addresses]
+    else:
+        known = isinstance(value, Ref) and (isinstance(cell, Tensor) or modules.is_module(m, value))
+        return [value] if known and isinstance(value, Ref) else []
+    return [r for item in items for r in _inside(m, item, depth + 1)]
+
+
+__all__ = ["MAYBE", "kept", "made", "read", "settle", "tell"]

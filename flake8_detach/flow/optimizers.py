@@ -1,0 +1,228 @@
+"""Optimizers, schedulers, GradScaler and gradient clipping: what their methods do to the gradients of parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import autograd, calls, iteration, modules, tensors, training
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.machine import fact
+from flake8_detach.flow.registry import model
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    NONE,
+    PRESUMED_YES,
+    UNKNOWN,
+    YES,
+    Const,
+    Optimizer,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Thing,
+    Truth,
+    Value,
+)
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+SCALER = "torch.amp.GradScaler"
+HOOKED = "*hooked"
+"""Slot of an optimizer that has hooks on its steps."""
+UNBOUND = 1e5
+"""Clipping to a norm beyond this only measures it."""
+
+
+def owned(m: Machine, receiver: Value) -> tuple[int, ...] | None:
+    """The parameters that an optimizer steps, or None."""
+    cell = m.cell(receiver)
+    if isinstance(cell, Optimizer):
+        return cell.owned
+    if not isinstance(receiver, Ref) or len(receiver.addresses) != 1:
+        return None
+    held = m.state.get((receiver.addresses[0], modules.OWNED))
+    return held.addresses if isinstance(held, Ref) else None
+
+
+def call(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) -> Value:
+    """A method of a torch.optim optimizer, or of a class of the file that inherits it."""
+    cell = m.cell(receiver)
+    kind = cell.kind if isinstance(cell, Optimizer) else ""
+    mine = owned(m, receiver)
+    if m.patched and (m.is_patched(f"torch.optim.Optimizer.{name}") or m.is_patched(f"{kind}.{name}")):
+        escape(m, [receiver, Ref(mine or ()), *args.values()])
+        return UNKNOWN
+    if name == "zero_grad":
+        why = m.cause("constant", "cleared by `zero_grad()`", node)
+        if mine is None:
+            training.stir(m)
+        else:
+            autograd.clear(m, mine, fact(args.get(0, "set_to_none"), None if args.open else True), why)
+        return NONE
+    if name.startswith("register_") and isinstance(receiver, Ref):
+        m.state.set((receiver.addresses[0], HOOKED), YES)
+        escape(m, [receiver, *args.values()])
+        return UNKNOWN
+    if name == "step":
+        return _step(m, node, receiver, kind, mine, args.get(0, "closure"))
+    if name == "add_param_group" and isinstance(cell, Optimizer) and isinstance(receiver, Ref):
+        new = modules.parameters_in(m, args.get(0, "param_group") or UNKNOWN)
+        m.owned.update(new or ())
+        both = None if new is None or mine is None else (*mine, *new)
+        m.state.set((receiver.addresses[0], CELL), Optimizer(cell.kind, both))
+        return NONE
+    return UNKNOWN
+
+
+def _step(
+    m: Machine, node: cst.CSTNode, receiver: Value, kind: str, mine: tuple[int, ...] | None, closure: Value | None
+) -> Value:
+    assert isinstance(receiver, Ref)
+    result = _step_alone(m, node, receiver, kind, mine, closure)
+    if (receiver.addresses[0], HOOKED) in m.state.slots:
+        training.stir(m)
+    return result
+
+
+def _step_alone(
+    m: Machine, node: cst.CSTNode, receiver: Value, kind: str, mine: tuple[int, ...] | None, closure: Value | None
+) -> Value:
+    assert isinstance(receiver, Ref)
+    result: Value = NONE
+    if closure is not None and closure != NONE:
+        mode = m.mode
+        autograd.enter(m, "torch.enable_grad", None, node)
+        result = calls.call(m, closure, Args([]), node)
+        if kind.endswith("LBFGS"):  # it evaluates the closure several times a step
+            training.stepped(m, node, receiver.addresses[0], mine)
+            calls.call(m, closure, Args([]), node)
+        m.set_mode(mode)
+        training.stepped(m, node, receiver.addresses[0], mine)
+        return result
+    training.stepped(m, node, receiver.addresses[0], mine)
+    for address in mine or ():
+        tensor = m.state.cell(address)
+        gradient = m.state.get((address, "grad"), NONE)
+        if isinstance(tensor, Tensor) and tensor.storage and gradient != NONE:  # what has none is passed over
+            m.wrote(tensor.storage, node, MAYBE if gradient == UNKNOWN else YES)
+    return result
+
+
+# Schedulers
+
+
+def make_scheduler(m: Machine, name: str, args: Args) -> Value:
+    given = args.get(0, "optimizer")
+    optimizer = given if isinstance(given, Ref) and isinstance(m.cell(given), Optimizer) else None
+    made = m.new(Thing(name, () if optimizer is None else (("optimizer", optimizer),)))
+    training.scheduler_made(m, made.addresses[0], None if optimizer is None else optimizer.addresses[0])
+    return made
+
+
+def of_scheduler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name: str, args: Args) -> Value:
+    if not isinstance(receiver, Ref) or len(receiver.addresses) != 1:
+        return UNKNOWN
+    if name == "step":
+        optimizer = cell.part("optimizer")
+        whose = optimizer.addresses[0] if isinstance(optimizer, Ref) else None
+        training.scheduled(m, node, cell.kind, receiver.addresses[0], whose)
+        return NONE
+    if name == "load_state_dict":
+        training.note(m, receiver.addresses[0], training.SCHEDULED, MAYBE)
+    return UNKNOWN
+
+
+# Clipping
+
+
+@model("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_", "torch.nn.utils.clip_grad_norm")
+def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    given = args.get(0, "parameters") or UNKNOWN
+    cell = m.cell(given)
+    bound = args.get(1, "max_norm") or args.get(1, "clip_value") or UNKNOWN
+    finite = isinstance(bound, Const) and isinstance(bound.value, (int, float)) and bound.value < UNBOUND
+    if modules.is_module(m, given):
+        training.refuse(m, "clip-module", node, YES)
+    elif isinstance(cell, Sequence) and cell.kind == "generator" and cell.items == ():
+        training.clip_nothing(m, node)
+    else:
+        training.clip(m, node, modules.parameters_in(m, given), finite)
+    iteration.consume(m, given)
+    return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
+
+
+# GradScaler
+
+
+@model("torch.cuda.amp.GradScaler", "torch.amp.GradScaler", "torch.GradScaler")
+def _scaler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    enabled = args.kw.get("enabled")
+    if enabled is None and args.called == "torch.cuda.amp.GradScaler" and len(args.pos) > 4:
+        enabled = args.pos[4]
+    return m.new(Thing(SCALER, (("*enabled", enabled or (UNKNOWN if args.open else Const(True))),)))
+
+
+def of_scaler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name: str, args: Args) -> Value:
+    """A method of a GradScaler."""
+    enabled = cell.part("*enabled") or UNKNOWN
+    on = PRESUMED_YES if not isinstance(enabled, Const) else YES if enabled.value else NO
+    target = args.get(0, "optimizer" if name != "scale" else "outputs") or UNKNOWN
+    if not isinstance(receiver, Ref) or len(receiver.addresses) != 1:
+        on = MAYBE
+    scaler = receiver.addresses[0] if isinstance(receiver, Ref) else 0
+    if name == "scale":
+        return _scale(m, node, scaler, target, on)
+    if name == "get_scale":
+        training.stir(m)  # who reads the scale unscales by hand
+        return UNKNOWN
+    optimizer = target.addresses[0] if isinstance(target, Ref) and modules.is_optimizer(m, target) else None
+    if name == "update":
+        if not args.pos and not args.kw:
+            training.scaler_updates(m, node, scaler, on)
+        return NONE
+    if name == "load_state_dict":
+        training.stir(m)
+    if optimizer is None:
+        if name in ("step", "unscale_"):
+            training.stir(m)
+        return UNKNOWN
+    mine = owned(m, target)
+    if name == "unscale_":
+        training.unscaled(m, node, scaler, optimizer, mine, on)
+        return NONE
+    if name == "step":
+        closure = args.kw.get("closure")
+        if closure is not None and on.yes:
+            training.refuse(m, "step-closure", node, on)
+        training.scaler_steps(m, node, scaler, optimizer, mine, on)
+        from flake8_detach.flow import attributes
+
+        return calls.call(m, attributes.get(m, target, "step", node, node), Args([closure] if closure else []), node)
+    return UNKNOWN
+
+
+def _scale(m: Machine, node: cst.CSTNode, scaler: int, target: Value, on: Truth) -> Value:
+    training.note(m, scaler, training.SCALED, YES)
+    listed = iteration.exact(m, target) or [target]
+    if any(isinstance(v, (Scalar, Const)) for v in listed) and on.yes:
+        training.refuse(m, "scale-number", node, on)
+    op = ops.method("mul")
+    if not m.is_tensor(target) or op is None:
+        return UNKNOWN
+    if on.no:
+        return target
+    result = tensors.apply(m, node, op, {"self": target})
+    for _, tensor in m.tensors(result):
+        if tensor.node is not None:
+            m.scaled[tensor.node] = on
+    return result
+
+
+__all__ = ["Truth", "call", "make_scheduler", "of_scaler", "of_scheduler", "owned"]

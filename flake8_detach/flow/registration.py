@@ -1,0 +1,122 @@
+"""What `nn.Module.__setattr__` refuses: a plain value over a Parameter, anything before `Module.__init__` has run.
+
+Source: torch/nn/modules/module.py, `__setattr__` and `register_parameter`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import membership, modules
+from flake8_detach.flow.events import KeptOut
+from flake8_detach.flow.machine import OPEN
+from flake8_detach.flow.values import (
+    NO,
+    NONE,
+    YES,
+    Array,
+    Class,
+    Const,
+    Instance,
+    Layer,
+    Mapping_,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+BARE = "*bare"
+"""Slot of an object whose class extends nn.Module: YES until `Module.__init__` has run."""
+OWN_WAYS = ("__setattr__", "__delattr__", "__new__")
+"""Methods by which a class may keep its attributes in another way."""
+SAME = frozenset({"", "parameter", "grad", "buffer"})
+"""What a tensor may be `made` by that might be a Parameter all the same."""
+
+
+def created(m: Machine, address: int, cls: Class) -> None:
+    """An object of a module class is there, its `__init__` has not run yet."""
+    # with several bases, which __init__ comes next is Python's affair
+    if not modules.open_ended(cls) and all(len(c.bases) == 1 for c in modules.lineage(cls)):
+        m.state.set((address, BARE), YES)
+
+
+def initialised(m: Machine, address: int) -> None:
+    """`super().__init__()`."""
+    if m.state.get((address, BARE)) is not None:
+        m.state.set((address, BARE), NO)
+
+
+def refuses(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> bool:
+    """`module.name = value`: does that raise, so that the attribute stays what it was?"""
+    instance = Ref((address,))
+    cell = m.state.cell(address)
+    if address in m.escaped or (address, OPEN) in m.state.slots or m.is_patched("torch.nn.Module.__setattr__"):
+        return False
+    if isinstance(cell, Instance) and any(modules.find(m, instance, way) is not None for way in OWN_WAYS):
+        return False
+    new = m.cell(value)
+    parameter = isinstance(new, Tensor) and new.parameter
+    if m.state.get((address, BARE)) is YES:
+        if parameter or modules.is_module(m, value):
+            _tell(m, node, "early", name, "module" if not parameter else "parameter")
+        return False
+    old_value: Value | None = m.state.get((address, name))
+    old = m.cell(old_value) if old_value is not None else None
+    kind = plain(m, value)
+    if not kind:
+        return False
+    if isinstance(old, Tensor) and old.parameter and old.leaf is YES and isinstance(cell, (Instance, Layer)):
+        _tell(m, node, "parameter", name, kind)
+        return True
+    if old_value is not None and modules.is_module(m, old_value):
+        _tell(m, node, "module", name, kind)
+        return True
+    return False
+
+
+def plain(m: Machine, value: Value) -> str:
+    """What the value is, if it is certainly neither a Parameter nor a module; else ""."""
+    cell = m.cell(value)
+    if isinstance(cell, Tensor):
+        # a move may give the very same Parameter back
+        computed = cell.leaf.no or cell.made not in SAME and m.state.get((_address(value), membership.MOVED)) is None
+        return "a plain tensor" if computed and not cell.parameter and cell.storage else ""
+    if isinstance(value, (Scalar, Const)):
+        return "a number" if value != NONE else ""
+    if isinstance(value, Array):
+        return "an array"
+    if isinstance(value, Tuple):
+        return "a tuple"
+    if isinstance(cell, Sequence):
+        return f"a {cell.kind}"
+    return "a dict" if isinstance(cell, Mapping_) else ""
+
+
+def _address(value: Value) -> int:
+    return value.addresses[0] if isinstance(value, Ref) and value.addresses else 0
+
+
+def _tell(m: Machine, node: cst.CSTNode, what: str, name: str, kind: str) -> None:
+    m.raises()
+    m.emit(KeptOut, node, what=what, name=name, kind=kind)
+
+
+def registers(m: Machine, address: int, name: Value | None, value: Value | None, node: cst.CSTNode) -> None:
+    """`module.register_parameter(name, value)`."""
+    if address in m.escaped or not isinstance(name, Const) or value is None:
+        return
+    if m.state.get((address, BARE)) is YES:
+        _tell(m, node, "early", str(name.value), "parameter")
+    elif plain(m, value):
+        _tell(m, node, "register", str(name.value), plain(m, value))
+
+
+__all__ = ["created", "initialised", "refuses", "registers"]

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import KeptOut
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.source import Source
+
+
+@register
+class ParameterOverwritten(Rule):
+    """A module is given an attribute that it refuses.
+
+    ## What it does
+    Reports a plain tensor, number or array that is assigned to an attribute which holds a Parameter (or anything but a
+    module where a child module is), `register_parameter` with a plain tensor, and a Parameter or module that is
+    assigned before `super().__init__()` has run.
+
+    ## Why is this bad?
+    PyTorch raises "cannot assign 'torch.FloatTensor' as parameter 'weight'" or "cannot assign module before
+    Module.__init__() call". The first often sits in an update that runs late (a moving average, a re-initialisation).
+
+    ## Known problems
+    Classes that define `__setattr__`, and modules that code outside of the file has had its hands on (pruning,
+    parametrizations), are not reported.
+
+    ## Fix safety
+    Shown only: write in place (`with torch.no_grad(): self.weight.copy_(value)`), which keeps the Parameter that the
+    optimizer knows; `nn.Parameter(value)` makes a new one, which it does not.
+
+    ## References
+    - [torch.nn.Parameter](https://pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html)
+    - [torch.nn.Module](https://pytorch.org/docs/stable/generated/torch.nn.Module.html)
+    """
+
+    code = "AGD117"
+    name = "parameter-overwritten"
+    listens = (KeptOut,)
+    triggers = (frozenset({"nn", "Module", "Parameter", "register_parameter", "torch", "lightning"}),)
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+layer = nn.Linear(3, 3)
+layer.weight = torch.eye(3)
+""",
+        good="""\
+import torch
+from torch import nn
+
+layer = nn.Linear(3, 3)
+layer.weight = nn.Parameter(torch.eye(3))
+""",
+    )
+
+    def check(self, event: KeptOut, source: Source) -> Iterable[Finding]:
+        if event.guarded:
+            return
+        if event.what == "parameter":
+            message = (
+                f"raises: `{event.name}` is a Parameter and cannot become {event.kind}; "
+                "write `.copy_(...)` under `no_grad`, or wrap it in `nn.Parameter`"
+            )
+        elif event.what == "module":
+            message = f"raises: `{event.name}` is a child module and cannot become {event.kind}"
+        elif event.what == "register":
+            message = f"raises: `{event.name}` is registered with {event.kind}; wrap it in `nn.Parameter`"
+        else:
+            message = f"raises: the {event.kind} `{event.name}` is assigned before `super().__init__()` has run"
+        yield Finding(self.code, message, source.span(event.node))

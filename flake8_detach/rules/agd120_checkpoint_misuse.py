@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import Checkpointed
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence
+from flake8_detach.source import Source
+
+
+@register
+class CheckpointMisuse(Rule):
+    """Activation checkpointing that loses the gradient, raises, or leaves its form open.
+
+    ## What it does
+    Reports `torch.utils.checkpoint` without `use_reentrant`; the reentrant form where none of the inputs requires grad
+    although the function has parameters that do, where `autograd.grad` or `backward(inputs=...)` goes through it, and
+    where it is given what only the other form takes; and a tensor in the place of the function.
+
+    ## Why is this bad?
+    The reentrant form runs the function under no_grad: if no input requires grad, the first layers of a model get no
+    gradient at all, with a warning that is easily lost. `autograd.grad` through it raises. Left open, the form is the
+    reentrant one, with a warning on every call.
+
+    ## Known problems
+    Inputs that come from unknown code may require grad and are not reported.
+
+    ## Fix safety
+    Shown only: `use_reentrant=False` computes the same values and has none of these limits.
+
+    ## References
+    - [torch.utils.checkpoint](https://pytorch.org/docs/stable/checkpoint.html)
+    """
+
+    code = "AGD120"
+    name = "checkpoint-misuse"
+    listens = (Checkpointed,)
+    triggers = (frozenset({"checkpoint", "checkpoint_sequential"}), frozenset({"torch"}))
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+block = nn.Linear(4, 4)
+out = checkpoint(block, torch.ones(2, 4), use_reentrant=True)
+""",
+        good="""\
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+block = nn.Linear(4, 4)
+out = checkpoint(block, torch.ones(2, 4), use_reentrant=False)
+""",
+    )
+
+    def check(self, event: Checkpointed, source: Source) -> Iterable[Finding]:
+        if event.guarded:
+            return
+        if event.what == "unsaid":
+            message = "warns: `use_reentrant` is not given, so the reentrant form is used; pass `use_reentrant=False`"
+        elif event.what == "inputs":
+            message = (
+                f"`{event.subject}` gets no gradient: no input of this reentrant checkpoint requires grad; "
+                "pass `use_reentrant=False`"
+            )
+        elif event.what == "grad":
+            message = (
+                f"raises: `{event.subject}` goes through a reentrant checkpoint (line {source.line(event.at)}), which "
+                "takes no chosen inputs; pass `use_reentrant=False`"
+            )
+        elif event.what == "keyword":
+            message = f"raises: the reentrant form takes no `{event.subject}`; pass `use_reentrant=False`"
+        else:
+            message = f"raises: `{event.subject}` is a result, not a function; pass the module and its inputs apart"
+        yield Finding(self.code, message, source.span(event.node), confidence(event.sure), cause=event.node)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import Unregistered
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence
+from flake8_detach.source import Source
+
+
+@register
+class UnregisteredModule(Rule):
+    """Layers or parameters that the module does not register, so that they are never trained.
+
+    ## What it does
+    Reports, in a class that extends `nn.Module`, layers or Parameters that are kept in a plain list, dict or tuple; a
+    tensor with `requires_grad=True` that is an attribute of a module whose other parameters are optimized; and layers
+    that are made anew in every `forward`.
+
+    ## Why is this bad?
+    `parameters()`, `state_dict()`, `to()`, `train()` and `eval()` see only what is registered: attributes that are
+    modules or Parameters, and what is in `nn.ModuleList`, `nn.ModuleDict`, `nn.ParameterList`. The rest stays as it was
+    initialised, on the device where it was made. PyTorch says nothing.
+
+    ## Known problems
+    Silent for what is hidden on purpose: a list of one module (`[teacher]`), frozen modules, modules in evaluation
+    mode, modules that are used under `no_grad` only, modules that the caller hands in; and where the class or the file
+    registers or optimizes it by other means.
+
+    ## Fix safety
+    Shown only: `nn.ModuleList([...])`, `nn.ModuleDict({...})`, `nn.ParameterList([...])`, `nn.Parameter(...)`.
+
+    ## References
+    - [torch.nn.ModuleList](https://pytorch.org/docs/stable/generated/torch.nn.ModuleList.html)
+    - [torch.nn.ParameterList](https://pytorch.org/docs/stable/generated/torch.nn.ParameterList.html)
+    """
+
+    code = "AGD208"
+    name = "unregistered"
+    listens = (Unregistered,)
+    triggers = (frozenset({"Module", "LightningModule"}), frozenset({"torch", "lightning", "pytorch_lightning"}))
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(8, 8) for _ in range(3)]
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+""",
+        good="""\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return self.head(x)
+""",
+    )
+
+    def check(self, event: Unregistered, source: Source) -> Iterable[Finding]:
+        if event.what not in MESSAGES or event.guarded:
+            return
+        container = {"dict": ("ModuleDict", "ParameterDict")}.get(event.container, ("ModuleList", "ParameterList"))
+        kind = container[event.what == "parameters"]
+        message = MESSAGES[event.what].format(it=event.subject, held=event.container, kind=kind)
+        yield Finding(self.code, message, source.span(event.node), confidence(event.seen))
+
+
+MESSAGES = {
+    "modules": "`{it}` is a plain {held}: its layers are not in `parameters()`, nothing trains them; use nn.{kind}",
+    "parameters": "`{it}` is a plain {held}: its Parameters are not in `parameters()`; use nn.{kind}",
+    "tensor": "`{it}` is no Parameter: `parameters()` does not list it, the optimizer does not train it",
+    "call": "`{it}` is made anew in every forward: random and never trained; make it in `__init__`",
+}

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.flow.events import HiddenWrite
+from flake8_detach.rules._base import Example, Finding, Note, Rule, register
+from flake8_detach.source import Source
+
+
+@register
+class DataMutation(Rule):
+    """Memory that backward needs is written through `.data` or numpy.
+
+    ## What it does
+    Reports a write through `.data` (`x.data.mul_(2)`, `w.data -= ...`, `x.data[0] = 1`) or through a numpy array that
+    shares the memory (`x.detach().numpy()[:] = 0`), between the forward that saved the tensor and the backward that
+    uses it.
+
+    ## Why is this bad?
+    `.data` and numpy do not count the write as autograd counts others, so that it cannot refuse. Backward computes with
+    the new values: the gradient is wrong, and nothing is said.
+
+    ## Known problems
+    Straight-through tricks do this on purpose. What an assignment to `.data` replaces is not followed.
+
+    ## Fix safety
+    Shown only: write after backward, under `torch.no_grad()` and without `.data`, so that PyTorch tells when it is
+    wrong; or copy first.
+
+    ## References
+    - [In-place operations with autograd](https://pytorch.org/docs/stable/notes/autograd.html)
+    """
+
+    code = "AGD209"
+    name = "data-mutation"
+    listens = (HiddenWrite,)
+    triggers = (frozenset({".data", "numpy"}), frozenset({"backward", "grad", "manual_backward"}))
+    example = Example(
+        bad="""\
+import torch
+
+w = torch.ones(3, requires_grad=True)
+loss = (w**2).sum()
+w.data.mul_(10)
+loss.backward()
+""",
+        good="""\
+import torch
+
+w = torch.ones(3, requires_grad=True)
+loss = (w**2).sum()
+loss.backward()
+with torch.no_grad():
+    w.mul_(10)
+""",
+    )
+
+    def check(self, event: HiddenWrite, source: Source) -> Iterable[Finding]:
+        op = event.op.rpartition(".")[2].strip("_")
+        saved = f" (line {source.line(event.saved_at)})" if event.saved_at is not None else ""
+        line = source.line(event.backward)
+        via = "`.data`" if event.via == ".data" else "numpy"
+        message = (
+            f"written through {via} unnoticed: `{op}`{saved} saved the old values, backward (line {line}) takes these"
+        )
+        yield Finding(
+            self.code, message, source.span(event.node), trail=(Note(source.span(event.backward), "backward"),)
+        )

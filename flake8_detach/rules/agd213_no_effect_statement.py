@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flake8_detach.fixes import build
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.flow.events import Dropped
+from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.source import Source
+
+
+@register
+class NoEffectStatement(Rule):
+    """A statement that looks as if it did something and does nothing.
+
+    ## What it does
+    Reports a method that is named but not called (`loss.backward`, `optimizer.step`, `model.eval`), the result of a
+    method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`), and a grad
+    mode that nothing enters (`torch.no_grad()` as a statement).
+
+    ## Why is this bad?
+    Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
+    stays where and what it was, grad mode is on as before. Nothing is said.
+
+    ## Known problems
+    What is not known to be a tensor, module, optimizer, scheduler or scaler is not reported.
+
+    ## Fix safety
+    Safe where a call is missing: `()` is added to `zero_grad`, `step`, `backward`, `eval`, `train`. For the others the
+    fix is up to you: assign the result, use the method with `_`, or `with torch.no_grad():`.
+
+    ## References
+    - [torch.Tensor.detach](https://pytorch.org/docs/stable/generated/torch.Tensor.detach.html)
+    - [torch.no_grad](https://pytorch.org/docs/stable/generated/torch.no_grad.html)
+    """
+
+    code = "AGD213"
+    name = "no-effect-statement"
+    listens = (Dropped,)
+    triggers = (
+        frozenset({"backward", "step", "zero_grad", "zero_", "eval", "train", "detach", "detach_", "retain_grad"})
+        | frozenset({"requires_grad_", "parameters", "update", "unscale_", "scale"})
+        | frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
+        | frozenset(
+            {"to", "cuda", "cpu", "float", "double", "half", "bfloat16", "long", "int", "type", ".data", ".grad"}
+        ),
+        frozenset({"torch", "accelerate", "lightning"}),
+    )
+    example = Example(
+        bad="""\
+import torch
+
+w = torch.ones(3, requires_grad=True)
+loss = (w * 2).sum()
+loss.backward
+""",
+        good="""\
+import torch
+
+w = torch.ones(3, requires_grad=True)
+loss = (w * 2).sum()
+loss.backward()
+""",
+    )
+
+    def check(self, event: Dropped, source: Source) -> Iterable[Finding]:
+        span = source.span(event.node)
+        shown = span.column == 0 and "# %%" in source.text  # the last line of a notebook's cell displays its value
+        if event.guarded or shown or event.owner == "temporary":
+            return
+        short = event.name.rpartition(".")[2]
+        if event.what == "method":
+            fix = _call(event, source) if short in CALLED else None
+            message = f"`{event.subject}.{event.name}` does nothing: the method is not called"
+            yield Finding(self.code, message, span, fix=fix)
+        elif event.what == "mode":
+            message = f"`{short}` has no effect as a statement: use `with torch.{short}():`"
+            yield Finding(self.code, message, span)
+        elif event.what == "result" and event.owner == "scaler":
+            yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
+        elif event.what == "result":
+            message = f"`.{short}()` makes a new tensor, which is thrown away: `{event.subject}` stays as it was"
+            yield Finding(self.code, message, span)
+
+
+CALLED = frozenset({"zero_grad", "step", "backward", "eval", "train", "update"})
+"""Methods that can be called without arguments."""
+
+
+def _call(event: Dropped, source: Source) -> Fix | None:
+    if event.name == "step" and event.owner == "scaler":
+        return None
+    return build.offer("call it", "safe", build.postfix(source, event.node, "()"))

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from flake8_detach.rules._base import Example, register
+from flake8_detach.rules._missteps import OrderRule
+
+
+@register
+class MissingZeroGrad(OrderRule):
+    """Backward adds to gradients that an optimizer has stepped with already, and the optimizer steps with the sum.
+
+    ## What it does
+    Follows the gradient of every parameter through backward, step and clearing. Reports the backward that adds to one
+    which was used for a step and never cleared, if another step follows: no `zero_grad()` in the loop, `zero_grad()`
+    once per epoch, clearing the gradients of other parameters.
+
+    Clearing counts in any form: `optimizer.zero_grad()`, `model.zero_grad()`, `p.grad = None`, `p.grad.zero_()`, in a
+    helper or a closure. Several backwards before one step are accumulation, and fine.
+
+    ## Why is this bad?
+    Every step uses the sum of the gradients of all iterations so far, without any word from PyTorch. Training goes on,
+    slowly, or diverges.
+
+    ## Known problems
+    Where unknown code holds the optimizer, it may clear the gradients, and nothing is reported.
+
+    ## Fix safety
+    Shown only: `optimizer.zero_grad()` before the backward.
+
+    ## References
+    - [torch.optim.Optimizer.zero_grad](https://pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html)
+    """
+
+    code = "AGD301"
+    name = "missing-zero-grad"
+    triggers = (frozenset({"backward", "manual_backward", "autograd"}), frozenset({"step"}))
+    messages: ClassVar = {
+        "stale": "backward adds to gradients that the step on line {at} has used already: nothing clears them in between",
+    }
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for batch in torch.randn(10, 8, 4):
+    loss = net(batch).pow(2).mean()
+    loss.backward()
+    optimizer.step()
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for batch in torch.randn(10, 8, 4):
+    loss = net(batch).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+""",
+    )

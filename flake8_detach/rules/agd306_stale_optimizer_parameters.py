@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from flake8_detach.rules._base import Example, register
+from flake8_detach.rules._missteps import OrderRule
+
+
+@register
+class StaleOptimizerParameters(OrderRule):
+    """An optimizer holds parameters that the loss is not made of.
+
+    ## What it does
+    Reports an optimizer that steps after a backward although no backward of the file ever reaches one of its
+    parameters: the model was built again after it, or it was given those of another one. Reports a layer or parameter
+    of an optimised module that is replaced by one which is trained on but which no optimizer steps.
+
+    ## Why is this bad?
+    The model that makes the loss keeps its initial weights. PyTorch says nothing: parameters without a gradient are
+    passed over.
+
+    ## Known problems
+    Parameters that unknown code holds may be trained there, and are not reported.
+
+    ## Fix safety
+    Shown only: make the optimizer when the model is complete, or `optimizer.add_param_group(...)`.
+
+    ## References
+    - [torch.optim: constructing it](https://pytorch.org/docs/stable/optim.html#constructing-it)
+    """
+
+    code = "AGD306"
+    name = "stale-optimizer-parameters"
+    triggers = (
+        frozenset({"optim", "Linear", "Parameter", "nn", "Sequential"}),
+        frozenset({"step"}),
+        frozenset({"optim"}),
+    )
+    messages: ClassVar = {
+        "unreached": "no backward ever reaches the parameters of this optimizer: its steps (line {at}) change nothing",
+        "replaced": "replaces parameters that an optimizer was given: no optimizer steps the new ones",
+    }
+    example = Example(
+        bad="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+net = nn.Linear(4, 1)
+for batch in torch.randn(10, 8, 4):
+    optimizer.zero_grad()
+    net(batch).pow(2).mean().backward()
+    optimizer.step()
+""",
+        good="""\
+import torch
+from torch import nn
+
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for batch in torch.randn(10, 8, 4):
+    optimizer.zero_grad()
+    net(batch).pow(2).mean().backward()
+    optimizer.step()
+""",
+    )
