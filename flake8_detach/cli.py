@@ -1,17 +1,21 @@
-"""The command line: `flake8-detach fix | explain | rules`. What a command needs is imported when it runs."""
+"""The command line: `flake8-detach fix | baseline | explain | rules`. What a command needs is imported when it runs."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from flake8_detach import __version__
 from flake8_detach.config import FAILED, FOUND, INTERRUPTED
 
-FLAKE8_OPTIONS = ("--config", "--select", "--extend-select", "--ignore", "--extend-ignore", "--exclude")
-"""Options that `fix` hands on to flake8 as they are."""
+if TYPE_CHECKING:
+    from flake8_detach.report.as_flake8 import AsFlake8
+
+FLAKE8_OPTIONS = ("--config", "--select", "--extend-select", "--ignore", "--extend-ignore", "--exclude", "--jobs")
+"""Options that `fix` and `baseline` hand on to flake8 as they are."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,10 +49,20 @@ def _parser() -> argparse.ArgumentParser:
     fix.add_argument("--diff", action="store_true", help="write nothing, print what would change")
     fix.add_argument("--unsafe-fixes", action="store_true", help="apply also the fixes that may change values")
     fix.add_argument("--stdin-display-name", metavar="NAME", help="the file name of what comes from stdin")
-    fix.add_argument("--isolated", action="store_true", help="as for flake8")
-    for option in FLAKE8_OPTIONS:
-        fix.add_argument(option, metavar="VALUE", help="as for flake8")
+    _add_flake8_options(fix)
     fix.set_defaults(run=_fix)
+
+    baseline = commands.add_parser(
+        "baseline",
+        help="take today's reports as known, hear of new ones only",
+        description="Write down what flake8 reports under the codes AGDnnn, or report only what is not written down.",
+        epilog="Exit code: 0 nothing new, 1 something new, 2 wrong usage or a file that cannot be linted.",
+    )
+    baseline.add_argument("action", choices=("write", "check"), help="write the baseline, or report what is not in it")
+    baseline.add_argument("paths", nargs="*", metavar="PATH", default=["."], help="a file or a directory; else all")
+    baseline.add_argument("--file", metavar="FILE", default=".agd-baseline.json", help="the baseline (%(default)s)")
+    _add_flake8_options(baseline)
+    baseline.set_defaults(run=_baseline)
 
     explain = commands.add_parser("explain", help="print the page of a rule")
     explain.add_argument("code", metavar="CODE", help="AGD101, or the name of the rule")
@@ -59,13 +73,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fix(args: argparse.Namespace) -> int:
-    from flake8_detach.fixes.command import FixCommand
+def _add_flake8_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--isolated", action="store_true", help="as for flake8")
+    for option in FLAKE8_OPTIONS:
+        parser.add_argument(option, metavar="VALUE", help="as for flake8")
+
+
+def _with_flake8(args: argparse.Namespace, run: Callable[[AsFlake8], int]) -> int:
+    """Run something with flake8 as `args` and the configuration of the working directory set it up."""
+    from concurrent.futures.process import BrokenProcessPool
+
     from flake8_detach.report.as_flake8 import AsFlake8, ExecutionError
 
     options = ["--isolated"] if args.isolated else []
     for option in ("--stdin-display-name", *FLAKE8_OPTIONS):
-        value = getattr(args, option[2:].replace("-", "_"))
+        value = getattr(args, option[2:].replace("-", "_"), None)
         if value is not None:
             options.append(f"{option}={value}")
     try:
@@ -73,7 +95,30 @@ def _fix(args: argparse.Namespace) -> int:
     except (ExecutionError, ValueError) as broken:  # flake8 raises either for a broken configuration
         print(f"flake8-detach: {broken}", file=sys.stderr)
         return FAILED
-    return FixCommand(flake8, diff=args.diff, unsafe=args.unsafe_fixes).run(args.paths)
+    try:
+        return run(flake8)
+    except BrokenProcessPool:
+        print("flake8-detach: a process was killed (by the system, for want of memory?); try --jobs=1", file=sys.stderr)
+    return FAILED
+
+
+def _fix(args: argparse.Namespace) -> int:
+    from flake8_detach.fixes.command import FixCommand
+
+    def run(flake8: AsFlake8) -> int:
+        return FixCommand(flake8, diff=args.diff, unsafe=args.unsafe_fixes).run(args.paths)
+
+    return _with_flake8(args, run)
+
+
+def _baseline(args: argparse.Namespace) -> int:
+    from flake8_detach.baseline import Baseline
+
+    def run(flake8: AsFlake8) -> int:
+        baseline = Baseline(flake8, args.file)
+        return baseline.write(args.paths) if args.action == "write" else baseline.check(args.paths)
+
+    return _with_flake8(args, run)
 
 
 def _explain(args: argparse.Namespace) -> int:

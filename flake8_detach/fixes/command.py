@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from flake8_detach.batch import Trouble, distinct, each, files, trouble
 from flake8_detach.config import CLEAN, FAILED, FOUND
 from flake8_detach.fixes.document import Document, write
 from flake8_detach.fixes.edits import Applicability
 from flake8_detach.fixes.fixer import Outcome, fix
-from flake8_detach.plugin import AnalysisError
 from flake8_detach.report.as_flake8 import AsFlake8
 from flake8_detach.report.text import outcome_lines, summary
 
 
-class _Fixed(NamedTuple):
-    """A file before (`document`) and after its fixes (`outcome`, `data`)."""
+class _Change(NamedTuple):
+    """The bytes of a file, what they say, and the bytes that are to take their place."""
 
+    old: bytes
     document: Document
+    new: bytes
+
+
+class _Fixed(NamedTuple):
+    """What came of a file. change: None where it stays as it is."""
+
+    name: str
     outcome: Outcome
-    data: bytes
+    change: _Change | None
 
 
 class FixCommand:
@@ -38,82 +46,68 @@ class FixCommand:
         self._diff = diff
         self._unsafe = unsafe
         self._applicable: set[Applicability] = {"safe", "unsafe"} if unsafe else {"safe"}
-        self._seen: set[str] = set()
         self._outcomes: list[Outcome] = []
         self._failed = False
         self._report = sys.stdout
 
     def run(self, paths: Sequence[str]) -> int:
-        """Fix everything that flake8 would lint under `paths`; one path that fails does not stop the others."""
+        """Fix everything that flake8 would lint under `paths`; one path that fails does not stop the others.
+
+        No file is written before all have been linted, so that Ctrl-C until then leaves everything as it was.
+        """
         if self._diff or "-" in paths:
             self._report = sys.stderr  # stdout belongs to the diff or the text
+        names: list[str] = []
+        seen: set[str] = set()
         for path in paths:
             if path == "-":
                 self._fix_stdin()
-            elif not os.path.exists(path):
-                self._fail(path, "no such file or directory")
-            else:
-                self._fix_path(path)
+                continue
+            try:
+                names += distinct(files(self._flake8, path), seen)
+            except Trouble as error:
+                self._fail(error)
+        for fixed in each(self._flake8, partial(_fix_file, self._applicable), names):
+            self._settle(fixed)
         for line in summary(self._outcomes, self._unsafe, self._diff):
             print(line, file=self._report)
         if self._failed:
             return FAILED
         return FOUND if any(outcome.fixed or outcome.left for outcome in self._outcomes) else CLEAN
 
-    def _fix_path(self, path: str) -> None:
-        names = self._flake8.files(path)
-        if not names and os.path.isdir(path) and not self._flake8.has_python(path):
-            self._fail(path, "no Python files in this directory")
-        for name in names:
-            target = os.path.realpath(name)
-            if target not in self._seen:
-                self._seen.add(target)
-                self._fix_file(name)
-
-    def _fix_file(self, name: str) -> None:
+    def _settle(self, fixed: _Fixed | Trouble) -> None:
+        """Write the file, and tell what was fixed and what remains."""
         try:
-            with open(name, "rb") as stream:
-                data = stream.read()
-            fixed = self._fix(name, data)
-            if fixed is not None and fixed.data != data and not self._diff:
-                write(name, fixed.data)
-        except OSError as error:
-            self._fail(name, error.strerror or str(error))
+            if isinstance(fixed, Trouble):
+                raise fixed
+            if fixed.change is not None and not self._diff:
+                with trouble(fixed.name):
+                    _write(fixed.name, fixed.change)
+        except Trouble as error:
+            self._fail(error)
         else:
-            self._tell(name, fixed)
+            self._tell(fixed)
 
     def _fix_stdin(self) -> None:
         """Fix stdin. All of it goes to stdout, fixed or not, since an editor replaces its text by that."""
         name = self._flake8.stdin_name
         data = sys.stdin.buffer.read()
-        fixed = self._fix(name, data) if self._flake8.files("-") else None
+        fixed = _fix(self._flake8, self._applicable, name, data) if self._flake8.files("-") else None
         if not self._diff:
-            sys.stdout.buffer.write(fixed.data if fixed else data)
-        self._tell(name, fixed)
+            change = fixed.change if isinstance(fixed, _Fixed) else None
+            sys.stdout.buffer.write(change.new if change else data)
+        if isinstance(fixed, Trouble):
+            self._fail(fixed)
+        elif fixed is not None:
+            self._tell(fixed)
 
-    def _fix(self, name: str, data: bytes) -> _Fixed | None:
-        """What becomes of the bytes of a file; None if they cannot be linted, which is reported."""
-        try:
-            document = Document.decode(data)
-            outcome = fix(document.text, partial(self._flake8.lint, name), self._applicable)
-            return _Fixed(document, outcome, document.encode(outcome.text))
-        except AnalysisError as failure:  # flake8 is silent about such a file: the user has nothing to mend in it
-            print(f"{name}: passed over, the analysis failed: {failure}", file=sys.stderr)
-        except SyntaxError as error:
-            self._fail(f"{name}:{error.lineno or 1}", f"not valid Python: {error.msg}")
-        except (ValueError, RecursionError, MemoryError) as error:
-            self._fail(name, f"cannot be read as Python: {error or type(error).__name__}")
-        return None
-
-    def _tell(self, name: str, fixed: _Fixed | None) -> None:
+    def _tell(self, fixed: _Fixed) -> None:
         """Report what was fixed, and what remains."""
-        if fixed is None:
-            return
         self._outcomes.append(fixed.outcome)
-        for line in outcome_lines(name, fixed.outcome, self._unsafe, self._diff):
+        for line in outcome_lines(fixed.name, fixed.outcome, self._unsafe, self._diff):
             print(line, file=self._report)
-        if self._diff:
-            self._print_diff(name, fixed.document, fixed.outcome.text)
+        if self._diff and fixed.change is not None:
+            self._print_diff(fixed.name, fixed.change.document, fixed.outcome.text)
 
     def _print_diff(self, name: str, document: Document, new: str) -> None:
         """Print a unified diff as bytes in the file's own encoding and newlines, so that `patch -p0` can apply it."""
@@ -123,9 +117,44 @@ class FixCommand:
         sys.stdout.buffer.write("".join(ends).encode(document.encoding, "replace"))
         sys.stdout.buffer.flush()
 
-    def _fail(self, path: str, why: str) -> None:
-        self._failed = True
-        print(f"{path}: {why}", file=sys.stderr)
+    def _fail(self, error: Trouble) -> None:
+        self._failed |= error.failed
+        print(error, file=sys.stderr)
+
+
+def _fix_file(applicable: Collection[Applicability], flake8: AsFlake8, name: str) -> _Fixed | Trouble:
+    """What becomes of the file `name`, which is not written yet; Trouble where it cannot be fixed."""
+    try:
+        with trouble(name), open(name, "rb") as stream:
+            data = stream.read()
+    except Trouble as error:
+        return error
+    return _fix(flake8, applicable, name, data)
+
+
+def _fix(flake8: AsFlake8, applicable: Collection[Applicability], name: str, data: bytes) -> _Fixed | Trouble:
+    try:
+        with trouble(name):
+            document = Document.decode(data)
+            outcome = fix(document.text, partial(flake8.lint, name), applicable)
+            new = document.encode(outcome.text)
+    except Trouble as error:
+        return error
+    # It may have to go to another process, and a cause is a piece of a syntax tree.
+    fixed = tuple(one._replace(finding=replace(one.finding, cause=None)) for one in outcome.fixed)
+    left = tuple(replace(finding, cause=None) for finding in outcome.left)
+    return _Fixed(name, Outcome(outcome.text, fixed, left), None if new == data else _Change(data, document, new))
+
+
+def _write(name: str, change: _Change) -> None:
+    """Write the file, unless it is no longer what was fixed. Raises OSError, Trouble."""
+    with open(name, "rb") as stream:
+        now = stream.read()
+    if now == change.new:  # by another run of ours
+        return
+    if now != change.old:
+        raise Trouble(f"{name}: not fixed, it was changed in the meantime")
+    write(name, change.new)
 
 
 def _lines(text: str) -> list[str]:

@@ -32,7 +32,6 @@ from flake8_detach.flow.values import (
     Super,
     Tensor,
     Thing,
-    Thing,
     Tuple,
     Value,
 )

@@ -91,7 +91,7 @@ def _leaves(m: Machine, start: int) -> set[int]:
 
 
 def _unread(m: Machine, node: cst.Assign, name: str) -> str:
-    """ "unread" if nothing in the scope reads the name, "overwritten" if the next thing that happens to it is a store."""
+    """ "unread" if nothing in the scope reads the name, "overwritten" if it is stored before it is read."""
     function = m.frame.function
     if function is None:
         tree = m.tree
@@ -124,9 +124,7 @@ def read(node: cst.CSTNode) -> Iterator[str]:
         one = todo.pop()
         if isinstance(one, cst.Name):
             yield one.value
-        elif isinstance(one, cst.Attribute):
-            todo.append(one.value)
-        elif isinstance(one, cst.Arg):
+        elif isinstance(one, (cst.Attribute, cst.Arg)):
             todo.append(one.value)
         elif isinstance(one, cst.AssignTarget) and isinstance(one.target, cst.Name):
             continue

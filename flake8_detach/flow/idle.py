@@ -49,7 +49,7 @@ def _uncalled(m: Machine, node: cst.Attribute, value: Value) -> None:
     receiver = value.receiver if isinstance(value, Method) else value.bound if isinstance(value, Function) else None
     if receiver is not None:
         owner = _kind(m, receiver)
-        if (owner == "tensor" and ops.method(name) is not None) or name in idle.ACTIONS.get(owner, ()):
+        if name in idle.ACTIONS.get(owner, ()):
             m.emit(Dropped, node, what="method", owner=owner, subject=m.text(node.value), name=name)
             training.stir(m)  # it was meant to be called
 
@@ -89,7 +89,8 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
         ops.method(name) is not None
         and name[-1] != "_"
         and ops.method(f"{name}_") is not None
-        and all(t.made in ("detach", "grad") or t.parameter for _, t in tensors)
+        and isinstance(owner_node, cst.Attribute)
+        and owner_node.attr.value in ("data", "grad")
     )
     if wants:
         m.emit(Dropped, node, what="result", owner="tensor", subject=m.text(owner_node), name=name)
@@ -184,7 +185,13 @@ LAZY = "*lazy"
 def lazy(m: Machine, node: cst.CSTNode, made: Value) -> None:
     """A generator expression is made under `no_grad`: what it computes, it computes where it is consumed."""
     cell = m.cell(made)
-    if not m.mode.grad.no or not isinstance(cell, Sequence) or not isinstance(made, Ref) or m.mode.why is None:
+    if (
+        not m.frame.withs
+        or not m.mode.grad.no
+        or not isinstance(cell, Sequence)
+        or not isinstance(made, Ref)
+        or m.mode.why is None
+    ):
         return
     for item in cell.items if cell.items is not None else [cell.element]:
         for _, tensor in m.tensors(item):

@@ -141,6 +141,8 @@ class Machine:
         self.movers: set[int] = set()
         self.bystanding = 0
         self.plural: set[int] = set()
+        self.handed: dict[int, tuple[cst.CSTNode, int]] = {}
+        self.starts: dict[int, tuple[tuple[Edge, ...], int]] = {}
         self.early: dict[int, dict[int, Event]] = {}
         self.makers: dict[int, cst.CSTNode] = {}
         # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are
@@ -335,6 +337,15 @@ class Machine:
         number = self.state.address()
         self.state.graph[number] = node if not self.frame.path else replace(node, path=self.frame.path)
         return number
+
+    def steer(self, tensor: Tensor) -> None:
+        """Something else than an optimizer's step fills the tensor, and the leaf whose `.data` it is."""
+        self.steered.add(tensor.storage)
+        origin = tensor.why.origin if tensor.why is not None and tensor.made == "detach" else None
+        for edge in origin.edges if origin is not None else ():
+            leaf = self.state.slots.get((edge.leaf, CELL)) if edge.leaf is not None else None
+            if isinstance(leaf, Tensor):
+                self.steered.add(leaf.storage)
 
     def hand_out(self, tensor: Tensor) -> None:
         """Unknown code holds the tensor from now on and may backward it."""

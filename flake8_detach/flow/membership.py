@@ -49,7 +49,7 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
     cell = m.cell(value)
     container = isinstance(value, Tuple) or isinstance(cell, (Sequence, Mapping_))
     loose = isinstance(cell, Tensor) and not cell.parameter and not cell.grad.no
-    if (container or loose) and not m.quiet:
+    if (container or loose) and not m.quiet and _in_method(m):
         single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
         single = single or (isinstance(value, Tuple) and len(value.items) == 1)
         _note(m, Holding(address, name, node, _moment(m, node), single=single))
@@ -57,7 +57,7 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
 
 def made(m: Machine, value: Value, node: cst.CSTNode) -> None:
     """A layer with parameters, or a Parameter, is made. In a forward?"""
-    if isinstance(value, Ref) and not m.quiet and (name := _forward(m)):
+    if isinstance(value, Ref) and not m.quiet and _in_method(m) and (name := _forward(m)):
         subject = m.text(node.func) if isinstance(node, cst.Call) else name
         _note(m, Holding(0, str(subject), node, _moment(m, node), made=value.addresses[0]))
 
@@ -70,6 +70,14 @@ def _note(m: Machine, holding: Holding) -> None:
 def _moment(m: Machine, node: cst.CSTNode) -> Unregistered:
     """The event of this moment; what it tells of is filled in when it is known."""
     return m.event(Unregistered, node, what="", container="", subject="", how="", moved=YES, seen=YES)
+
+
+def _in_method(m: Machine) -> bool:
+    """Is it a method of a module that is being run, of a class that has a constructor or forward of its own?"""
+    owner = m.frame.owner
+    if owner is None or not modules.is_module_class(owner):
+        return False
+    return any((owner.frame, name) in m.state.slots for name in ("__init__", "forward"))
 
 
 def in_forward(m: Machine) -> bool:

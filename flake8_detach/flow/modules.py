@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import calls, freezing, functions, membership, recurrent, registration, retention, shapes, tensors
+from flake8_detach.flow import training as training_step
 from flake8_detach.flow.machine import OPEN, PACKED
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -451,6 +452,7 @@ def training(m: Machine, address: int) -> Value:
 
 def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
     """Call an instance of a class of the file or a torch.nn module."""
+    training_step.handed(m, args.values(), node)
     freezing.used(m)
     cell = m.state.cell(value.addresses[0])
     if isinstance(cell, Layer):

@@ -87,7 +87,8 @@ def plain(m: Machine, value: Value) -> str:
     cell = m.cell(value)
     if isinstance(cell, Tensor):
         # a move may give the very same Parameter back
-        computed = cell.leaf.no or cell.made not in SAME and m.state.get((_address(value), membership.MOVED)) is None
+        moved = m.state.get((_address(value), membership.MOVED)) is not None
+        computed = cell.leaf is NO or (cell.made not in SAME and not moved)
         return "a plain tensor" if computed and not cell.parameter and cell.storage else ""
     if isinstance(value, (Scalar, Const)):
         return "a number" if value != NONE else ""

@@ -210,8 +210,8 @@ class _Joiner:
             known = [type(joined)() if c is ABSENT else c for c in contents]
             if not all(isinstance(c, Joined) for c in known):
                 return UNKNOWN
-            for other in known[1:]:
-                known[0] = known[0].join(other, self.presume)
+            for content in known[1:]:
+                known[0] = known[0].join(content, self.presume)
             return known[0]
         if any(isinstance(c, Truth) for c in contents):
             facts = [c if isinstance(c, Truth) else Truth.NO for c in contents]

@@ -347,8 +347,8 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
         derivative = "raises"
     cuts = inputs.cuts()
     m.cuts = m.cuts or bool(cuts) or derivative == "zero"
-    scaled = op.name.rpartition(".")[2].strip("_") in ("mul", "rmul", "imul", "truediv", "div")
-    unseen = inputs.unclear() and not (scaled and inputs.unseen)  # an unknown factor is a weight from the options
+    factor = op.name.rpartition(".")[2].strip("_") in ("mul", "rmul", "imul", "truediv", "div")
+    unseen = inputs.unclear() and not (factor and inputs.unseen)  # an unknown factor is a weight from the options
     found = tuple(dict.fromkeys(edges))
     node = Node(op.name, found, tuple(saved), site, inputs.unknown, derivative, cuts=cuts, unseen=unseen)
     return m.graph_node(node)
@@ -476,7 +476,7 @@ def write(
                 hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
             m.wrote(tensor.storage, site)
             if m.owned:
-                m.steered.add(tensor.storage)
+                m.steer(tensor)
         if m.mode.grad.no or wanted.no:
             continue
         if tensor.leaf.yes and tensor.grad.yes:

@@ -89,9 +89,9 @@ class Gradient(Joined):
 
     filled: backward has put a gradient there that nobody has cleared. used: an optimizer has stepped with it. cleared:
     it was cleared since the last step or backward. wasted: it was cleared before anybody stepped with it. stale:
-    backward has added to a gradient that an optimizer had stepped with already. crossed: a second backward added to it
-    what the first had no business to leave there. scaled: by a GradScaler. clipped: since it was filled. early: clipping
-    found nothing to clip. late: it was clipped after the step. `sites`: where each was. stir, opened: the counts then.
+    backward has added to a gradient that an optimizer had stepped with. crossed: a second backward added to it
+    what the first had no business to leave there. scaled: by a GradScaler. clipped: since it was filled. early: nothing
+    was there to clip. late: it was clipped after the step. `sites`: where each was. stir, opened: the counts then.
     """
 
     filled: Truth = NO
@@ -119,7 +119,8 @@ class Gradient(Joined):
 
     def marked(self, site: cst.CSTNode, **facts: Truth) -> Gradient:
         """With these facts, which became so at `site`."""
-        return replace(self, **facts, sites={**self.sites, **dict.fromkeys(facts, site)})
+        changed: dict[str, Any] = {**facts, "sites": {**self.sites, **dict.fromkeys(facts, site)}}
+        return replace(self, **changed)
 
     @property
     def leftover(self) -> Truth:
@@ -191,7 +192,7 @@ def tell(
 
 
 def several(m: Machine, oldest: int) -> None:
-    """What was made since the address `oldest` stands for several objects alike: which of them did what is not known."""
+    """What was made since the address `oldest` stands for several objects: which of them did what is not known."""
     for address in range(oldest, m.state.address()):
         tensor = m.state.get((address, CELL))
         if isinstance(tensor, Tensor) and tensor.parameter:
@@ -293,6 +294,7 @@ def filled(
 ) -> None:
     """A backward from `start` has reached these leaves, surely or perhaps; opened: and others that are not seen."""
     _moves(m)
+    m.starts[id(site)] = (tuple(start), _place(m))
     likely = _likely(m, leaves, start)
     before = {address: look(m, address) for address in leaves}
     if opened:
@@ -382,7 +384,9 @@ def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) 
     """An optimizer steps after a backward that left none of its parameters a gradient: did ever any?"""
     maker = m.makers.get(optimizer)
     leaves = all(isinstance(t := m.state.cell(a), Tensor) and t.leaf.yes for a in owned)
-    if maker is None or not leaves or m.state.get(LOOSE) is not None or m.quiet or optimizer in m.escaped or not m.escaped.isdisjoint(owned):
+    if maker is None or not leaves or m.quiet:
+        return
+    if m.state.get(LOOSE) is not None or optimizer in m.escaped or not m.escaped.isdisjoint(owned):
         return
     event = m.event(Misstep, maker, what="unreached", sure=PRESUMED_YES, at=site, subject="")
 
@@ -416,7 +420,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     mine = parameters(m, owned)
     found = {address: look(m, address) for address in mine}
     if found:
-        _judge(m, site, optimizer, list(found.values()), scaler)
+        _judge(m, site, optimizer, found, scaler)
         idle = all(g.filled.no and g.wasted.no and not g.sites.get("filled") for g in found.values())
         if idle and count(m, STRAYS) > count(m, (optimizer, SEEN)) and not count(m, OPENED):
             _unreached(m, site, optimizer, mine)
@@ -441,9 +445,63 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
             keep(m, address, g.marked(site, idle=YES))
 
 
-def _judge(m: Machine, site: cst.CSTNode, optimizer: int, found: list[Gradient], scaler: bool) -> None:
-    if all(g.filled.no and g.opened == count(m, OPENED) for g in found):
-        lost = next((g for g in found if g.wasted.yes), None)
+def handed(m: Machine, values: Iterable[Value], site: cst.CSTNode) -> None:
+    """A module is called with these values."""
+    for value in values:
+        for _, tensor in m.tensors(value):
+            if tensor.node is not None:
+                m.handed.setdefault(tensor.node, (site, _place(m)))
+
+
+def _place(m: Machine) -> int:
+    """The class or function whose text is being run."""
+    frame = m.frame
+    return id(frame.owner.definition) if frame.owner is not None else id(frame.function and frame.function.definition)
+
+
+def _entrance(m: Machine, backward: cst.CSTNode, crossed: set[int]) -> cst.CSTNode:
+    """Where what the crossed parameters made was handed to the module that it should not have been connected to."""
+    start, here = m.starts.get(id(backward), ((), 0))
+    todo = [edge.node for edge in start if edge.node is not None]
+    seen: set[int] = set()
+    while todo:
+        number = todo.pop(0)
+        if number in seen:
+            continue
+        seen.add(number)
+        m.step()
+        if number in m.handed and _made_of(m, number, crossed):
+            site, place = m.handed[number]
+            return site if place == here else backward
+        todo.extend(e.node for e in m.state.graph[number].edges if e.node is not None)
+    return backward
+
+
+def _made_of(m: Machine, start: int, leaves: set[int]) -> bool:
+    """Are these the only parameters with a gradient that the node is made of?"""
+    seen: set[int] = set()
+    todo = [start]
+    some = False
+    while todo:
+        number = todo.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        m.step()
+        for edge in m.state.graph[number].edges:
+            if edge.node is not None:
+                todo.append(edge.node)
+            elif edge.leaf in leaves:
+                some = True
+            elif edge.leaf is not None and edge.leaf in m.owned:
+                return False
+    return some
+
+
+def _judge(m: Machine, site: cst.CSTNode, optimizer: int, found: dict[int, Gradient], scaler: bool) -> None:
+    first = next(iter(found.values()))
+    if all(g.filled.no and g.opened == count(m, OPENED) for g in found.values()):
+        lost = next((g for g in found.values() if g.wasted.yes), None)
         if lost is not None and lost.idle.yes and lost.at("idle") is site:
             tell(m, "step-first", site, lost.wasted, lost.at("filled"))
         elif lost is not None:
@@ -451,20 +509,21 @@ def _judge(m: Machine, site: cst.CSTNode, optimizer: int, found: list[Gradient],
             assert where is not None
             tell(m, "cleared", where, lost.wasted, site)
         return
-    for g in found:
+    for g in found.values():
         if g.stale.yes and g.filled.yes and (where := g.at("stale")) is not None:
             tell(m, "stale", where, g.stale, site)
             break
-    for g in found:
-        if g.crossed.yes and g.filled.yes and (where := g.at("crossed")) is not None:
-            tell(m, "crossed", where, g.crossed, site)
+    crossed = {a: g for a, g in found.items() if g.crossed.yes and g.filled.yes}
+    for g in crossed.values():
+        if (where := g.at("crossed")) is not None:
+            tell(m, "crossed", _entrance(m, where, set(crossed)), g.crossed, where, str(m.text(site)))
             break
-    if all(g.filled.yes and g.early.yes and g.clipped.no for g in found):
-        where = found[0].at("early")
+    if all(g.filled.yes and g.early.yes and g.clipped.no for g in found.values()):
+        where = first.at("early")
         if where is not None:
-            tell(m, "clip-early", where, found[0].early, found[0].at("filled"))
-    if not scaler and all(g.filled.yes and g.scaled.yes for g in found):
-        tell(m, "step-scaled", site, found[0].scaled, found[0].at("filled"))
+            tell(m, "clip-early", where, first.early, first.at("filled"))
+    if not scaler and all(g.filled.yes and g.scaled.yes for g in found.values()):
+        tell(m, "step-scaled", site, first.scaled, first.at("filled"))
 
 
 # Clipping

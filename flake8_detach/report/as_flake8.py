@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import io
-import warnings
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from flake8.options.parse_args import parse_args  # type: ignore[import-untyped]
 from flake8.processor import FileProcessor  # type: ignore[import-untyped]
 from flake8.style_guide import StyleGuideManager  # type: ignore[import-untyped]
 
-from flake8_detach.plugin import Plugin, lint
+from flake8_detach.report.relint import Analysed, analyse
 
 if TYPE_CHECKING:
     from flake8_detach.rules._base import Finding
@@ -34,11 +34,21 @@ class AsFlake8:
     """
 
     def __init__(self, options: Sequence[str]) -> None:
+        self.argv = tuple(options)
         _, self._options = parse_args(options)
         if not hasattr(self._options, "agd_confidence"):
             raise ExecutionError("flake8 does not know its plug-in flake8-detach: is the package installed?")
         self._guide = StyleGuideManager(self._options, _Silent())
         self.stdin_name: str = self._options.stdin_display_name
+
+    @property
+    def jobs(self) -> int:
+        """How many processes `--jobs` asks for; `auto` is one for each processor that we may use."""
+        jobs = self._options.jobs
+        if not jobs.is_auto:
+            return int(jobs.n_jobs)
+        usable = getattr(os, "sched_getaffinity", None)  # not on every system
+        return len(usable(0)) if usable else os.cpu_count() or 1
 
     def files(self, path: str) -> list[str]:
         """What `flake8 path` would lint, sorted. A path that does not exist counts as a file."""
@@ -51,18 +61,19 @@ class AsFlake8:
     def lint(self, name: str, text: str) -> list[Finding]:
         """Our findings in `text` that flake8 would report if that were the content of the file `name`.
 
-        Raises SyntaxError (ValueError for a null byte) where the text does not parse, AnalysisError where we fail.
+        Raises what `analyse` raises.
         """
+        return self.analyse(name, text).findings
+
+    def analyse(self, name: str, text: str) -> Analysed:
+        """`text` as flake8 reads it, with the findings that flake8 would report. Raises what `relint.analyse` raises."""
         lines = io.StringIO(text, newline=None).readlines()  # flake8 reads \r\n and \r as \n, too
         processor = FileProcessor(name, self._options, lines)
         if processor.should_ignore_file():
-            return []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the compiler's, on the user's text
-            tree: ast.Module = processor.build_ast()
-        found = lint("".join(processor.lines), tree, Plugin.settings)
+            return Analysed(lines, ast.Module(body=[], type_ignores=[]), [])
+        analysed = analyse(processor)
         with self._guide.processing_file(name):
-            return [finding for finding in found if self._reports(finding, name, processor)]
+            return analysed._replace(findings=[f for f in analysed.findings if self._reports(f, name, processor)])
 
     def _reports(self, finding: Finding, name: str, processor: FileProcessor) -> bool:
         line = finding.span.line

@@ -69,19 +69,29 @@ def lint_example(rule: Rule, program: str) -> list[Finding]:
     return rules.check(Source(program), Settings(selected=(rule.code,)))
 
 
+def sections(rule: Rule) -> tuple[str, dict[str, str]]:
+    """The title and the sections of a page, in order. Raises ValueError for a section that no page has."""
+    title, *parts = re.split(r"^## (.*)\n", inspect.cleandoc(rule.__doc__ or ""), flags=re.MULTILINE)
+    found = dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
+    if hasattr(rule, "example"):
+        found["Example"] = _code(rule.example.bad)
+        found["Use instead"] = _code(rule.example.good)
+    if unknown := found.keys() - set(SECTIONS):
+        raise ValueError(f"{rule.code}: no page has the section {', '.join(sorted(unknown))}")
+    return title.strip(), {name: found[name] for name in SECTIONS if name in found}
+
+
+def markdown(texts: dict[str, str]) -> str:
+    """Sections one below the other."""
+    return "\n\n".join(f"## {name}\n\n{text}" for name, text in texts.items())
+
+
 def page(rule: Rule) -> str:
     """The page of `rule` in Markdown. Raises ValueError for a section that no page has."""
-    title, *parts = re.split(r"^## (.*)\n", inspect.cleandoc(rule.__doc__ or ""), flags=re.MULTILINE)
-    sections = dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
-    if hasattr(rule, "example"):
-        sections["Example"] = _code(rule.example.bad)
-        sections["Use instead"] = _code(rule.example.good)
-    if unknown := sections.keys() - set(SECTIONS):
-        raise ValueError(f"{rule.code}: no page has the section {', '.join(sorted(unknown))}")
+    title, texts = sections(rule)
     default = "on by default" if rule.default else f"off by default; `extend-select = {rule.code}` switches it on"
     facts = f"Code: {rule.code}, {default}. Fix: {fix_kind(rule)}."
-    body = [f"## {name}\n\n{sections[name]}" for name in SECTIONS if name in sections]
-    return "\n\n".join([f"# {rule.code}: {rule.name}", title.strip(), facts, *body]) + "\n"
+    return "\n\n".join([f"# {rule.code}: {rule.name}", title, facts, markdown(texts)]).strip() + "\n"
 
 
 def _code(program: str) -> str:

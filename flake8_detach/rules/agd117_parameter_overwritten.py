@@ -36,7 +36,10 @@ class ParameterOverwritten(Rule):
     code = "AGD117"
     name = "parameter-overwritten"
     listens = (KeptOut,)
-    triggers = (frozenset({"nn", "Module", "Parameter", "register_parameter", "torch", "lightning"}),)
+    triggers = (
+        frozenset({"nn", "Module", "Parameter", "register_parameter", "LightningModule", ".weight=", ".bias="}),
+        frozenset({"torch", "lightning", "pytorch_lightning"}),
+    )
     example = Example(
         bad="""\
 import torch

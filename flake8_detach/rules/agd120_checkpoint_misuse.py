@@ -42,16 +42,18 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-block = nn.Linear(4, 4)
-out = checkpoint(block, torch.ones(2, 4), use_reentrant=True)
+x = torch.ones(2, 4, requires_grad=True)
+out = checkpoint(nn.Linear(4, 4), x, use_reentrant=True)
+(slope,) = torch.autograd.grad(out.sum(), x)
 """,
         good="""\
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-block = nn.Linear(4, 4)
-out = checkpoint(block, torch.ones(2, 4), use_reentrant=False)
+x = torch.ones(2, 4, requires_grad=True)
+out = checkpoint(nn.Linear(4, 4), x, use_reentrant=False)
+(slope,) = torch.autograd.grad(out.sum(), x)
 """,
     )
 
@@ -65,7 +67,7 @@ out = checkpoint(block, torch.ones(2, 4), use_reentrant=False)
                 f"`{event.subject}` gets no gradient: no input of this reentrant checkpoint requires grad; "
                 "pass `use_reentrant=False`"
             )
-        elif event.what == "grad":
+        elif event.what == "grad" and event.at is not None:
             message = (
                 f"raises: `{event.subject}` goes through a reentrant checkpoint (line {source.line(event.at)}), which "
                 "takes no chosen inputs; pass `use_reentrant=False`"

@@ -14,7 +14,7 @@ class GraphCutInLoss(Rule):
 
     ## What it does
     Follows a loss that is backwarded to what it was computed from and reports where a gradient was lost on the way: by
-    `.item()`, `float()`, `.detach()`, `.data`, numpy, `torch.tensor(...)`, an integer cast or a block without grad mode.
+    `.item()`, `float()`, `.detach()`, `.data`, numpy, `torch.tensor(...)`, an integer cast, a block without grad mode.
     It reports a term that is added to the loss as a constant, and a cut behind which there are parameters that an
     optimizer steps and that no backward in the file ever reaches.
 

@@ -14,7 +14,7 @@ class NondifferentiableInLoss(Rule):
 
     ## What it does
     Reports `argmax`, comparisons, `one_hot`, `multinomial`, `sample()`, `round`, `sign`, `floor`, `bernoulli` and the
-    like on the way from parameters to a loss that is backwarded, if they make a whole term of the loss a constant, or if
+    like on the way from parameters to a loss that is backwarded, if they make a whole term of the loss constant, or if
     parameters that an optimizer steps are reached by no backward in the file because of them.
 
     ## Why is this bad?

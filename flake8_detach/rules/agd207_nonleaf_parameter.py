@@ -34,7 +34,7 @@ class NonleafParameter(Rule):
     code = "AGD207"
     name = "nonleaf-parameter"
     listens = (Unregistered,)
-    triggers = (frozenset({"Parameter"}),)
+    triggers = (frozenset({"__init__", "forward"}), frozenset({"Parameter"}))
     example = Example(
         bad="""\
 import torch

@@ -38,7 +38,7 @@ class UnregisteredModule(Rule):
     code = "AGD208"
     name = "unregistered"
     listens = (Unregistered,)
-    triggers = (frozenset({"Module", "LightningModule"}), frozenset({"torch", "lightning", "pytorch_lightning"}))
+    triggers = (frozenset({"__init__", "forward"}), frozenset({"torch", "lightning", "pytorch_lightning"}))
     example = Example(
         bad="""\
 import torch

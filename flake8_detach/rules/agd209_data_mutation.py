@@ -34,7 +34,11 @@ class DataMutation(Rule):
     code = "AGD209"
     name = "data-mutation"
     listens = (HiddenWrite,)
-    triggers = (frozenset({".data", "numpy"}), frozenset({"backward", "grad", "manual_backward"}))
+    triggers = (
+        frozenset({"._", "[]=", "+=", "out"}),
+        frozenset({".data", "numpy"}),
+        frozenset({"backward", "grad", "manual_backward"}),
+    )
     example = Example(
         bad="""\
 import torch

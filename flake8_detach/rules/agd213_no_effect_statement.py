@@ -26,8 +26,8 @@ class NoEffectStatement(Rule):
     What is not known to be a tensor, module, optimizer, scheduler or scaler is not reported.
 
     ## Fix safety
-    Safe where a call is missing: `()` is added to `zero_grad`, `step`, `backward`, `eval`, `train`. For the others the
-    fix is up to you: assign the result, use the method with `_`, or `with torch.no_grad():`.
+    Unsafe: `()` is added to `zero_grad`, `step`, `backward`, `eval` and `train`, which then do what the name says.
+    For the rest the fix is up to you: assign the result, use the method with `_`, or `with torch.no_grad():`.
 
     ## References
     - [torch.Tensor.detach](https://pytorch.org/docs/stable/generated/torch.Tensor.detach.html)
@@ -38,12 +38,10 @@ class NoEffectStatement(Rule):
     name = "no-effect-statement"
     listens = (Dropped,)
     triggers = (
-        frozenset({"backward", "step", "zero_grad", "zero_", "eval", "train", "detach", "detach_", "retain_grad"})
-        | frozenset({"requires_grad_", "parameters", "update", "unscale_", "scale"})
+        frozenset({".backward", ".step", ".zero_grad", ".zero_", ".eval", ".train", ".detach", ".detach_"})
+        | frozenset({".retain_grad", ".requires_grad_", ".unscale_", ".scale", ".data", ".grad"})
         | frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
-        | frozenset(
-            {"to", "cuda", "cpu", "float", "double", "half", "bfloat16", "long", "int", "type", ".data", ".grad"}
-        ),
+        | frozenset({".to", ".cuda", ".cpu", ".float", ".double", ".half", ".bfloat16", ".long", ".int"}),
         frozenset({"torch", "accelerate", "lightning"}),
     )
     example = Example(
@@ -83,11 +81,11 @@ loss.backward()
             yield Finding(self.code, message, span)
 
 
-CALLED = frozenset({"zero_grad", "step", "backward", "eval", "train", "update"})
+CALLED = frozenset({"zero_grad", "step", "backward", "eval", "train"})
 """Methods that can be called without arguments."""
 
 
 def _call(event: Dropped, source: Source) -> Fix | None:
     if event.name == "step" and event.owner == "scaler":
         return None
-    return build.offer("call it", "safe", build.postfix(source, event.node, "()"))
+    return build.offer("call it", "unsafe", build.postfix(source, event.node, "()"))

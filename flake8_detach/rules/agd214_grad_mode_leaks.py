@@ -34,7 +34,10 @@ class GradModeLeaks(Rule):
     code = "AGD214"
     name = "grad-mode-leaks"
     listens = (ModeIdle,)
-    triggers = (frozenset({"no_grad", "inference_mode", "set_grad_enabled", "enable_grad"}), frozenset({"torch"}))
+    triggers = (
+        frozenset({"no_grad", "inference_mode", "set_grad_enabled", "enable_grad", "backward"}),
+        frozenset({"no_grad", "inference_mode", "set_grad_enabled", "enable_grad"}),
+    )
     example = Example(
         bad="""\
 import torch

@@ -36,8 +36,8 @@ class MetaLearningCut(Rule):
     name = "meta-learning-cut"
     listens = (GraphDropped,)
     triggers = (
-        frozenset({".data", ".data=", "Parameter", "load_state_dict", "vector_to_parameters"}),
-        frozenset({"torch"}),
+        frozenset({".data=", "Parameter", "load_state_dict", "vector_to_parameters", "._", "[]=", "+="}),
+        frozenset({".data", "Parameter", "load_state_dict", "vector_to_parameters"}),
     )
     example = Example(
         bad="""\

@@ -36,7 +36,7 @@ class MissingZeroGrad(OrderRule):
     name = "missing-zero-grad"
     triggers = (frozenset({"backward", "manual_backward", "autograd"}), frozenset({"step"}))
     messages: ClassVar = {
-        "stale": "backward adds to gradients that the step on line {at} has used already: nothing clears them in between",
+        "stale": "backward adds to gradients that the step on line {at} has used: nothing clears them in between",
     }
     example = Example(
         bad="""\

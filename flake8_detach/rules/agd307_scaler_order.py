@@ -42,7 +42,7 @@ class ScalerOrder(OrderRule):
         "unscale-after-step": "`unscale_` raises: the scaler has stepped this optimizer already; call it before `step`",
         "step-twice": "`step` raises: the scaler has stepped this optimizer already since the last `update()`",
         "before-scale": "`{subject}` raises: the scaler has not scaled anything yet",
-        "update-without-step": "`update` raises: the scaler has neither unscaled nor stepped any optimizer since `scale`",
+        "update-without-step": "`update` raises: the scaler has not stepped any optimizer since `scale`",
         "step-closure": "`step` raises: an enabled GradScaler takes no closure",
         "scale-number": "`scale` raises: it wants a tensor, not a Python number",
         "never-scaled": "this loss was not scaled, but `scaler.step()` on line {at} divides its gradients by the scale",
