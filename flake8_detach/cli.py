@@ -58,11 +58,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Write down what flake8 reports under the codes AGDnnn, or report only what is not written down.",
         epilog="Exit code: 0 nothing new, 1 something new, 2 wrong usage or a file that cannot be linted.",
     )
-    baseline.add_argument("action", choices=("write", "check"), help="write the baseline, or report what is not in it")
-    baseline.add_argument("paths", nargs="*", metavar="PATH", default=["."], help="a file or a directory; else all")
-    baseline.add_argument("--file", metavar="FILE", default=".agd-baseline.json", help="the baseline (%(default)s)")
-    _add_flake8_options(baseline)
-    baseline.set_defaults(run=_baseline)
+    actions = baseline.add_subparsers(required=True, metavar="ACTION", dest="action")
+    for name, what in (("write", "write the baseline"), ("check", "report what is not in the baseline")):
+        action = actions.add_parser(name, help=what, description=f"{what.capitalize()}.", epilog=baseline.epilog)
+        action.add_argument("paths", nargs="*", metavar="PATH", default=["."], help="a file or a directory; else all")
+        action.add_argument("--file", metavar="FILE", default=".agd-baseline.json", help="the baseline (%(default)s)")
+        _add_flake8_options(action)
+        action.set_defaults(run=_baseline)
 
     explain = commands.add_parser("explain", help="print the page of a rule")
     explain.add_argument("code", metavar="CODE", help="AGD101, or the name of the rule")

@@ -50,7 +50,7 @@ def _start(statement: ast.stmt) -> tuple[int, int]:
 
 
 def _meaning(part: object, top: bool = False) -> str:
-    """A statement or a part of it, spelt out; what is empty is left out, as newer versions of Python add such fields."""
+    """A statement or a part of it, spelt out, without what is empty: newer versions of Python add such fields."""
     if isinstance(part, ast.AST):
         hidden = UNSAID | BLOCKS if top else UNSAID
         fields = [

@@ -104,6 +104,30 @@ def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     return found
 
 
+def acting(source: Source, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[str] | None:
+    """The names bound by those of `chunks` that mention one of `actions`, or (transitively) a name bound by such.
+
+    A function that nobody calls need not be followed unless it is among them. None (all are) if `actions` is empty.
+    """
+    if not actions:
+        return None
+    facts = [read(source.chunks[index].tree.body) for index in chunks]
+    imports = [binding for fact in facts for binding in fact.imports]
+    wanted = actions.union(name for name, parts in imports if not actions.isdisjoint(parts))
+    found = {i for i, fact in enumerate(facts) if not wanted.isdisjoint(fact.words)}
+    bound: set[str] = set()
+    new = found
+    while new:
+        bound |= set().union(*(facts[i].binds for i in new))
+        new = {
+            i
+            for i, fact in enumerate(facts)
+            if i not in found and not bound.isdisjoint(fact.names.union(*fact.handed.values(), fact.strings))
+        }
+        found = found | new
+    return frozenset(bound)
+
+
 def _forms(parts: tuple[str, ...]) -> Iterable[str]:
     """The words that an import stands for: its parts, and "._" for `from torch import relu_`."""
     writes = parts[0] == "torch" and "init" not in parts and parts[-1][-1:] == "_"
@@ -210,6 +234,35 @@ def read(body: list[ast.stmt]) -> Facts:
     return facts
 
 
+def _holds_objects(node: Any) -> bool:
+    """A display of objects that are constructed there, or an empty list or dict: the form "=[" of Rule.triggers."""
+    kind = node.__class__
+    if kind in _COMPREHENSIONS:
+        made = [node.value if kind is ast.DictComp else node.elt]
+    elif kind is ast.Dict:
+        made = node.values
+    elif kind in (ast.List, ast.Tuple, ast.Set):
+        made = node.elts
+    else:
+        return False
+    return (not made and kind is not ast.Tuple) or any(_constructs(part) for part in made)
+
+
+def _constructs(node: Any) -> bool:
+    """A call of something with a capital, or a display of such."""
+    if node.__class__ is not ast.Call:
+        return node.__class__ is not ast.Name and _holds_objects(node)
+    name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+    return name[:1].isupper()
+
+
+def _is_parameter(node: Any) -> bool:
+    """`nn.Parameter(...)`: what is computed from it at once is the form "Parameter()" of Rule.triggers."""
+    if node.__class__ is not ast.Call:
+        return False
+    return "Parameter" in (getattr(node.func, "attr", ""), getattr(node.func, "id", ""))
+
+
 class _Reader:
     """Reads one part into the facts of its chunk."""
 
@@ -272,6 +325,8 @@ class _Reader:
                 words.add("." + node.attr)
                 if node.attr[-1] == "_" and _writes(node):
                     words.add("._")
+                if _is_parameter(node.value):
+                    words.add("Parameter()")
                 if node.attr in CONSTANTS and node.value.__class__ is ast.Name:
                     names.add(node.value.id)
                 else:
@@ -311,6 +366,12 @@ class _Reader:
                     stack += [node.target, node.value]
                     self.types.append(node.annotation)
                     continue
+                elif kind is ast.Assign:
+                    if node.targets[0].__class__ is ast.Attribute and _holds_objects(node.value):
+                        words.add("=[")
+                elif kind is ast.BinOp:
+                    if _is_parameter(node.left) or _is_parameter(node.right):
+                        words.add("Parameter()")
                 elif kind is ast.AugAssign:
                     self.patches.add(root(node.target))
                     words.add("+=")

@@ -43,7 +43,7 @@ FOREIGN = re.compile(
     r"cuda|cudnn|miopen|mkldnn|mkl_|fbgemm|quantize|quantized|fake_quant|qscheme|^q_|int_repr|vulkan|^(xpu|ipu|mtia|hpu)$"
     r"|dlpack|storage$|storage_type|scaled_(grouped_)?mm$|grouped_mm$|sparse_(resize|bs|csr|csc|compressed|semi|gradcheck)"
     r"|to_sparse_(bs|csr|csc|semi)|as_sparse|resize_as_sparse|smm$|hspmm|dsmm|saddmm|sampled_addmm|spdiags|spsolve|pin_memory"
-    r"|(crow|ccol|col|row)_indices|_indices_copy|to_padded_tensor"
+    r"|(crow|ccol|col|row)_indices|_indices_copy|to_padded_tensor|^(is_)?coalesced?$"
     # what sets or asks for a state of torch, and tools of its compiler
     r"|autocast|_?sym_|has_torch_function|^parse_|import_ir|deterministic|default_|num_threads|num_interop|rng_state|anomaly"
     r"|printoptions|flush_denormal|float32_matmul|warn_always|thread_safe|_from_type_comment|unify_type|boolean_dispatch"

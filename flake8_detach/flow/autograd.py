@@ -447,8 +447,8 @@ def walk(
             if edge.sure and m.written_since(kept.storage, kept.version):
                 m.emit(CustomMisuse, site, kind="stale", function=node.op, what=kept.role, used=YES, at=kept.site)
         todo.extend(replace_sure(e, edge.sure) for e in node.edges)
-    for number in surely:
-        m.retention.passes[number] = m.retention.passes.get(number, 0) + 1
+    m.retention.backwards += 1
+    m.retention.passes.update(dict.fromkeys(surely, m.retention.backwards))
     if not retain.yes:
         for number, sure in surely.items():
             if m.state.graph[number].saved and (only is None or number in only):

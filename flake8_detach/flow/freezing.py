@@ -44,14 +44,26 @@ def thawed(m: Machine, address: int, node: cst.CSTNode) -> None:
         freeze.undone = m.event(FreezeUndone, node, frozen_at=freeze.site)
 
 
+def _ask(m: Machine, freeze: Freeze, undone: FreezeUndone) -> None:
+    """Tell of it at the end, unless the same place has frozen something to effect in another call."""
+
+    def action() -> None:
+        if id(freeze.site) not in m.ledger.excused:
+            m.sink(undone)
+
+    m.ledger.at_end.append(action)
+
+
 def used(m: Machine) -> None:
     """A module is called, an optimizer is made, unknown code gets hold of something: what is frozen has an effect."""
     if not m.ledger.freezes:
         return
     for freeze in m.ledger.freezes.values():
         live = any(m.state.get((a, FROZEN)) for a in freeze.addresses)
-        if freeze.undone is not None and not live and not m.quiet:
-            m.sink(freeze.undone)
+        if live:
+            m.ledger.excused.add(id(freeze.site))
+        elif freeze.undone is not None and not m.quiet:
+            _ask(m, freeze, freeze.undone)
     for freeze in m.ledger.freezes.values():
         for address in freeze.addresses:
             if m.state.get((address, FROZEN)) is not None:

@@ -62,9 +62,7 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     return result
 
 
-def run(
-    m: Machine, function: Function, args: Args, node: cst.CSTNode | None, watch: Watch | None = None
-) -> Value:
+def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, watch: Watch | None = None) -> Value:
     """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function."""
     from flake8_detach.flow import interpreter
 

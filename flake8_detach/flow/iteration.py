@@ -181,7 +181,9 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
     from flake8_detach.flow.machine import Frame
 
     here = m.frame
-    frame = Frame((m.state.address(), *here.scope), here.function, mark=m.state.mark(), owner=here.owner, path=here.path)
+    frame = Frame(
+        (m.state.address(), *here.scope), here.function, mark=m.state.mark(), owner=here.owner, path=here.path
+    )
     frame.yields, frame.yield_modes = m.frame.yields, m.frame.yield_modes
     m.frames.append(frame)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, checkpoints, custom, custom_ctx, optimizers, tensors
+from flake8_detach.flow import autograd, checkpoints, custom, custom_ctx, loading, optimizers, tensors
 from flake8_detach.flow.builtin_calls import call_builtin
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
@@ -32,6 +32,10 @@ from flake8_detach.knowledge import contexts, layers, numpy_api, ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
+
+
+REGISTERING = (checkpoints, loading)
+"""These rooms are reached through `MODELS` only, which they fill when they are imported."""
 
 
 def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:

@@ -251,7 +251,8 @@ class Machine:
     def cells(self, value: Value) -> list[tuple[int, Cell]]:
         """Every object that the value points at, with its address."""
         if isinstance(value, Ref):
-            return [(a, self.state.cell(a)) for a in value.addresses]
+            found = ((a, self.state.get((a, CELL))) for a in value.addresses)
+            return [(a, cell) for a, cell in found if cell is not None]  # None: made on a path that was given up
         return []
 
     def tensors(self, value: Value) -> list[tuple[int, Tensor]]:

@@ -37,7 +37,6 @@ from flake8_detach.flow.values import (
     Const,
     Dtype,
     External,
-    External,
     Foreign,
     Function,
     Instance,
@@ -526,6 +525,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         for a, t in m.tensors(modules.parameters(m, receiver)):
             autograd.require(m, node, a, t, flag, m.text(node), "`.requires_grad_(False)`")
         return receiver
+    if name == "__delattr__" and args.pos and isinstance(args.pos[0], Const):
+        m.state.set((address, str(args.pos[0].value)), UNKNOWN)
+        return NONE
     if name == "zero_grad":
         why = m.cause("constant", "cleared by `zero_grad()`", node)
         to_none = fact(args.get(0, "set_to_none"), None if args.open else True)

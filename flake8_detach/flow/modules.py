@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, freezing, functions, membership, recurrent, registration, retention, shapes, tensors
+from flake8_detach.flow import (
+    calls,
+    freezing,
+    functions,
+    membership,
+    recurrent,
+    registration,
+    retention,
+    shapes,
+    tensors,
+)
 from flake8_detach.flow import training as training_step
 from flake8_detach.flow.machine import OPEN, PACKED
 from flake8_detach.flow.state import CELL
@@ -455,10 +465,7 @@ def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> 
     training_step.handed(m, args.values(), node)
     freezing.used(m)
     cell = m.state.cell(value.addresses[0])
-    if isinstance(cell, Layer):
-        result = call_layer(m, value, cell, args, node)
-    else:
-        result = call_instance(m, value, args, node)
+    result = call_layer(m, value, cell, args, node) if isinstance(cell, Layer) else call_instance(m, value, args, node)
     if training(m, value.addresses[0]) == Const(False):
         retention.evaluated(m, value, result, node)
     return result

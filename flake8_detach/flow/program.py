@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -23,11 +22,11 @@ STEPS_AT_LEAST = 15_000
 
 
 def follow(
-    source: Source, chunks: Iterable[int], sink: Callable[[Event], None], words: frozenset[str] = frozenset()
+    source: Source, chunks: Iterable[int], sink: Callable[[Event], None], acting: frozenset[str] | None = None
 ) -> None:
     """Run the given chunks of the file as a program, then the functions and methods that nothing in it calls.
 
-    words: of the latter, only those matter that mention one of these, or call what does (empty: all matter).
+    acting: the names of those of the latter that matter (None: all do).
     Raises what libcst raises for text that it cannot parse; RecursionError for nesting beyond Python's limit.
     """
     parts = [source.chunks[i] for i in sorted(chunks)]
@@ -45,7 +44,7 @@ def follow(
         membership.settle(m)
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
-        _uncalled(m, parts, _acting(source.tree, parts, words) if words else None)
+        _uncalled(m, parts, acting)
         m.afterwards.answer(m.state.graph)
         m.afterwards.finish(m.state.graph)
         membership.tell(m)
@@ -89,31 +88,6 @@ def _rebound(tree: ast.Module) -> set[str]:
     return {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
 
 
-def _acting(tree: ast.Module, parts: list[Chunk], words: frozenset[str]) -> set[str]:
-    """The top-level names bound by the chunks that mention one of `words`, or (transitively) a name bound by such."""
-    local = {
-        (alias.asname or alias.name).partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for alias in node.names
-        if not words.isdisjoint(f"{getattr(node, 'module', None) or ''}.{alias.name}".split("."))
-    }
-    wanted = set(words | local)
-    bound = [_bound(part.tree) for part in parts]
-    mentioned = [set(_WORD.findall(part.text)) for part in parts]
-    acting: set[int] = set()
-    grown = True
-    while grown:
-        new = {i for i, names in enumerate(mentioned) if i not in acting and not wanted.isdisjoint(names)}
-        grown = bool(new)
-        acting |= new
-        wanted |= {name for i in new for name in bound[i]}
-    return {name for i in acting for name in bound[i]}
-
-
-_WORD = re.compile(r"[^\W\d]\w*")
-
-
 def _bound(tree: ast.Module) -> set[str]:
     """The names that top-level statements bind in the module; those inside of a function or class are its own."""
     names: set[str] = set()
@@ -126,7 +100,7 @@ def _bound(tree: ast.Module) -> set[str]:
     return names
 
 
-def _uncalled(m: Machine, parts: list[Chunk], acting: set[str] | None) -> None:
+def _uncalled(m: Machine, parts: list[Chunk], acting: frozenset[str] | None) -> None:
     """Functions and methods that nobody in the file calls: with unknown arguments."""
     del m.frames[1:]
     called = set(m.contexts)

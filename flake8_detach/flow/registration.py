@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import membership, modules
+from flake8_detach.flow import functions, membership, modules
 from flake8_detach.flow.events import KeptOut
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.values import (
@@ -58,6 +58,8 @@ def refuses(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode
     """`module.name = value`: does that raise, so that the attribute stays what it was?"""
     instance = Ref((address,))
     cell = m.state.cell(address)
+    if m.state.get((address, functions.GENERIC)) is not None:
+        return False  # as all of its methods leave it, each of which may be the one that comes first
     if address in m.escaped or (address, OPEN) in m.state.slots or m.is_patched("torch.nn.Module.__setattr__"):
         return False
     if isinstance(cell, Instance) and any(modules.find(m, instance, way) is not None for way in OWN_WAYS):

@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     Instance,
     Layer,
     Mapping_,
+    Node,
     Ref,
     Sequence,
     Tensor,
@@ -42,7 +43,7 @@ ADDING = frozenset(
     | {"rtruediv", "itruediv", "div_", "neg", "lerp", "lerp_", "copy_", "cat", "concat", "hstack", "vstack", "stack"}
     | {"maximum", "minimum", "max", "min", "to", "cpu", "cuda", "float", "double", "clone", "join", "sum", "mean"}
 )
-"""Ops that carry an old value into a new one as it is: what they make is a sum of the past, not a state that computes."""
+"""Ops that carry an old value into a new one as it is: what they make is a sum of the past, not a state."""
 
 
 @dataclass
@@ -50,8 +51,9 @@ class Notes:
     """What happened in the file, in order and on any path.
 
     grown: what was put into which container, and where; shrunk: containers that something was taken out of; bounded:
-    those that drop old elements by themselves. passes: how many backwards came by a graph node. evaluated: calls of
-    modules in evaluation mode. retained: graph nodes that `retain_graph=True` kept, by the place that asked for it.
+    those that drop old elements by themselves. passes: the last backward that came by a
+    graph node, as they are counted by `backwards`. evaluated: calls of modules in evaluation mode. retained: what
+    `retain_graph=True` kept, by the place that asked for it: graph nodes, and the number of that backward.
     """
 
     grown: list[tuple[int, Value, cst.CSTNode]] = field(default_factory=list)
@@ -60,7 +62,8 @@ class Notes:
     bounded: set[int] = field(default_factory=set)
     passes: dict[int, int] = field(default_factory=dict)
     evaluated: list[tuple[Evaluated, list[int]]] = field(default_factory=list)
-    retained: dict[int, list[int]] = field(default_factory=dict)
+    backwards: int = 0
+    retained: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def grow(self, m: Machine, address: int, value: Value, site: cst.CSTNode) -> None:
         """`value` was put into the container at `address`, beside what it held before."""
@@ -86,7 +89,6 @@ class Suspect:
     container: int | None
 
 
-
 class Watch:
     """One loop that is being run: `after` is told of the end of each iteration, `close` of the end of the loop."""
 
@@ -97,7 +99,7 @@ class Watch:
         self.grown = self.regrown = len(self.notes.grown)
         self.shrunk = len(self.notes.shrunk)
         self.evaluated = len(self.notes.evaluated)
-        self.passes = len(self.notes.passes)
+        self.backwards = self.notes.backwards
         self.first: Delta = {}
         self.suspects: list[Suspect] = []
 
@@ -124,7 +126,7 @@ class Watch:
     def _close_evaluation(self, m: Machine) -> None:
         evaluated = self.notes.evaluated[self.evaluated :]
         del self.notes.evaluated[self.evaluated :]
-        if len(self.notes.passes) == self.passes:  # a loop that backwards is no evaluation
+        if self.notes.backwards == self.backwards:  # a loop that backwards is no evaluation
             for event, nodes in evaluated:
                 m.afterwards.ask(_evaluation(m, replace(event, loop=self.node), nodes, self.start))
 
@@ -141,9 +143,10 @@ class Watch:
                     continue
                 if self.start <= old.node < self.second <= now.node:
                     added = _between(m, now.node, old.node, self.second)
-                    if added:
+                    if added and not any(_fills(m.state.graph[n]) for n in added):
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
-                        yield self._suspect(m, how, _binding(self.node, slot[1]), slot[1], now, old.node)
+                        site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
+                        yield self._suspect(m, how, site, slot[1], now, old.node)
 
     def _collected(self, m: Machine) -> Iterator[Suspect]:
         """Containers that were given a graph in the second iteration and still hold that of the first."""
@@ -156,7 +159,9 @@ class Watch:
             if address < self.second and olds and news and _holds(m, address, olds):
                 tensor = m.state.cell(next(iter(news)))
                 kept = m.state.cell(next(iter(olds)))
-                assert isinstance(tensor, Tensor) and isinstance(kept, Tensor) and kept.node is not None
+                assert isinstance(tensor, Tensor)
+                assert isinstance(kept, Tensor)
+                assert kept.node is not None
                 if kept.rank != 0 and not _freed(m, kept.node, self.start)[0].no:
                     continue  # its elements are wanted, and weigh more than the nodes of a graph that was freed
                 yield self._suspect(m, "container", site, "", tensor, kept.node, address)
@@ -165,17 +170,23 @@ class Watch:
         self,
         m: Machine,
         how: str,
-        site: cst.CSTNode | None,
+        place: cst.CSTNode,
         name: str,
         tensor: Tensor,
         kept: int,
         container: int | None = None,
     ) -> Suspect:
         assert tensor.node is not None
-        place = site or m.state.graph[tensor.node].site
         freed, at = _freed(m, kept, self.start)
         event = m.event(
-            Retained, place, how=how, subject=name or m.text(place), tensor=tensor, freed=freed, freed_at=at, loop=self.node
+            Retained,
+            place,
+            how=how,
+            subject=name or m.text(place),
+            tensor=tensor,
+            freed=freed,
+            freed_at=at,
+            loop=self.node,
         )
         return Suspect(event, kept if container is not None else tensor.node, container)
 
@@ -194,7 +205,8 @@ def _reachable(m: Machine, *values: Value) -> Iterator[Tensor]:
         value = todo.pop()
         if isinstance(value, Tuple):
             todo.extend(value.items)
-        for address, cell in m.cells(value):
+        for address in value.addresses if isinstance(value, Ref) else ():
+            cell = m.state.get((address, CELL))  # None: made on a path that was given up
             if isinstance(cell, Tensor):
                 yield cell
             elif address not in seen:
@@ -209,7 +221,7 @@ def _reachable(m: Machine, *values: Value) -> Iterator[Tensor]:
 
 
 def _question(m: Machine, suspect: Suspect, start: int) -> Callable[[Reached], None]:
-    """Report it unless a backward may still need it; `start`: what has a higher number was made by the loop or later."""
+    """Report it unless a backward may still need it; `start`: a number before the first node that the loop made."""
     event, node = suspect.event, suspect.node
     end, fatal = m.state.address(), m.fatal
 
@@ -263,15 +275,19 @@ def retained(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode) -> 
         start, end, fatal = min(found) - 1, m.state.address(), m.fatal
 
         def answer(reached: Reached) -> None:
-            if m.fatal == fatal and not reached.unseen(start, end) and not any(_used(m, reached, n) for n in known):
+            if (
+                m.fatal == fatal
+                and not reached.unseen(start, end)
+                and not any(_used(m, reached, n, when) for n, when in known)
+            ):
                 m.sink(event)
 
         m.afterwards.ask(answer)
-    known.extend(found)
+    known.extend((n, m.retention.backwards) for n in found)
 
 
-def _used(m: Machine, reached: Reached, top: int) -> bool:
-    """Does a second backward come by a node below `top` that saved a tensor, here or in code that was handed it?"""
+def _used(m: Machine, reached: Reached, top: int, when: int) -> bool:
+    """Does a backward after `when`, or in code that was handed it, come by a node below `top` that saved a tensor?"""
     seen: set[int] = set()
     todo = [top]
     while todo:
@@ -280,7 +296,7 @@ def _used(m: Machine, reached: Reached, top: int) -> bool:
             continue
         seen.add(number)
         node = m.state.graph[number]
-        if node.saved and (m.retention.passes.get(number, 0) > 1 or reached.outside(number)):
+        if node.saved and (m.retention.passes.get(number, 0) > when or reached.outside(number)):
             return True
         todo.extend(e.node for e in node.edges if e.node is not None)
     return False
@@ -303,7 +319,7 @@ def _tensors(m: Machine, content: Any, changes: Delta, depth: int = 0) -> Iterat
 
 
 def _between(m: Machine, top: int, goal: int, floor: int) -> list[int]:
-    """The nodes from `floor` on by which backward from `top` surely comes on its way to `goal`; [] if it does not."""
+    """The nodes from `floor` on by which backward from `top` surely comes to `goal`, last first; [] if it does not."""
     seen: set[int] = set()
     todo = [top]
     while todo:
@@ -319,7 +335,13 @@ def _between(m: Machine, top: int, goal: int, floor: int) -> list[int]:
         ends = [leads.get(e.node, False) for e in node.edges if e.node is not None and (e.sure or node.op == "join")]
         leads[number] = all(ends) and len(ends) == len(node.edges) if node.op == "join" else any(ends)
     found = [n for n in seen if n >= floor and leads[n]]
-    return found if leads.get(top) and any(m.state.graph[n].op != "join" for n in found) else []
+    steps = sorted((n for n in found if m.state.graph[n].op != "join"), reverse=True)
+    return steps if leads.get(top) else []
+
+
+def _fills(node: Node) -> bool:
+    """Is it `t[i] = value`? A tensor that is filled row by row does not grow."""
+    return isinstance(node.site, cst.Subscript) and node.op.endswith("copy_")
 
 
 def _short(m: Machine, number: int) -> str:

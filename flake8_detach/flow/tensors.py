@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, hidden, shapes
+from flake8_detach.flow import events, freezing, hidden, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -437,6 +437,7 @@ def refuses(tensor: Tensor, base: Tensor | None) -> Truth:
 
 def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> None:
     """Tell the rules that these tensors are written in place."""
+    freezing.used(m)
     for _, tensor in m.tensors(target):
         base = m.state.cell(tensor.base) if tensor.base is not None else None
         if not isinstance(base, Tensor):

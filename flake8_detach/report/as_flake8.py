@@ -66,7 +66,7 @@ class AsFlake8:
         return self.analyse(name, text).findings
 
     def analyse(self, name: str, text: str) -> Analysed:
-        """`text` as flake8 reads it, with the findings that flake8 would report. Raises what `relint.analyse` raises."""
+        """`text` as flake8 reads it, and the findings that flake8 would report. Raises what `relint.analyse` does."""
         lines = io.StringIO(text, newline=None).readlines()  # flake8 reads \r\n and \r as \n, too
         processor = FileProcessor(name, self._options, lines)
         if processor.should_ignore_file():

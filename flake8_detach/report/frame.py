@@ -31,7 +31,8 @@ class Marked(NamedTuple):
 class Frame(Formatter):
     """flake8's own line, so that editors find the place, and below it the evidence line by line.
 
-    Colours are flake8's `--color`; `auto` looks at the NO_COLOR variable, too (no-color.org), and at where the output goes.
+    Colours are flake8's `--color`; `auto` looks at the variable NO_COLOR, too (no-color.org), and at where the output
+    goes.
     """
 
     def after_init(self) -> None:

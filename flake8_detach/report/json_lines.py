@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class JsonLines(MachineFormatter):
     """Every violation that flake8 reports, of any plugin, with the keys path, line, column, code, message.
 
-    One of ours has also end_line, end_column, confidence, trail (the evidence, from the cause on: places with a message)
-    and fix (title, applicability, edits: places with a text), which is null where there is none. Lines and columns count
-    from 1, as in flake8's own output; an end is the first column behind.
+    One of ours has also end_line, end_column, confidence, trail (the evidence, from the cause on: places with a
+    message) and fix (title, applicability, edits: places with a text), which is null where there is none. Lines and
+    columns count from 1, as in flake8's own output; an end is the first column behind.
     """
 
     def format(self, error: Violation) -> str:

@@ -1,13 +1,14 @@
 """The findings behind flake8's violations.
 
-flake8's workers hand over a code, a place and a text, no more. A formatter that wants the evidence and the fix gets them
-by linting the file again, in its own process and only where there is a violation of ours.
+flake8's workers hand over a code, a place and a text, no more. A formatter that wants the evidence and the fix gets
+them by linting the file again, in its own process and only where there is a violation of ours.
 """
 
 from __future__ import annotations
 
 import ast
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from flake8.processor import FileProcessor  # type: ignore[import-untyped]
@@ -57,15 +58,13 @@ class Files:
         return self._processor.lines if self._processor else []
 
     def analysed(self, name: str) -> Analysed:
-        """The file and its findings; nothing where flake8 could not parse it or it has changed beyond that since."""
+        """The file and its findings; nothing where the file can no longer be read or parsed."""
         self._open(name)
         if self._analysed is None:
             self._analysed = Analysed([], ast.Module(body=[], type_ignores=[]), [])
             if self._processor is not None:
-                try:
+                with suppress(AnalysisError, SyntaxError, ValueError, RecursionError, MemoryError):
                     self._analysed = analyse(self._processor)
-                except (AnalysisError, SyntaxError, ValueError, RecursionError, MemoryError):
-                    pass  # the violation itself is shown all the same
         return self._analysed
 
     def finding(self, violation: Violation) -> Finding | None:

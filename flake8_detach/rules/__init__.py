@@ -9,7 +9,7 @@ import re
 from functools import cache
 
 from flake8_detach.config import Settings
-from flake8_detach.gate import gate
+from flake8_detach.gate import acting, gate
 from flake8_detach.rules._base import RULES, Finding, Rule
 from flake8_detach.source import Source
 
@@ -40,7 +40,7 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     from flake8_detach.rules._collect import Collector
 
     collector = Collector(rules, source)
-    follow(source, chunks, collector.take, _actions(rules))
+    follow(source, chunks, collector.take, acting(source, chunks, _actions(rules)))
     sure = [f for f in collector.findings if settings.confidence == "likely" or f.confidence == "certain"]
     return sorted(sure, key=lambda f: (f.span, f.code))
 

@@ -14,6 +14,10 @@ from flake8_detach.config import Confidence
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.source import Source, Span
 
+TRAINING = frozenset({"backward", "manual_backward", "autograd", "optim", "Optimizer", "zero_grad"})
+"""One of these is mentioned where something is trained. For `Rule.triggers` of rules whose other words stand in every
+file that defines a module: such a rule then looks only at what hangs together with training."""
+
 
 class Note(NamedTuple):
     """One step of the evidence: where, and what happened there ("cut by `.detach()`")."""
@@ -55,8 +59,9 @@ class Rule:
         elsewhere than in annotations and base classes. The other sets are looked for there and in whatever hangs
         together with it. A word is an identifier (variable, attribute, argument, keyword, part of an import, or in a
         short string; "numpy" also stands for `np` where that is its local name); with a dot (".grad") an attribute;
-        ".grad=" a store into one; "[]=" into an item; "+=" any augmented assignment; "._" an attribute whose name
-        ends like those that write in place. `()`: always possible. See flake8_detach.gate.
+        ".grad=" a store into one; "[]=" into an item; "=[" of a display of objects into an attribute; "Parameter()"
+        for what is computed from one at once; "+=" any augmented assignment; "._" an attribute whose name ends like
+        those that write in place. `()`: always possible. See flake8_detach.gate.
     """
 
     code: ClassVar[str]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import InPlace
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -20,6 +20,7 @@ class InplaceOnLeaf(Rule):
     PyTorch raises "a leaf Variable that requires grad is being used in an in-place operation".
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     Under `torch.no_grad()` this is how parameters are updated by hand, and legal. A function that nobody in the file
     calls is taken to run with grad mode on.
 
@@ -35,7 +36,7 @@ class InplaceOnLeaf(Rule):
     listens = (InPlace,)
     triggers = (
         frozenset({"._", "[]=", "+=", "inplace", "out"}),
-        frozenset({"requires_grad", "requires_grad_", "Parameter", "nn", "torchvision"}),
+        frozenset({"requires_grad", "requires_grad_", *TRAINING}),
     )
     example = Example(
         bad="""\

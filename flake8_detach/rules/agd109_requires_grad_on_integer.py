@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Requires
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -32,7 +32,10 @@ class RequiresGradOnInteger(Rule):
     code = "AGD109"
     name = "requires-grad-on-integer"
     listens = (Requires,)
-    triggers = (frozenset({"requires_grad", "requires_grad_", "Parameter"}), frozenset({"torch"}))
+    triggers = (
+        frozenset({"requires_grad", "requires_grad_", "Parameter"}),
+        frozenset({"requires_grad", "requires_grad_", *TRAINING}),
+    )
     example = Example(
         bad="""\
 import torch

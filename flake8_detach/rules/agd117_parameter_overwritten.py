@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import KeptOut
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.source import Source
 
 
@@ -21,6 +21,7 @@ class ParameterOverwritten(Rule):
     Module.__init__() call". The first often sits in an update that runs late (a moving average, a re-initialisation).
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     Classes that define `__setattr__`, and modules that code outside of the file has had its hands on (pruning,
     parametrizations), are not reported.
 
@@ -38,7 +39,7 @@ class ParameterOverwritten(Rule):
     listens = (KeptOut,)
     triggers = (
         frozenset({"nn", "Module", "Parameter", "register_parameter", "LightningModule", ".weight=", ".bias="}),
-        frozenset({"torch", "lightning", "pytorch_lightning"}),
+        TRAINING,
     )
     example = Example(
         bad="""\
@@ -46,6 +47,7 @@ import torch
 from torch import nn
 
 layer = nn.Linear(3, 3)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
 layer.weight = torch.eye(3)
 """,
         good="""\
@@ -53,6 +55,7 @@ import torch
 from torch import nn
 
 layer = nn.Linear(3, 3)
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
 layer.weight = nn.Parameter(torch.eye(3))
 """,
     )

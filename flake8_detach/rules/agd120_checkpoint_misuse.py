@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Checkpointed
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -23,6 +23,7 @@ class CheckpointMisuse(Rule):
     reentrant one, with a warning on every call.
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     Inputs that come from unknown code may require grad and are not reported.
 
     ## Fix safety
@@ -35,7 +36,7 @@ class CheckpointMisuse(Rule):
     code = "AGD120"
     name = "checkpoint-misuse"
     listens = (Checkpointed,)
-    triggers = (frozenset({"checkpoint", "checkpoint_sequential"}), frozenset({"torch"}))
+    triggers = (frozenset({"checkpoint", "checkpoint_sequential"}), TRAINING)
     example = Example(
         bad="""\
 import torch

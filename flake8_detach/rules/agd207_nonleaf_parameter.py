@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Unregistered
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -21,6 +21,7 @@ class NonleafParameter(Rule):
     it, it is not saved, and a second backward through its graph may raise. Nothing is said.
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     A move to a device returns the very same Parameter where there is nothing to move. So `.to(device)` works on the CPU
     and loses the parameter on a GPU; it is reported as likely.
 
@@ -34,7 +35,7 @@ class NonleafParameter(Rule):
     code = "AGD207"
     name = "nonleaf-parameter"
     listens = (Unregistered,)
-    triggers = (frozenset({"__init__", "forward"}), frozenset({"Parameter"}))
+    triggers = (frozenset({"__init__", "forward"}), frozenset({"Parameter"}), frozenset({"Parameter()", *TRAINING}))
     example = Example(
         bad="""\
 import torch

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Unregistered
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -23,6 +23,7 @@ class UnregisteredModule(Rule):
     initialised, on the device where it was made. PyTorch says nothing.
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     Silent for what is hidden on purpose: a list of one module (`[teacher]`), frozen modules, modules in evaluation
     mode, modules that are used under `no_grad` only, modules that the caller hands in; and where the class or the file
     registers or optimizes it by other means.
@@ -38,7 +39,7 @@ class UnregisteredModule(Rule):
     code = "AGD208"
     name = "unregistered"
     listens = (Unregistered,)
-    triggers = (frozenset({"__init__", "forward"}), frozenset({"torch", "lightning", "pytorch_lightning"}))
+    triggers = (frozenset({"__init__", "forward"}), frozenset({"=[", *TRAINING}))
     example = Example(
         bad="""\
 import torch

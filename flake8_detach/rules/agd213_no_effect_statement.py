@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.fixes import build
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Dropped
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.source import Source
 
 
@@ -23,6 +23,7 @@ class NoEffectStatement(Rule):
     stays where and what it was, grad mode is on as before. Nothing is said.
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     What is not known to be a tensor, module, optimizer, scheduler or scaler is not reported.
 
     ## Fix safety
@@ -42,7 +43,7 @@ class NoEffectStatement(Rule):
         | frozenset({".retain_grad", ".requires_grad_", ".unscale_", ".scale", ".data", ".grad"})
         | frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
         | frozenset({".to", ".cuda", ".cpu", ".float", ".double", ".half", ".bfloat16", ".long", ".int"}),
-        frozenset({"torch", "accelerate", "lightning"}),
+        TRAINING,
     )
     example = Example(
         bad="""\

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import GraphDropped
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.source import Source
 
 
@@ -22,6 +22,7 @@ class MetaLearningCut(Rule):
     hypernetwork, the learned learning rate gets no gradient, and nothing is said.
 
     ## Known problems
+    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
     Copies for an initialisation or a moving average are not reported: what they copy is trained elsewhere, or not at
     all.
 
@@ -38,6 +39,7 @@ class MetaLearningCut(Rule):
     triggers = (
         frozenset({".data=", "Parameter", "load_state_dict", "vector_to_parameters", "._", "[]=", "+="}),
         frozenset({".data", "Parameter", "load_state_dict", "vector_to_parameters"}),
+        TRAINING,
     )
     example = Example(
         bad="""\
@@ -53,6 +55,10 @@ class Net(nn.Module):
     def forward(self, x):
         self.weight = nn.Parameter(self.weight / self.weight.norm())
         return x @ self.weight
+
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 """,
         good="""\
 import torch
@@ -66,6 +72,10 @@ class Net(nn.Module):
 
     def forward(self, x):
         return x @ (self.weight / self.weight.norm())
+
+
+net = Net()
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 """,
     )
 

@@ -74,7 +74,8 @@ with torch.no_grad():
             return
         yield Finding(
             self.code,
-            f"`{event.subject}` is computed from its last value with its graph: {held(event, source)}; detach it or use `no_grad`",
+            f"`{event.subject}` is computed from its last value with its graph: {held(event, source)}; "
+            "detach it or use `no_grad`",
             source.span(event.node),
             confidence(event.tensor.grad),
             trail(event, source),
