@@ -132,6 +132,8 @@ class Watch:
 
     def _carried(self, m: Machine, changes: Delta) -> Iterator[Suspect]:
         """Variables, attributes and entries whose second value was made from their first."""
+        if self._over_modules(m):
+            return  # it is as long as the net is deep: what it carries is the forward
         for slot, content in changes.items():
             before = self.first.get(slot)
             if slot[0] >= self.start or slot[1] == "grad" or slot[1][:1] == "*" or before is None:
@@ -147,6 +149,15 @@ class Watch:
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
                         yield self._suspect(m, how, site, slot[1], now, old.node)
+
+    def _over_modules(self, m: Machine) -> bool:
+        """Does the loop visit modules: `for layer in self.layers`?"""
+        from flake8_detach.flow import modules
+
+        target = self.node.target if isinstance(self.node, cst.For) else None
+        parts = [e.value for e in target.elements] if isinstance(target, (cst.Tuple, cst.List)) else [target]
+        found = [m.lookup(part.value) for part in parts if isinstance(part, cst.Name)]
+        return any(value is not None and modules.is_module(m, value) for value in found)
 
     def _collected(self, m: Machine) -> Iterator[Suspect]:
         """Containers that were given a graph in the second iteration and still hold that of the first."""
