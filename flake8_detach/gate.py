@@ -9,7 +9,8 @@ at hand, the text and its `ast`, imports no libcst, and asks the cheapest questi
 3. Which other chunks can bear on those? In one module every value travels by a name. So: whoever names what an acting
    chunk binds ("callers", who hand it values), then whatever any of these name ("needs"); both transitively.
 
-The answer may be too large, never too small: switching the gate off adds no finding. That holds while the engine
+The answer may be too large, never too small: switching the gate off adds no finding, but for the rules that want
+training in the file (`TRAINING` among their triggers), which it narrows on purpose. That holds while the engine
 - takes a name that no analysed chunk binds for unknown, and assembles no identifier out of several strings;
 - undoes what a function did that nobody calls (except that `global x` makes x unknown);
 - knows nothing of a package outside `MODELLED`: what it is handed there, it neither calls nor keeps;
@@ -235,7 +236,7 @@ def read(body: list[ast.stmt]) -> Facts:
 
 
 def _holds_objects(node: Any) -> bool:
-    """A display of objects that are constructed there, or an empty list or dict: the form "=[" of Rule.triggers."""
+    """A display of objects that a call makes, or an empty list or dict: the form "=[" of Rule.triggers."""
     kind = node.__class__
     if kind in _COMPREHENSIONS:
         made = [node.value if kind is ast.DictComp else node.elt]
@@ -245,15 +246,9 @@ def _holds_objects(node: Any) -> bool:
         made = node.elts
     else:
         return False
-    return (not made and kind is not ast.Tuple) or any(_constructs(part) for part in made)
-
-
-def _constructs(node: Any) -> bool:
-    """A call of something with a capital, or a display of such."""
-    if node.__class__ is not ast.Call:
-        return node.__class__ is not ast.Name and _holds_objects(node)
-    name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
-    return name[:1].isupper()
+    return (not made and kind is not ast.Tuple) or any(
+        part.__class__ is ast.Call or _holds_objects(part) for part in made
+    )
 
 
 def _is_parameter(node: Any) -> bool:
