@@ -11,6 +11,7 @@ import importlib.util
 import io
 import multiprocessing
 import os
+import random
 import runpy
 import sys
 import time
@@ -30,6 +31,9 @@ if not (importlib.util.find_spec("torch") and importlib.util.find_spec("numpy"))
     pytest.skip(absent, allow_module_level=True)
 
 pytestmark = pytest.mark.truth
+
+SEED = int(os.environ.get("AGD_TRUTH_SEED", "0"))
+"""Programs that draw random numbers draw the same ones in every run; another seed shows which of them rely on luck."""
 
 CPU_SECONDS = 2.0
 """What a program may use, without the import of torch."""
@@ -59,9 +63,13 @@ class Run(NamedTuple):
 
 def execute(path: str, answer: Connection) -> None:
     """Run one program as `__main__` and send what happened; called in a process of its own."""
+    import numpy
     import torch
 
     torch.set_num_threads(1)
+    torch.manual_seed(SEED)
+    numpy.random.seed(SEED)
+    random.seed(SEED)
     sys.argv = [path]
     error: BaseException | None = None
     start = time.process_time()
