@@ -69,6 +69,7 @@ def detach(
                 made="detach",
                 device=tensor.device,
                 inference=tensor.inference | m.mode.inference,
+                form=tensor.form,
             ).addresses[0]
         )
     return Ref(tuple(made))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, iteration
+from flake8_detach.flow import events, iteration, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -42,14 +42,11 @@ def gradient_problem(m: Machine, root: Tensor, gradient: Value | None) -> str:
     if root.shape is not None and cell.shape is not None:
         pairs = list(zip(root.shape, cell.shape, strict=False))
         if len(root.shape) != len(cell.shape) or any(a != b and None not in (a, b) for a, b in pairs):
-            return f"the gradient has the shape {_shape(cell)}, which differs from {_shape(root)}"
+            given, wanted = shapes.spelled(cell.shape), shapes.spelled(root.shape)
+            return f"the gradient has the shape {given}, which differs from {wanted}"
     if {root.dtype, cell.dtype} == {"float", "complex"}:
         return f"the gradient is {cell.dtype}, and it should be {root.dtype}"
     return ""
-
-
-def _shape(tensor: Tensor) -> str:
-    return "(" + ", ".join("?" if d is None else str(d) for d in tensor.shape or ()) + ")"
 
 
 def inputs_problem(m: Machine, inputs: Value | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, idle, iteration, modules, operators, tensors
+from flake8_detach.flow import autograd, conversions, idle, iteration, modules, operators, shapes, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
 from flake8_detach.flow.machine import OPEN
@@ -205,7 +205,26 @@ def _setattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return NONE
 
 
-@builtin("print", "repr", "id", "hash", "format", "ascii", "callable", "type", "dir", "help", "breakpoint", "iter_")
+@builtin("format")
+def _format(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    if len(args.pos) == 2 and args.pos[1] != Const(""):
+        conversions.formatted(m, node, args.pos[0], args.nodes.get(0, node))
+    return Scalar("str")
+
+
+@builtin("memoryview", "bytes", "bytearray")
+def _buffer(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    last = args.called.removeprefix("builtins.")
+    for value in args.pos[:1]:
+        if last == "memoryview":
+            problem = "a tensor has no buffer of bytes; use `.numpy()`"
+            conversions.never(m, node, value, args.nodes.get(0, node), problem)
+        else:
+            conversions.index(m, node, value, args.nodes.get(0, node))
+    return UNKNOWN
+
+
+@builtin("print", "repr", "id", "hash", "ascii", "callable", "type", "dir", "help", "breakpoint", "iter_")
 def _harmless(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return UNKNOWN
 
@@ -217,6 +236,8 @@ def _str(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("len")
 def _len(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    if args.pos:
+        conversions.iterate(m, args.nodes.get(0, node), args.pos[0])
     known = iteration.exact(m, args.pos[0]) if args.pos else None
     if known is not None and isinstance(args.pos[0], Ref) and m.retention.growing(m, args.pos[0].addresses[0]):
         return Scalar("int")
@@ -228,6 +249,10 @@ def _number(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     kind = args.called.removeprefix("builtins.")
     value = args.pos[0] if args.pos else None
     if m.is_tensor(value or UNKNOWN):
+        if kind == "bool":
+            conversions.truth_of(m, args.node(0, "x", node), value or UNKNOWN)
+        else:
+            conversions.number(m, node, value or UNKNOWN, args.node(0, "x", node))
         tensor = m.tensors(value or UNKNOWN)[0][1]
         subject = m.text(args.node(0, "x", node))
         what, of = f"turned into a Python number by `{kind}(...)`", m.tensors(value or UNKNOWN)
@@ -240,6 +265,8 @@ def _number(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("range")
 def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    for position, value in enumerate(args.pos):
+        conversions.index(m, node, value, args.nodes.get(position, node))
     if args.pos and all(isinstance(v, Const) and isinstance(v.value, int) for v in args.pos) and len(args.pos) <= 3:
         numbers = [v.value for v in args.pos if isinstance(v, Const)]
         try:
@@ -284,6 +311,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if not args.pos:
         return m.new(Sequence(kind, (), filled=NO)) if kind != "tuple" else Tuple(())
     source = args.pos[0]
+    conversions.iterate(m, args.nodes.get(0, node), source)
     known = iteration.exact(m, source)
     consumed = m.cell(source)
     if known is not None and kind in ("list", "tuple", "iter", "reversed"):
@@ -369,15 +397,30 @@ def _sum(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _extreme(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     candidates = args.pos if len(args.pos) > 1 else [iteration.element(m, args.pos[0])] if args.pos else []
     result = candidates[0] if candidates else UNKNOWN
+    if len(candidates) > 1 and all(m.is_tensor(c) for c in candidates):
+        _compared(m, node, candidates)
     for other in candidates[1:]:
         result = operators._either(m, result, other) if result != other else result
     return result if not isinstance(result, Const) else Scalar("number")
+
+
+def _compared(m: Machine, node: cst.CSTNode, candidates: list[Value]) -> None:
+    """`max(a, b)` asks whether `b > a`, which a comparison of several elements cannot answer."""
+    found = [conversions.several(m, c) for c in candidates[:2]]
+    shape = shapes.broadcast([t.shape for t in found if t is not None])
+    if shape is not None and shapes.several(shape):
+        problem = "it compares tensors of several elements as a whole; use `torch.maximum` or `torch.minimum`"
+        conversions.refuse(m, node, next(t for t in found if t is not None), m.text(node), problem)
 
 
 @builtin("abs", "round", "pow", "divmod")
 def _arithmetic(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.pos[0] if args.pos else UNKNOWN
     last = args.called.removeprefix("builtins.")
+    if m.is_tensor(value) and last == "round":
+        problem = "a tensor has no `__round__`; use `torch.round(...)`, or `.item()` first"
+        conversions.never(m, node, value, args.node(0, "x", node), problem)
+        return UNKNOWN
     if m.is_tensor(value):
         op = ops.method({"abs": "abs", "pow": "pow"}.get(last, ""))
         if op is None:

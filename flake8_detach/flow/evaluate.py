@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, calls, idle, iteration, operators, training
+from flake8_detach.flow import attributes, calls, conversions, idle, iteration, operators, training
 from flake8_detach.flow.machine import MAX_DEPTH, Machine
 from flake8_detach.flow.values import (
     MAYBE,
@@ -102,7 +102,9 @@ def concatenated(m: Machine, node: cst.ConcatenatedString) -> Value:
 def formatted(m: Machine, node: cst.FormattedString) -> Value:
     for part in node.parts:
         if isinstance(part, cst.FormattedStringExpression):
-            evaluate(m, part.expression)
+            value = evaluate(m, part.expression)
+            if part.format_spec and part.conversion is None:
+                conversions.formatted(m, part.expression, value, part.expression)
     return Scalar("str")
 
 
@@ -227,7 +229,7 @@ def unary(m: Machine, node: cst.UnaryOperation) -> Value:
 @expression(cst.BooleanOperation)
 def boolean(m: Machine, node: cst.BooleanOperation) -> Value:
     left = evaluate(m, node.left)
-    known = operators.condition(m, left)
+    known = operators.truth_of(m, node.left, left)
     is_and = isinstance(node.operator, cst.And)
     if known is (NO if is_and else YES):
         return left
@@ -273,7 +275,7 @@ def evaluate_tested(m: Machine, node: cst.Comparison) -> Value:
 
 @expression(cst.IfExp)
 def conditional(m: Machine, node: cst.IfExp) -> Value:
-    known = operators.condition(m, evaluate(m, node.test))
+    known = operators.truth_of(m, node.test, evaluate(m, node.test))
     if known.proved:
         return evaluate(m, node.body if known is YES else node.orelse)
     slot = (m.frame.id, "*value")

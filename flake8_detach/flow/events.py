@@ -214,6 +214,44 @@ class Refused(Event):
 
 
 @dataclass(frozen=True)
+class Unconvertible(Event):
+    """A tensor is to become what it cannot be: one number of several elements, a numpy array of bfloat16.
+
+    subject: its source text. how: the source text of what converts ("": the subject itself). problem: why torch or
+    Python refuses.
+    """
+
+    tensor: Tensor
+    subject: Label
+    how: Label
+    problem: str
+
+
+@dataclass(frozen=True)
+class Missing(Event):
+    """Something is asked of PyTorch that it does not have: an attribute, a function, a keyword.
+
+    subject: its source text. problem: what is wrong with it, and what there is instead.
+    """
+
+    subject: Label
+    problem: str
+
+
+@dataclass(frozen=True)
+class Recopied(Event):
+    """A tensor is copied by a function that is meant for numbers, and torch warns: `torch.tensor(x)`.
+
+    subject: its source text. how: what copies ("torch.tensor"). asked: is the copy to require grad?
+    """
+
+    tensor: Tensor
+    subject: Label
+    how: str
+    asked: Truth
+
+
+@dataclass(frozen=True)
 class InferenceSaved(Event):
     """An op must save a tensor that was made in inference mode."""
 

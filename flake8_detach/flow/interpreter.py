@@ -14,6 +14,7 @@ from flake8_detach.flow import (
     autograd,
     calls,
     contexts,
+    conversions,
     custom_ctx,
     forgotten,
     hidden,
@@ -161,12 +162,13 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
     if name == "add" and isinstance(node.target, cst.Name):
         forgotten.added(m, node, node.target, old, value)
     fatal = m.fatal
-    if m.is_tensor(old) and name != "matmul":
+    if m.is_tensor(old) and name is not None and name != "matmul":
         operators.use_none(m, node, value, node.value)
         op = ops.method(f"__i{name}__") or ops.method(f"__{name}__")
         if op is not None:
             names = list(op.params) or ["self", "other"]
             op = replace(op, inplace=True, writes=(names[0],), when=())
+            conversions.written(m, node, name, old, [value])
             tensors.apply(m, node, op, {names[0]: old, names[-1]: value}, m.text(node.target))
         if not isinstance(node.target, cst.Name) and m.fatal == fatal:  # `x[0] += 1` writes the view, then stores it
             assign(m, node.target, old)
@@ -307,7 +309,7 @@ def continue_(m: Machine, node: cst.Continue) -> bool:
 
 @statement(cst.Assert)
 def assert_(m: Machine, node: cst.Assert) -> bool:
-    known = operators.condition(m, evaluate(m, node.test))
+    known = operators.truth_of(m, node.test, evaluate(m, node.test))
     operators.narrow(m, node.test, True)
     return known is not NO
 
@@ -326,7 +328,7 @@ def if_(m: Machine, node: cst.If) -> bool:
     while isinstance(current, cst.If):
         m.step()
         tested = evaluate(m, current.test)
-        known = main_guard(current.test) or operators.condition(m, tested)
+        known = main_guard(current.test) or operators.truth_of(m, current.test, tested)
         if m.is_tensor(tested) or _periodic(current.test):
             written = PRESUMED_YES  # what data or a counter decides, no flag elsewhere can know of: some run goes there
         if not known.no:
@@ -451,6 +453,7 @@ def bound_names(node: cst.CSTNode) -> list[str]:
 @statement(cst.For)
 def for_(m: Machine, node: cst.For) -> bool:
     source = evaluate(m, node.iter)
+    conversions.iterate(m, node.iter, source)
     idle.consumed(m, source)
     outside = idle.enter_consumer(m, source)
     if outside is not None:
@@ -522,7 +525,7 @@ def leave(m: Machine, loop: Loop, alive: bool) -> bool:
 
 @statement(cst.While)
 def while_(m: Machine, node: cst.While) -> bool:
-    known = operators.condition(m, evaluate(m, node.test))
+    known = operators.truth_of(m, node.test, evaluate(m, node.test))
     if known is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
     forever = known is YES and isinstance(node.test, (cst.Name, cst.Integer))

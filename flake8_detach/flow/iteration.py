@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import idle, loading, operators, tensors, training
+from flake8_detach.flow import conversions, idle, loading, operators, tensors, training
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -133,6 +133,8 @@ def filled(m: Machine, value: Value) -> Truth:
         return YES
     if isinstance(cell, Layer) and cell.children:
         return YES
+    if isinstance(cell, Tensor) and cell.shape and cell.shape[0]:
+        return YES
     return MAYBE
 
 
@@ -189,6 +191,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
     try:
         first = node.for_in
         source = m.evaluate(first.iter)
+        conversions.iterate(m, first.iter, source)
         items = exact(m, source)
         every, some = once(m, source), filled(m, source)
         one = element(m, source) if items is None or len(items) > UNROLL else UNKNOWN
@@ -225,7 +228,7 @@ def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, ki
         return _collect(m, kind, [])
     interpreter.assign(m, first.target, one)
     for condition in first.ifs:
-        known = operators.condition(m, m.evaluate(condition.test))
+        known = operators.truth_of(m, condition.test, m.evaluate(condition.test))
         if known is NO:
             return _collect(m, kind, [])
         operators.narrow(m, condition.test, True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, checkpoints, custom, custom_ctx, loading, optimizers, tensors
+from flake8_detach.flow import autograd, checkpoints, conversions, custom, custom_ctx, loading, optimizers, tensors
 from flake8_detach.flow.builtin_calls import call_builtin
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
@@ -64,6 +64,10 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return call_array_library(m, name, args, node)
     if last_of(name) in ("register", "register_reductions") and name.startswith(("multiprocessing.", "copyreg.")):
         m.patched.add("multiprocessing.*")
+    conversions.library(m, name, args, node)
+    if name == "numpy.from_dlpack" and args.pos:
+        conversions.exported(m, node, args.pos[0], args.nodes.get(0, node))
+        return UNKNOWN
     if root == "math":
         inputs = tensors.gather(m, {str(i): v for i, v in enumerate(args.pos)})
         lost = inputs.grad()

@@ -11,6 +11,7 @@ import libcst as cst
 from flake8_detach.flow import (
     autograd,
     backward_arguments,
+    conversions,
     custom,
     hidden,
     iteration,
@@ -91,6 +92,8 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
     if isinstance(receiver, Tuple) and name in ("index", "count"):
         return Scalar("int")
     if isinstance(receiver, (Const, Scalar)):
+        if name == "format" and isinstance(receiver, Const) and isinstance(receiver.value, str):
+            conversions.braces(m, node, receiver.value, args)
         return _of_scalar(receiver, name)
     if isinstance(receiver, Array):
         if name == "item":
@@ -155,6 +158,9 @@ def _of_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Ar
         escape(m, [receiver, *args.values()])
         return UNKNOWN
     bound = args.bind(op.params[1:] if op.params[:1] == ("self",) else op.params)
+    if op.inplace:
+        rounded = "rounding_mode" in args.kw or args.open
+        conversions.written(m, node, name.rstrip("_"), receiver, [*args.values()], rounded)
     return tensors.apply(m, node, op, {"self": receiver, **bound}, m.text(owner))
 
 
@@ -232,6 +238,12 @@ def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.
     return Array(tensor.dtype, NO, why, tensor.storage)
 
 
+@tensor_method("__dlpack__")
+def _export(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    conversions.exported(m, node, receiver, owner)
+    return UNKNOWN
+
+
 @tensor_method("retain_grad")
 def _retain(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     for address, tensor in m.tensors(receiver):
@@ -294,6 +306,8 @@ def _called(node: cst.CSTNode, default: str) -> str:
 def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     tensor = m.tensors(receiver)[0][1]
     name = _called(node, "item")
+    if name != "tolist":
+        conversions.number(m, node, receiver, owner)
     what = f"turned into a Python number by `.{name}()`"
     why = m.cause("scalar", what, node, m.text(owner), tensor.grad, tensor.why, m.tensors(receiver))
     if name == "tolist" and tensor.rank != 1:
@@ -371,6 +385,13 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
                 m.escaped.add(copy)
             else:
                 m.change(copy, dtype=target, shape=tensor.shape, view=tensor.view, base=tensor.base)
+        stays = name in ("cpu", "cuda", "contiguous") or _device_only(m, args)
+        conversions.form(
+            m,
+            Ref((copy,)),
+            "Tensor.cpu" if stays else "Tensor.to",
+            {"": Ref((address,)), **{str(i): v for i, v in enumerate(args.values())}},
+        )
         if name == "cuda":
             m.change(copy, device="cuda")
         made.append(copy)
@@ -443,6 +464,22 @@ def _clone(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.
         if not isinstance(result, Ref):
             return UNKNOWN
         made.extend(result.addresses)
+    return Ref(tuple(made))
+
+
+@tensor_method("conj")
+def _conj(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    """Of complex numbers a view that is worked out later; others stay as they are."""
+    made = []
+    op = ops.method("conj")
+    for address, tensor in m.tensors(receiver):
+        if tensor.dtype != "complex" or op is None:
+            made.append(address)
+            continue
+        result = tensors.apply(m, node, replace(op, same="", view="view"), {"self": Ref((address,))})
+        if isinstance(result, Ref):
+            m.change(result.addresses[0], form="" if tensor.form == "conjugated" else "conjugated")
+        made.append(result.addresses[0] if isinstance(result, Ref) else address)
     return Ref(tuple(made))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import hidden, shapes, tensors, training
+from flake8_detach.flow import conversions, hidden, shapes, tensors, training
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -95,6 +95,9 @@ def binary(
         return UNKNOWN
     use_none(m, node, left, left_node)
     use_none(m, node, right, right_node)
+    if name == "mod" and isinstance(left, Const) and isinstance(left.value, str):
+        conversions.percent(m, node, left.value, right, right_node)
+        return Scalar("str")
     if m.is_tensor(left) or m.is_tensor(right):
         return _tensor_binary(m, node, name, left, right, left_node, right_node)
     if isinstance(left, Const) and isinstance(right, Const):
@@ -156,8 +159,11 @@ def _tensor_binary(
             to_numpy(m, node, tensor, tensor_node, m.text(node), element=False)
             if any(t.grad.yes for _, t in m.tensors(tensor)) and m.mode.grad.yes:
                 return UNKNOWN
-            if not m.is_tensor(left):
-                return Array()
+        if arrays[0].scalar.no and not m.is_tensor(left):
+            if name in ARRAYS_REFUSE:
+                problem = "numpy does not calculate with tensors; use `torch.as_tensor(...)` for the array"
+                conversions.never(m, node, tensor, tensor_node, problem)
+            return UNKNOWN
     reflected = not m.is_tensor(left)
     op = ops.method(f"__r{name}__" if reflected else f"__{name}__") or ops.method(f"__{name}__")
     if op is None:
@@ -167,6 +173,10 @@ def _tensor_binary(
     bound = {names[0]: first, (names[1] if len(names) > 1 else "other"): second}
     subject = m.text(left_node if m.is_tensor(left) else right_node)
     return tensors.apply(m, node, op, bound, subject)
+
+
+ARRAYS_REFUSE = frozenset({"add", "sub", "mul", "pow", "matmul", "floordiv", "mod"})
+"""Operators that raise TypeError with a numpy array on the left and a tensor on the right, grad or not."""
 
 
 def to_numpy(m: Machine, node: cst.CSTNode, value: Value, tensor_node: cst.CSTNode, via: Label, element: bool) -> None:
@@ -184,6 +194,8 @@ def to_numpy(m: Machine, node: cst.CSTNode, value: Value, tensor_node: cst.CSTNo
             element=element,
             mode=m.mode,
         )
+        if not (element or (tensor.grad.yes and m.mode.grad.yes)):
+            conversions.array(m, node, tensor, m.text(tensor_node))
 
 
 def _fold(name: str, left: Const, right: Const) -> Value:
@@ -249,7 +261,7 @@ def _concatenate(m: Machine, left: Value, right: Value) -> Value | None:
 
 def unary(m: Machine, node: cst.UnaryOperation, kind: str, value: Value) -> Value:
     if kind == "Not":
-        known = condition(m, value)
+        known = truth_of(m, node.expression, value)
         return Scalar("bool") if not known.proved else Const(known is NO)
     use_none(m, node, value, node.expression)
     if m.is_tensor(value):
@@ -274,6 +286,12 @@ def use_none(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNod
 
 
 # Conditions
+
+
+def truth_of(m: Machine, node: cst.CSTNode, value: Value) -> Truth:
+    """Is the value of the expression `node` true? A tensor of several elements is asked in vain."""
+    conversions.truth_of(m, node, value)
+    return condition(m, value)
 
 
 def condition(m: Machine, value: Value) -> Truth:
@@ -498,9 +516,11 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
             from flake8_detach.flow import custom_ctx
 
             custom_ctx.misfit(m, node, owner, place + 1)
+        conversions.index(m, node, key, node)
         return _index_items(m, owner.items, key, "tuple")
     cell = m.cell(owner)
     if isinstance(cell, Sequence):
+        conversions.index(m, node, key, node)
         if cell.items is not None:
             return _index_items(m, cell.items, key, cell.kind)
         if is_slice(key):
@@ -577,6 +597,11 @@ def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> 
         or (isinstance(p, Scalar) and p.kind == "int")
         for p in parts
     )
+    if basic and conversions.take(m, node, owner, parts):
+        return UNKNOWN
+    for part in (p for p in parts if is_slice(p)):
+        for bound in part.items if isinstance(part, Tuple) else ():
+            conversions.index(m, node, bound, node)
     result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):

@@ -123,6 +123,11 @@ def sizes(m: Machine, bound: Bound) -> Shape | None:
     return (number(given),) if isinstance(given, (Const, Scalar)) else None
 
 
+def spelled(shape: Shape | None) -> str:
+    """The shape as messages show it."""
+    return "(" + ", ".join("?" if d is None else str(d) for d in shape or ()) + ")"
+
+
 def several(shape: Shape | None) -> bool:
     """Has a tensor of that shape certainly not exactly one element?"""
     return Tensor(shape=shape).several
@@ -504,4 +509,4 @@ def _size(config: Mapping[str, Value], name: str) -> int | None:
     return number(config.get(name, NONE))
 
 
-__all__ = ["Layer", "broadcast", "literal", "of_result", "several", "sizes"]
+__all__ = ["Layer", "broadcast", "literal", "of_result", "several", "sizes", "spelled"]

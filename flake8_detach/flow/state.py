@@ -452,6 +452,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         parameter=a.parameter and b.parameter,
         inference=a.inference.join(b.inference),
         device=a.device if a.device == b.device else None,
+        form=a.form if a.form == b.form else "",
     )
 
 
@@ -538,4 +539,4 @@ class Comparison:
 
 
 def _facts(t: Tensor) -> tuple[Any, ...]:
-    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.node is None)
+    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.form, t.node is None)

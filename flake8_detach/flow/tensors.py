@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, freezing, hidden, shapes
+from flake8_detach.flow import conversions, events, freezing, hidden, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -168,6 +168,8 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     `subject` is the source text of the value that the op is applied to, for evidence.
     """
     op = op.given(lambda text: condition(m, op, bound, text))
+    if op.same == "always" and not op.inplace and conversions.special(m, bound):
+        op = replace(op, same="")  # `resolve_conj()`: returns what is stored plainly, and makes plain what is not
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})
     inputs.unknown = inputs.unknown or "*open" in bound
     if _refuse(m, site, op, bound):
@@ -175,7 +177,9 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         mended = m.graph_node(Node(op.name, edges, (), site, True))
         return m.tensor(storage=0, node=mended)  # go on as if it had been mended somehow
     if op.graph == "new" or (op.graph == "no" and "requires_grad" in op.params):
-        return _factory(m, site, op, bound, inputs, subject)
+        made = _factory(m, site, op, bound, inputs, subject)
+        conversions.form(m, made, op.name, bound)
+        return made
     if op.graph == "python":
         lost = inputs.grad()
         why = (
@@ -190,7 +194,9 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         for _, tensor in m.tensors(bound.get(name, UNKNOWN)):
             if tensor.storage:
                 m.wrote(tensor.storage, site)
-    return _result(m, site, op, bound, inputs, subject)
+    result = _result(m, site, op, bound, inputs, subject)
+    conversions.form(m, result, op.name, bound)
+    return result
 
 
 def _refuse(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value]) -> bool:

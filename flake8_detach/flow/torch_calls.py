@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     autograd,
     backward_arguments,
+    conversions,
     events,
     freezing,
     hidden,
@@ -84,6 +85,8 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     op = ops.function(name)
     if op is not None:
         bound = args.bind(op.params)
+        if name in JOINING and args.get(0, "tensors") is not None:
+            conversions.joined(m, node, name, args.get(0, "tensors") or UNKNOWN, args.node(0, "tensors", node))
         subject = m.text(args.nodes[0]) if 0 in args.nodes else ""
         if m.is_tensor(bound.get("out", UNKNOWN)):
             out = bound["out"]
@@ -93,6 +96,10 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return tensors.apply(m, node, op, bound, subject)
     escape(m, args.values())
     return UNKNOWN
+
+
+JOINING = ("torch.stack", "torch.cat", "torch.concat", "torch.concatenate")
+"""Functions of a list of tensors."""
 
 
 def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
@@ -309,6 +316,8 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     grad = NO if asked is None and not args.open else fact(asked)
     inputs = tensors.Inputs()
     inputs.add(m, data, "data")
+    if conversions.rebuilt(m, node, data, args.node(0, "data", node)):
+        return m.tensor(storage=0)  # go on as if it had been mended somehow
     lost = inputs.grad()
     dtype = tensors.dtype_of(args.kw.get("dtype")) or (
         tensors.literal_kind(m, data) if "dtype" not in args.kw else None
@@ -341,6 +350,26 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
         tensors.mend_requires(m, made)
     return made
+
+
+@model("torch.conj")
+def _conj(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    value = args.get(0, "input") or UNKNOWN
+    return methods.call(m, node, Method(value, "conj"), Args([])) if m.is_tensor(value) else UNKNOWN
+
+
+@model("torch.quantize_per_tensor", "torch.quantize_per_channel")
+def _quantize(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    source = m.cell(args.get(0, "input") or UNKNOWN)
+    shape = source.shape if isinstance(source, Tensor) else None
+    why = m.cause("op", f"made by `{m.text(node)}`, which has no derivative", node)
+    return m.tensor(grad=NO, leaf=YES, shape=shape, why=why, made="quantize", form="quantized")
+
+
+@model("torch.from_dlpack", "torch.utils.dlpack.from_dlpack")
+def _from_dlpack(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    conversions.exported(m, node, args.get(0, "ext_tensor") or UNKNOWN, args.nodes.get(0, node))
+    return UNKNOWN
 
 
 @model("torch.from_numpy", "torch.frombuffer")
@@ -379,6 +408,7 @@ def _legacy_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     inputs = tensors.Inputs()
     for value in args.pos:
         inputs.add(m, value, "data")
+        conversions.rebuilt(m, node, value, args.node(0, "data", node))
     if not inputs.grad().no or inputs.numbers:
         what = "copied by `torch.Tensor(...)`, which keeps the values only"
         why = m.cause("cut", what, node, "", inputs.grad(), inputs.why(), inputs.pairs())

@@ -293,7 +293,8 @@ class Tensor:
     graph. storage: tensors with the same storage share memory and version counter. view: "" or how it is a view
     ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function). base: the address of the tensor
     that it is a view of. why: evidence for having no gradient (or for having lost it). made: the op that made it.
-    inference: made in inference mode.
+    inference: made in inference mode. form: how it is stored, if numpy has nothing like it ("bfloat16", "sparse",
+    "quantized", "conjugated"); "" says nothing.
     """
 
     grad: Truth = MAYBE
@@ -309,6 +310,7 @@ class Tensor:
     parameter: bool = False
     inference: Truth = NO
     device: str | None = None
+    form: str = ""
 
     @property
     def rank(self) -> int | None:

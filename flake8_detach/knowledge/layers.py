@@ -6,7 +6,7 @@ layers.json is derived by tools/make_layers.py, which makes every layer and runs
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,10 @@ from typing import Any, Literal
 PATH = Path(__file__).with_name("layers.json")
 
 Container = Literal["", "sequential", "modulelist", "moduledict", "parameterlist", "parameterdict"]
+
+
+DEFAULTS: Mapping[str, Mapping[str, int]] = {"torch.nn.Flatten": {"start_dim": 1}}
+"""Defaults of constructors that differ from those of the op; tests/truth/test_layers_agree.py looks for more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,3 +84,17 @@ def test_every_layer_of_torch_is_known() -> None:
     unknown = {n for n, _ in make_layers.layers()} - set(NAMES)
     assert not unknown
     assert all(inspect.isclass(getattr(torch.nn, n)) for n in NAMES)
+
+
+def test_no_other_layer_has_defaults_of_its_own() -> None:
+    """A layer that hands its options to a Tensor method has the defaults of that method, or stands in DEFAULTS."""
+    found = {}
+    for name in NAMES:
+        spec = layers.layer(f"torch.nn.{name}")
+        assert spec is not None
+        if spec.op.startswith("Tensor."):
+            given = inspect.signature(getattr(torch.nn, name)).parameters
+            found[spec.name] = {n: d for n in spec.forwards if (d := given[n].default) is not inspect.Parameter.empty}
+    wanted = {"torch.nn.Flatten": {"start_dim": 1, "end_dim": -1}}
+    assert {n: options for n, options in found.items() if options} == wanted  # Tensor.flatten: 0 and -1
+    assert layers.DEFAULTS == {"torch.nn.Flatten": {"start_dim": 1}}
