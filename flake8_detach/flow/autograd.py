@@ -228,8 +228,8 @@ def backward(
             underived=underived,
             misfit=(misfit := backward_arguments.gradient_problem(m, tensor, seed)),
         )
-        if inputs is not None and m.state.get(checkpointed.USED) is not None:
-            checkpointed.differentiate(m, node, root_node, tensor, only)
+        if m.state.get(checkpointed.USED) is not None:
+            checkpointed.differentiate(m, node, root_node, tensor, only, inputs is not None)
         vector = not gradient and shapes.several(tensor.shape)
         if tensor.grad.no or freed.yes or written is not None or underived is not None or vector or misfit:
             if tensor.node is not None:

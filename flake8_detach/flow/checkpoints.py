@@ -12,7 +12,7 @@ import libcst as cst
 
 from flake8_detach.flow import calls
 from flake8_detach.flow.calls import Args, escape
-from flake8_detach.flow.checkpointed import OP, USED
+from flake8_detach.flow.checkpointed import GRAPHLESS, OP, USED
 from flake8_detach.flow.events import Checkpointed
 from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.registry import model
@@ -27,22 +27,21 @@ from flake8_detach.flow.values import (
     Const,
     External,
     Function,
+    Mapping_,
     Node,
     Partial,
     Ref,
     Scalar,
+    Sequence,
     Tensor,
     Truth,
     Tuple,
     Value,
 )
+from flake8_detach.knowledge.checkpointing import CHECKS, LATER, OPTIONS, SEQUENTIAL
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
-
-OPTIONS = ("use_reentrant", "preserve_rng_state", "context_fn", "determinism_check", "debug", "early_stop")
-LATER = ("context_fn", "debug")
-"""Options that only the form without reentrance takes."""
 
 
 @model("torch.utils.checkpoint.checkpoint")
@@ -60,8 +59,10 @@ def _sequential(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if args.open or not args.pos or given is None:
         escape(m, args.values())
         return UNKNOWN
-    rest = {k: v for k, v in args.kw.items() if k not in (*OPTIONS, "input", "segments")}
-    return _run(m, args, Args([given], rest), node)
+    wrong = next((k for k in args.kw if k not in SEQUENTIAL), None)
+    if wrong is not None:
+        return _refuse(m, node, "unknown keyword", wrong)
+    return _run(m, args, Args([given]), node)
 
 
 def _run(m: Machine, args: Args, inner: Args, node: cst.CSTNode) -> Value:
@@ -77,6 +78,8 @@ def _run(m: Machine, args: Args, inner: Args, node: cst.CSTNode) -> Value:
         wrong = next((k for k in args.kw if k not in OPTIONS[:2] and k in (*inner.kw, *LATER)), None)
         if wrong is not None:
             return _refuse(m, node, "keyword", wrong)
+    elif reentrant.no and (refused := _unfit(args)):
+        return _refuse(m, node, refused, m.text(node))
     callable_ = isinstance(function, (Function, Partial, External)) or (
         isinstance(function, Ref) and len(function.addresses) == 1
     )
@@ -99,6 +102,15 @@ def _reentrant(asked: Value | None) -> Truth:
     return MAYBE if not isinstance(asked, Const) else YES if asked.value else NO
 
 
+def _unfit(args: Args) -> str:
+    """Which options the form without reentrance refuses."""
+    check = args.kw.get("determinism_check", Const(CHECKS[0]))
+    if isinstance(check, Const) and check.value not in CHECKS:
+        return "determinism"
+    made = isinstance(args.kw.get("context_fn"), (Function, Partial))
+    return "debug" if made and args.kw.get("debug") == Const(True) else ""
+
+
 def _refuse(m: Machine, node: cst.CSTNode, what: str, subject: object) -> Value:
     m.raises()
     m.emit(Checkpointed, node, what=what, at=None, subject=subject, sure=YES)
@@ -116,27 +128,33 @@ def _reentered(m: Machine, function: Value, args: Args, node: cst.CSTNode, subje
     for value in args.pos:
         found = m.tensors(value)
         known = m.is_tensor(value) or isinstance(value, (Const, Scalar, Array, Tuple, Function))
+        known = known or isinstance(m.cell(value), (Sequence, Mapping_))  # it does not look inside
         for _, tensor in found:
             grad = grad | tensor.grad
         grad = grad if known else grad | MAYBE
     lost = Truth.NO
-    for _, tensor in m.tensors(result):
+    outputs = m.tensors(result) if not isinstance(result, Tuple) else [t for v in result.items for t in m.tensors(v)]
+    for _, tensor in outputs:
         lost = lost | tensor.grad
     if grad.no and lost.yes and m.mode.grad.yes:
         sure = YES if grad is NO and lost is YES and m.mode.grad is YES else YES.presumed()
         m.emit(Checkpointed, node, what="inputs", at=None, subject=subject, sure=sure)
     m.state.set(USED, YES)
-    return _wrapped(m, result, grad & m.mode.grad, node)
+    whole = all(m.is_tensor(v) for v in (result.items if isinstance(result, Tuple) else (result,)))
+    return _wrapped(m, result, grad & m.mode.grad, node, whole and lost is NO)
 
 
-def _wrapped(m: Machine, value: Value, grad: Truth, node: cst.CSTNode) -> Value:
+def _wrapped(m: Machine, value: Value, grad: Truth, node: cst.CSTNode, graphless: bool) -> Value:
+    """graphless: what backward will compute again does not require grad, so there is nothing to go back through."""
     if isinstance(value, Tuple):
-        return Tuple(tuple(_wrapped(m, v, grad, node) for v in value.items), value.names)
+        return Tuple(tuple(_wrapped(m, v, grad, node, graphless) for v in value.items), value.names)
     cell = m.cell(value)
     if not isinstance(cell, Tensor) or not isinstance(value, Ref):
         return UNKNOWN
     inner = m.edge(value.addresses[0], cell)
     graph = None if grad.no else m.graph_node(Node(OP, (inner._replace(sure=grad.yes and inner.sure),), (), node, True))
+    if graph is not None and graphless and m.mode.grad is YES:
+        m.state.set((graph, GRAPHLESS), YES)
     why = None
     if grad.no:
         what = "computed by a reentrant checkpoint, none of whose inputs requires grad"

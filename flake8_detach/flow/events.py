@@ -490,8 +490,10 @@ class Checkpointed(Event):
 
     what: "inputs" (reentrant and no input requires grad, although the function has parameters that do: a warning, and
     no gradient), "grad" (autograd.grad or backward(inputs=...) through a reentrant one), "keyword" (an argument that
-    only the other form takes), "value" (a result instead of a function), "unsaid" (use_reentrant is not given: a
-    warning). at: where the checkpoint was made. subject: what the message is about. sure: how well that is known.
+    only the other form takes), "unknown keyword", "determinism", "debug" (options that are refused), "value" (a result
+    instead of a function), "unsaid" (use_reentrant is not given: a warning), "graphless" (backward through a reentrant
+    one whose result does not require grad). at: where the checkpoint was made. subject: what the message is about.
+    sure: how well that is known.
     """
 
     what: str

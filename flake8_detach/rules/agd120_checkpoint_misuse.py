@@ -7,6 +7,12 @@ from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
+REFUSED = {
+    "determinism": '`determinism_check` can only be "default" or "none"',
+    "debug": "`debug=True` has a context of its own; leave `context_fn` away, or `debug`",
+    "unknown keyword": "checkpoint_sequential takes no `{}`; only `use_reentrant` and `preserve_rng_state`",
+}
+
 
 @register
 class CheckpointMisuse(Rule):
@@ -15,7 +21,8 @@ class CheckpointMisuse(Rule):
     ## What it does
     Reports `torch.utils.checkpoint` without `use_reentrant`; the reentrant form where none of the inputs requires grad
     although the function has parameters that do, where `autograd.grad` or `backward(inputs=...)` goes through it, and
-    where it is given what only the other form takes; and a tensor in the place of the function.
+    where it is given what only the other form takes, or a function whose result does not require grad; options that are
+    not known; and a tensor in the place of the function.
 
     ## Why is this bad?
     The reentrant form runs the function under no_grad: if no input requires grad, the first layers of a model get no
@@ -73,6 +80,13 @@ out = checkpoint(nn.Linear(4, 4), x, use_reentrant=False)
                 f"raises: `{event.subject}` goes through a reentrant checkpoint (line {source.line(event.at)}), which "
                 "takes no chosen inputs; pass `use_reentrant=False`"
             )
+        elif event.what == "graphless" and event.at is not None:
+            message = (
+                f"raises: what the reentrant checkpoint of line {source.line(event.at)} returns does not require grad; "
+                "call the function without a checkpoint"
+            )
+        elif event.what in REFUSED:
+            message = f"raises: {REFUSED[event.what].format(event.subject)}"
         elif event.what == "keyword":
             message = f"raises: the reentrant form takes no `{event.subject}`; pass `use_reentrant=False`"
         else:
