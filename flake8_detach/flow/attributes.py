@@ -12,6 +12,7 @@ from flake8_detach.flow import (
     calls,
     custom_ctx,
     freezing,
+    gradients,
     hidden,
     idle,
     membership,
@@ -186,7 +187,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         m.state.put(owner.frame, name, value)
     if not isinstance(owner, Ref):
         if name == "grad":
-            training.stir(m)
+            gradients.stir(m)
         return
     for address in owner.addresses:
         cell = m.state.cell(address)

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import backward_arguments, checkpointed, freezing, hidden, shapes, tensors, terms, training
+from flake8_detach.flow import (
+    backward_arguments,
+    checkpointed,
+    freezing,
+    gradients,
+    hidden,
+    shapes,
+    tensors,
+    terms,
+    training,
+)
 from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Requires, Write
 from flake8_detach.flow.values import (
     MAYBE,
@@ -56,7 +66,7 @@ def detach(
         of = [(address, tensor)]
         why = m.cause("cut", f"cut by {how}", node, m.text(owner_node), tensor.grad, tensor.why, of)
         storage = tensor.storage if shares_version else m.state.address()
-        training.alias(m, tensor.storage, storage)
+        gradients.alias(m, tensor.storage, storage)
         hidden.alias(m, tensor.storage, storage, ".data")
         made.append(
             m.tensor(
@@ -466,7 +476,7 @@ def walk(
         for address in inputs or ():
             accumulate(m, site, address, False, create)
         reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
-        training.filled(m, site, reached, opened, training.scaled_by(m, surely), start)
+        training.filled(m, site, reached, opened, gradients.scaled_by(m, surely), start)
     if opened:
         m.state.set(SPOILED, YES)
 
@@ -489,7 +499,7 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
     why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
     made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad")
     m.state.set((address, "grad"), made)
-    training.belongs(m, made, address)
+    gradients.belongs(m, made, address)
 
 
 def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import freezing, operators, tensors, training
+from flake8_detach.flow import freezing, gradients, operators, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -175,8 +175,8 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
     """Unknown code gets hold of these values: what it may change is not known any more."""
     from flake8_detach.flow import functions
 
-    if m.state.get(training.LOOSE) is not None:
-        training.stir(m)
+    if m.state.get(gradients.LOOSE) is not None:
+        gradients.stir(m)
     freezing.used(m)
     seen: set[int] = set()
     todo = list(values)
@@ -211,10 +211,10 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         m.state.set((address, "kept"), MAYBE)
         if m.state.get((address, "grad"), NONE) == NONE:
             m.state.set((address, "grad"), UNKNOWN)
-        training.loosen(m, address, cell)
+        gradients.loosen(m, address, cell)
         return []
     if isinstance(cell, Optimizer):
-        training.loosen_optimizer(m, cell)
+        gradients.loosen_optimizer(m, cell)
         return []
     if isinstance(cell, Sequence):
         inner = list(cell.items) if cell.items is not None else [cell.element]

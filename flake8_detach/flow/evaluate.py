@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, calls, conversions, idle, iteration, operators, training
+from flake8_detach.flow import attributes, calls, conversions, gradients, idle, iteration, operators
 from flake8_detach.flow.machine import MAX_DEPTH, Machine
 from flake8_detach.flow.values import (
     MAYBE,
@@ -116,8 +116,8 @@ def ellipsis(m: Machine, node: cst.Ellipsis) -> Value:
 @expression(cst.Attribute)
 def attribute(m: Machine, node: cst.Attribute) -> Value:
     value = attributes.get(m, evaluate(m, node.value), node.attr.value, node, node.value)
-    if isinstance(value, Method) and value.name in training.CLEARING:
-        training.hand_out(m, value.receiver)
+    if isinstance(value, Method) and value.name in gradients.CLEARING:
+        gradients.hand_out(m, value.receiver)
     return value
 
 

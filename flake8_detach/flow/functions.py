@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, idle, membership, retention, training
+from flake8_detach.flow import autograd, gradients, idle, membership, retention
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import CELL, Delta
@@ -178,7 +178,7 @@ def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> D
     mark = m.state.mark()
     since = m.state.address()
     presume_grad_mode(m)
-    training.stir(m)  # what other functions did before is not known
+    gradients.stir(m)  # what other functions did before is not known
     takes_nothing = "builtins.staticmethod" in function.wrappers
     result = run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
     retention.give(m, [result] if bound is None else [result, bound])
@@ -194,7 +194,7 @@ def may_run(m: Machine, function: Function) -> None:
         return
     m.state.join([{}, run_unknown(m, function, function.bound)])
     if id(definition) in m.movers:
-        m.state.set(training.LOOSE, YES)
+        m.state.set(gradients.LOOSE, YES)
 
 
 def presume_grad_mode(m: Machine) -> None:

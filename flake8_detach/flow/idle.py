@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, modules, training
+from flake8_detach.flow import autograd, gradients, modules
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
     NO,
@@ -51,7 +51,7 @@ def _uncalled(m: Machine, node: cst.Attribute, value: Value) -> None:
         owner = _kind(m, receiver)
         if name in idle.ACTIONS.get(owner, ()):
             m.emit(Dropped, node, what="method", owner=owner, subject=m.text(node.value), name=name)
-            training.stir(m)  # it was meant to be called
+            gradients.stir(m)  # it was meant to be called
 
 
 def _kind(m: Machine, value: Value) -> str:

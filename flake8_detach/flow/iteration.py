@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, idle, loading, operators, tensors, training
+from flake8_detach.flow import conversions, gradients, idle, loading, operators, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -206,7 +206,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
             return _each(m, node, first, one, some, kind)
         oldest = m.state.address()
         result = _nested(m, node, first, one if items is None or len(items) > UNROLL else common(m, items))
-        training.several(m, oldest)
+        gradients.several(m, oldest)
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import training
+from flake8_detach.flow import gradients
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event
 from flake8_detach.flow.ledger import Ledger
@@ -319,7 +319,7 @@ class Machine:
 
     def wrote(self, storage: int, site: cst.CSTNode, sure: Truth = YES) -> None:
         """The memory was written at `site`: its version is a new one (or perhaps the old one, unless `sure`)."""
-        training.rewritten(self, storage)
+        gradients.rewritten(self, storage)
         token = self.state.address()
         now = (token,) if sure is YES else (-token,) if sure.yes else (*self.version(storage)[:TOKENS], token)
         self.state.set((storage, "version"), now)

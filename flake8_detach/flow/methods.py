@@ -13,6 +13,7 @@ from flake8_detach.flow import (
     backward_arguments,
     conversions,
     custom,
+    gradients,
     hidden,
     iteration,
     membership,
@@ -22,7 +23,6 @@ from flake8_detach.flow import (
     registration,
     retention,
     tensors,
-    training,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -256,7 +256,7 @@ def _hook(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     for _, tensor in m.tensors(receiver):
         autograd.tell_hook(m, node, tensor, m.text(owner), "register_hook")
     if _called(node, "") == "register_post_accumulate_grad_hook":
-        m.state.set(training.HOOKED, YES)
+        m.state.set(gradients.HOOKED, YES)
     m.escaped.update(receiver.addresses)
     return UNKNOWN
 
@@ -510,8 +510,8 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
     if name == "manual_backward" and args.pos:
         autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
         return UNKNOWN
-    if name in training.CLEARING:
-        training.stir(m)
+    if name in gradients.CLEARING:
+        gradients.stir(m)
     if name == "setattr":  # pytest's monkeypatch
         m.patch(args.pos)
     if name == "enter_context" and args.pos:

@@ -12,6 +12,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     calls,
+    crossing,
     freezing,
     functions,
     membership,
@@ -21,7 +22,6 @@ from flake8_detach.flow import (
     shapes,
     tensors,
 )
-from flake8_detach.flow import training as training_step
 from flake8_detach.flow.machine import OPEN, PACKED
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -462,7 +462,7 @@ def training(m: Machine, address: int) -> Value:
 
 def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
     """Call an instance of a class of the file or a torch.nn module."""
-    training_step.handed(m, args.values(), node)
+    crossing.handed(m, args.values(), node)
     freezing.used(m)
     cell = m.state.cell(value.addresses[0])
     result = call_layer(m, value, cell, args, node) if isinstance(cell, Layer) else call_instance(m, value, args, node)

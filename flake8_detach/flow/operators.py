@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, hidden, shapes, tensors, training
+from flake8_detach.flow import conversions, gradients, hidden, shapes, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -687,7 +687,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
     cell = m.state.cell(address)
     if isinstance(cell, Mapping_):
         if key == Const("params"):
-            training.regrouped(m)
+            gradients.regrouped(m)
         if isinstance(key, Const):
             m.state.set((address, CELL), cell.put(key.value, value))
         else:

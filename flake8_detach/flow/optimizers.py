@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, calls, iteration, modules, tensors, training
+from flake8_detach.flow import (
+    autograd,
+    calls,
+    clipping,
+    gradients,
+    iteration,
+    modules,
+    scaling,
+    schedules,
+    tensors,
+    training,
+)
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.registry import model
@@ -62,7 +73,7 @@ def call(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) 
     if name == "zero_grad":
         why = m.cause("constant", "cleared by `zero_grad()`", node)
         if mine is None:
-            training.stir(m)
+            gradients.stir(m)
         else:
             autograd.clear(m, mine, fact(args.get(0, "set_to_none"), None if args.open else True), why)
         return NONE
@@ -87,7 +98,7 @@ def _step(
     assert isinstance(receiver, Ref)
     result = _step_alone(m, node, receiver, kind, mine, closure)
     if (receiver.addresses[0], HOOKED) in m.state.slots:
-        training.stir(m)
+        gradients.stir(m)
     return result
 
 
@@ -122,7 +133,7 @@ def make_scheduler(m: Machine, name: str, args: Args) -> Value:
     given = args.get(0, "optimizer")
     optimizer = given if isinstance(given, Ref) and isinstance(m.cell(given), Optimizer) else None
     made = m.new(Thing(name, () if optimizer is None else (("optimizer", optimizer),)))
-    training.scheduler_made(m, made.addresses[0], None if optimizer is None else optimizer.addresses[0])
+    schedules.scheduler_made(m, made.addresses[0], None if optimizer is None else optimizer.addresses[0])
     return made
 
 
@@ -132,10 +143,10 @@ def of_scheduler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
     if name == "step":
         optimizer = cell.part("optimizer")
         whose = optimizer.addresses[0] if isinstance(optimizer, Ref) else None
-        training.scheduled(m, node, cell.kind, receiver.addresses[0], whose)
+        schedules.scheduled(m, node, cell.kind, receiver.addresses[0], whose)
         return NONE
     if name == "load_state_dict":
-        training.note(m, receiver.addresses[0], training.SCHEDULED, MAYBE)
+        gradients.note(m, receiver.addresses[0], gradients.SCHEDULED, MAYBE)
     return UNKNOWN
 
 
@@ -149,11 +160,11 @@ def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     bound = args.get(1, "max_norm") or args.get(1, "clip_value") or UNKNOWN
     finite = isinstance(bound, Const) and isinstance(bound.value, (int, float)) and bound.value < UNBOUND
     if modules.is_module(m, given):
-        training.refuse(m, "clip-module", node, YES)
+        gradients.refuse(m, "clip-module", node, YES)
     elif isinstance(cell, Sequence) and cell.kind == "generator" and cell.items == ():
-        training.clip_nothing(m, node)
+        clipping.clip_nothing(m, node)
     else:
-        training.clip(m, node, modules.parameters_in(m, given), finite)
+        clipping.clip(m, node, modules.parameters_in(m, given), finite)
     iteration.consume(m, given)
     return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
 
@@ -180,28 +191,28 @@ def of_scaler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name:
     if name == "scale":
         return _scale(m, node, scaler, target, on)
     if name == "get_scale":
-        training.stir(m)  # who reads the scale unscales by hand
+        gradients.stir(m)  # who reads the scale unscales by hand
         return UNKNOWN
     optimizer = target.addresses[0] if isinstance(target, Ref) and modules.is_optimizer(m, target) else None
     if name == "update":
         if not args.pos and not args.kw:
-            training.scaler_updates(m, node, scaler, on)
+            scaling.scaler_updates(m, node, scaler, on)
         return NONE
     if name == "load_state_dict":
-        training.stir(m)
+        gradients.stir(m)
     if optimizer is None:
         if name in ("step", "unscale_"):
-            training.stir(m)
+            gradients.stir(m)
         return UNKNOWN
     mine = owned(m, target)
     if name == "unscale_":
-        training.unscaled(m, node, scaler, optimizer, mine, on)
+        scaling.unscaled(m, node, scaler, optimizer, mine, on)
         return NONE
     if name == "step":
         closure = args.kw.get("closure")
         if closure is not None and on.yes:
-            training.refuse(m, "step-closure", node, on)
-        training.scaler_steps(m, node, scaler, optimizer, mine, on)
+            gradients.refuse(m, "step-closure", node, on)
+        scaling.scaler_steps(m, node, scaler, optimizer, mine, on)
         from flake8_detach.flow import attributes
 
         return calls.call(m, attributes.get(m, target, "step", node, node), Args([closure] if closure else []), node)
@@ -209,10 +220,10 @@ def of_scaler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name:
 
 
 def _scale(m: Machine, node: cst.CSTNode, scaler: int, target: Value, on: Truth) -> Value:
-    training.note(m, scaler, training.SCALED, YES)
+    gradients.note(m, scaler, gradients.SCALED, YES)
     listed = iteration.exact(m, target) or [target]
     if any(isinstance(v, (Scalar, Const)) for v in listed) and on.yes:
-        training.refuse(m, "scale-number", node, on)
+        gradients.refuse(m, "scale-number", node, on)
     op = ops.method("mul")
     if not m.is_tensor(target) or op is None:
         return UNKNOWN
