@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     tensors,
     terms,
     training,
+    unspent,
 )
 from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Requires, Write
 from flake8_detach.flow.values import (
@@ -256,6 +257,7 @@ def backward(
             m.afterwards.leaves.add(address)
         if api == "backward":
             terms.ask(m, node, root_node, address, tensor, not gradient)
+            unspent.ask(m, node, root_node, start)
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)

@@ -338,6 +338,20 @@ class LostTerm(Event):
 
 
 @dataclass(frozen=True)
+class Unspent(Event):
+    """A term of a loss trains nothing; node: the cut. Asked at the end: no optimizer steps with its gradient.
+
+    cause: what cut it from parameters that the next optimizer steps. term: the expression that is the term. root: the
+    source text of the loss; backward: the call.
+    """
+
+    cause: Cause
+    root: Label
+    term: Site
+    backward: Site
+
+
+@dataclass(frozen=True)
 class Evaluated(Event):
     """A loop calls a module in evaluation mode with grad mode on; asked at the end: its result is never backwarded.
 

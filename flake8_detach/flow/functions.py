@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, gradients, idle, membership, retention
+from flake8_detach.flow import autograd, gradients, idle, membership, retention, unspent
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import CELL, Delta
@@ -79,9 +79,8 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
     try:
         bind_parameters(m, function, args)
         for wrapper in reversed(function.wrappers):
-            autograd.enter(
-                m, wrapper.removesuffix("()").removesuffix("(False)"), _argument(wrapper), function.definition
-            )
+            name = wrapper.removesuffix("()").removesuffix("(False)")
+            autograd.enter(m, name, _argument(wrapper), _decorator(function, name))
         wrapped = m.mode
         if isinstance(function.definition, cst.Lambda):
             m.state.set((frame_id, RETURN), m.evaluate(function.definition.body))
@@ -114,6 +113,17 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
     finally:
         m.frames.pop()
         m.depth, m.guards = depth, guards
+
+
+def _decorator(function: Function, wrapper: str) -> cst.CSTNode:
+    """The decorator of that name; the function itself if it is known by another one, or was wrapped by a call."""
+    for decorator in getattr(function.definition, "decorators", ()):
+        expression = decorator.decorator
+        called = expression.func if isinstance(expression, cst.Call) else expression
+        name = called.attr if isinstance(called, cst.Attribute) else called
+        if isinstance(name, cst.Name) and name.value == wrapper.rpartition(".")[2]:
+            return expression
+    return function.definition
 
 
 def _argument(wrapper: str) -> Value | None:
@@ -178,10 +188,11 @@ def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> D
     mark = m.state.mark()
     since = m.state.address()
     presume_grad_mode(m)
-    gradients.stir(m)  # what other functions did before is not known
+    gradients.stir(m, spends=False)  # what other functions did before is not known
     takes_nothing = "builtins.staticmethod" in function.wrappers
     result = run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
     retention.give(m, [result] if bound is None else [result, bound])
+    unspent.left(m)
     idle.left_off(m, function)
     membership.settle(m, since)
     return m.state.rollback(mark)

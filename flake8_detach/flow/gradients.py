@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from flake8_detach.flow import unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -245,11 +246,13 @@ def moves(m: Machine) -> None:
     m.movers.update(id(f.function.definition) for f in m.frames if f.function is not None)
 
 
-def stir(m: Machine) -> None:
-    """Unknown code may have filled, used or cleared any gradient."""
+def stir(m: Machine, spends: bool = True) -> None:
+    """Unknown code may have filled, used or cleared any gradient; spends: may it step with those that are there?"""
     if m.bystanding:
         return
     moves(m)
+    if spends:
+        unspent.left(m)
     more(m, STIRRED)
 
 

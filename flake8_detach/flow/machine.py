@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import gradients
+from flake8_detach.flow import gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event
 from flake8_detach.flow.ledger import Ledger
@@ -151,6 +151,8 @@ class Machine:
         self.owned: set[int] = set()
         self.steered: set[int] = set()
         self.wanted: set[int] = set()
+        self.unspent: dict[unspent.Key, unspent.Term] = {}
+        self.spent: set[unspent.Key] = set()
         # what `forgotten` needs: the names that scopes read
         self.tree: ast.Module | None = None
         self.read_names: set[str] | None = None

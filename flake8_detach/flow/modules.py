@@ -564,10 +564,13 @@ def _generic(
         saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1]) if inputs.tensors else ()
         if spec.name in recurrent.LAYERS:
             saved = tuple(recurrent.saved(m, spec.name, given, own, node))
-        graph = m.graph_node(Node(spec.name, edges, saved, node, inputs.unknown or layer.children is None))
+        cuts = inputs.cuts()
+        m.cuts = m.cuts or bool(cuts)
+        open_ = inputs.unknown or layer.children is None
+        graph = m.graph_node(Node(spec.name, edges, saved, node, open_, cuts=cuts, unseen=inputs.unclear()))
     why = inputs.why()
     if grad.no and not wanted.no:
-        why = tensors.mode_cause(m, node, "", wanted)
+        why = tensors.mode_cause(m, node, "", wanted, inputs.pairs())
     first = next((t.shape for _, t, n in inputs.tensors if n in given), None)
 
     sizes = recurrent.outputs(layer, first) if spec.name in recurrent.LAYERS else repeat(first)

@@ -172,7 +172,7 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
         loss = cause and cause.loss
         if cause is None or loss is None or (id(loss.site) in found and not constant):
             return
-        nodes, leaves = _behind(m, cause.origin)
+        nodes, leaves = behind(m, cause.origin)
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
@@ -256,7 +256,7 @@ def _zero(m: Machine, start: int) -> Cause | None:
     return None
 
 
-def _behind(m: Machine, source: Source | None) -> tuple[set[int], dict[int, int]]:
+def behind(m: Machine, source: Source | None) -> tuple[set[int], dict[int, int]]:
     """The graph nodes, and the leaves that require grad with their storages, that a lost value was computed from."""
     nodes: set[int] = set()
     leaves: dict[int, int] = {}

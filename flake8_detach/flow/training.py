@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import crossing, schedules
+from flake8_detach.flow import crossing, schedules, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -126,6 +126,7 @@ def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
     """zero_grad() or `p.grad = None` on these leaves."""
     moves(m)
     for address in addresses:
+        unspent.cleared(m, address)
         g = look(m, address)
         if g.late.yes:
             _tell_late(m, g)
@@ -187,6 +188,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     if optimizer in m.early and not m.quiet:
         schedules.tell_early(m, optimizer)
     note(m, optimizer, STEPPED, YES)
+    unspent.stepped(m, owned)
     mine = parameters(m, owned)
     found = {address: look(m, address) for address in mine}
     if found:

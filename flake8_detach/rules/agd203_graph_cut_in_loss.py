@@ -66,7 +66,8 @@ loss.backward()
 
     def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
         cause = event.cause
-        if cause.kind not in ("cut", "scalar", "mode") or event.guarded:
+        kinds = ("cut", "scalar", "mode") if event.constant else ("cut", "scalar")  # without grad mode: AGD211
+        if cause.kind not in kinds or event.guarded:
             return
         subject = str(cause.name or cause.subject)
         what = f"`{subject}` was {cause.what}" if subject else f"the value was {cause.what}"
