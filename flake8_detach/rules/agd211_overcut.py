@@ -85,4 +85,6 @@ for batch in torch.randn(10, 16, 4):
             )
         what = reason(cause, source, "a value was cut").removesuffix(f" (line {source.line(event.node)})")
         sure = confidence(cause.lost)
-        yield Finding(self.code, f"{what}: {effect}", source.span(event.node), sure, trail(cause, source), cause=event.node)
+        yield Finding(
+            self.code, f"{what}: {effect}", source.span(event.node), sure, trail(cause, source), cause=event.node
+        )
