@@ -118,7 +118,7 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
 def _decorator(function: Function, wrapper: str) -> cst.CSTNode:
     """The decorator of that name; the function itself if it is known by another one, or was wrapped by a call."""
     for decorator in getattr(function.definition, "decorators", ()):
-        expression = decorator.decorator
+        expression: cst.BaseExpression = decorator.decorator
         called = expression.func if isinstance(expression, cst.Call) else expression
         name = called.attr if isinstance(called, cst.Attribute) else called
         if isinstance(name, cst.Name) and name.value == wrapper.rpartition(".")[2]:
