@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
@@ -115,12 +115,12 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
         m.depth, m.guards = depth, guards
 
 
-def _decorator(function: Function, wrapper: str) -> cst.CSTNode:
+def _decorator(function: Function, wrapper: str) -> Any:
     """The decorator of that name; the function itself if it is known by another one, or was wrapped by a call."""
     for decorator in getattr(function.definition, "decorators", ()):
         expression: cst.BaseExpression = decorator.decorator
         called = expression.func if isinstance(expression, cst.Call) else expression
-        name = called.attr if isinstance(called, cst.Attribute) else called
+        name: cst.BaseExpression = called.attr if isinstance(called, cst.Attribute) else called
         if isinstance(name, cst.Name) and name.value == wrapper.rpartition(".")[2]:
             return expression
     return function.definition
