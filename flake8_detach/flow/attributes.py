@@ -14,10 +14,12 @@ from flake8_detach.flow import (
     freezing,
     gradients,
     hidden,
+    hooks,
     idle,
     membership,
     modules,
     registration,
+    tensor_hooks,
     tensors,
     training,
 )
@@ -118,6 +120,8 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         return UNKNOWN
     if isinstance(cell, Thing) and cell.kind == custom_ctx.CONTEXT:
         return custom_ctx.read(m, owner, name, node)
+    if name.startswith("_") and name.endswith("_hooks"):
+        hooks.doubt(m)
     if name in DICTIONARIES:
         m.open_object(owner)
         calls.escape(m, [owner])
@@ -166,7 +170,7 @@ def _of_tensor(
         kept: Truth = m.state.get((address, "kept"), NO)
         return Const(kept is YES) if kept.proved else Scalar("bool")
     if name == "grad_fn":
-        return NONE if tensor.grad is NO or tensor.leaf is YES else UNKNOWN
+        return NONE if tensor.grad is NO or tensor.leaf is YES else tensor_hooks.grad_fn(m, address, tensor)
     if name in ("shape", "dtype", "device", "layout", "names"):
         return UNKNOWN
     if name in ("ndim",):

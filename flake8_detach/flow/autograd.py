@@ -212,6 +212,9 @@ def backward(
         if root != UNKNOWN and _kind(m, root):
             m.raises()
         if root == UNKNOWN:
+            from flake8_detach.flow import hooks
+
+            hooks.unseen_backward(m)
             training.filled(m, node, {}, True, MAYBE)
             m.state.set(SPOILED, YES)
             m.afterwards.blind = True
@@ -468,6 +471,11 @@ def walk(
                 before: Truth = m.state.get((number, "freed"), NO)
                 m.state.set((number, "freed"), before | (YES if sure and retain is NO else MAYBE))
                 m.state.set((number, "freed at"), site)
+    from flake8_detach.flow import backward_hooks
+
+    chosen = leaves if inputs is None else {a: s for a, s in leaves.items() if a in inputs}
+    ran = surely if only is None else {n: s for n, s in surely.items() if n in only}
+    backward_hooks.passed(m, site, ran, chosen, create, opened)
     if fill:
         for address, sure in leaves.items():
             if inputs is None or address in inputs:
@@ -478,7 +486,8 @@ def walk(
         for address in inputs or ():
             accumulate(m, site, address, False, create)
         reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
-        training.filled(m, site, reached, opened, gradients.scaled_by(m, surely), start)
+        gradients.filled(m, site, reached, opened, gradients.scaled_by(m, surely), start)
+        backward_hooks.accumulated(m, site, chosen)
     if opened:
         m.state.set(SPOILED, YES)
 

@@ -202,17 +202,22 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
 
 def _loosen(m: Machine, address: int) -> list[Value]:
     """Forget what unknown code may change in the object at `address`; returns what it reaches from there."""
+    from flake8_detach.flow import hooks
+
     cell = m.state.cell(address)
     m.escaped.add(address)
+    hooked: list[Value] = hooks.out_of_sight(m, address) if address in m.hooked else []
     if isinstance(cell, Tensor):
         m.hand_out(cell)
+        if cell.node is not None:
+            hooks.unseen_backward(m)
         if not cell.leaf.no:  # requires_grad_() may be called on it
             m.state.set((address, CELL), replace(cell, grad=MAYBE))
         m.state.set((address, "kept"), MAYBE)
         if m.state.get((address, "grad"), NONE) == NONE:
             m.state.set((address, "grad"), UNKNOWN)
         gradients.loosen(m, address, cell)
-        return []
+        return hooked
     if isinstance(cell, Optimizer):
         gradients.loosen_optimizer(m, cell)
         return []
@@ -226,10 +231,12 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         m.state.set((address, CELL), Mapping_((), UNKNOWN))
         return inner
     if isinstance(cell, Thing):
+        if cell.kind == hooks.HANDLE:
+            hooks.doubt(m)
         return [part for _, part in cell.parts]
     if isinstance(cell, (Instance, Layer)):
         reached = [m.state.get((address, name)) for name in m.state.names(address)]
-        return [v for v in reached if isinstance(v, (Ref, Tuple))]
+        return [*(v for v in reached if isinstance(v, (Ref, Tuple))), *hooked]
     return []
 
 

@@ -159,6 +159,21 @@ class Hooked(Event):
 
 
 @dataclass(frozen=True)
+class HookMisuse(Event):
+    """A hook breaks its contract, or is one that torch does not take; `node` is where torch says so.
+
+    kind: a key of the rule's table of messages. hook: its kind. what: fills the message. at: where it was registered.
+    sure: how well that is known.
+    """
+
+    kind: str
+    hook: str
+    what: Label
+    at: Site | None
+    sure: Truth
+
+
+@dataclass(frozen=True)
 class OptimizerMade(Event):
     """An optimizer is constructed with these parameters; None: they are not all known.
 

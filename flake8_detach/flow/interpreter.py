@@ -670,10 +670,14 @@ def with_(m: Machine, node: cst.With) -> bool:
 
 def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
     """What `with value as x` binds to x; switches grad mode where the context does."""
+    from flake8_detach.flow import hooks
+
     cell = m.cell(value)
     if isinstance(cell, Thing):
         if cell.kind in ("pytest.raises", "contextlib.suppress", "unittest.assertRaises"):
             m.guards += 1
+        if cell.kind == hooks.HANDLE:
+            hooks.doubt(m)  # it is removed when the block ends
         autograd.enter(m, cell.kind, cell.part("mode"), node)
         return cell.part("enters") or value
     if (

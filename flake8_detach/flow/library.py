@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, checkpoints, conversions, custom, custom_ctx, loading, optimizers, tensors
+from flake8_detach.flow import (
+    autograd,
+    checkpoints,
+    conversions,
+    custom,
+    custom_ctx,
+    hooks,
+    loading,
+    optimizers,
+    tensor_hooks,
+    tensors,
+)
 from flake8_detach.flow.builtin_calls import call_builtin
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
@@ -18,6 +29,7 @@ from flake8_detach.flow.stdlib_calls import send
 from flake8_detach.flow.torch_calls import call_torch, of_distribution
 from flake8_detach.flow.values import (
     MAYBE,
+    NONE,
     UNKNOWN,
     Const,
     External,
@@ -128,6 +140,11 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         return optimizers.of_scheduler(m, node, receiver, cell, name, args)
     if cell.kind.startswith("multiprocessing.") and name in ("put", "send"):
         send(m, args, node)
+    if cell.kind == tensor_hooks.NODE and (handle := tensor_hooks.on_node(m, node, cell, name, args)) is not None:
+        return handle
+    if cell.kind == hooks.HANDLE and name == "remove" and isinstance(receiver, Ref):
+        hooks.remove(m, receiver)
+        return NONE
     if name in contexts.HARMLESS_METHODS:
         return UNKNOWN
     escape(m, [receiver, *args.values()])

@@ -144,6 +144,9 @@ class Machine:
         self.handed: dict[int, tuple[cst.CSTNode, int]] = {}
         self.starts: dict[int, tuple[tuple[Edge, ...], int]] = {}
         self.early: dict[int, dict[int, Event]] = {}
+        # objects and graph nodes that have had hooks, and the registrations of those that a backward has run
+        self.hooked: set[int] = set()
+        self.hooks_run: set[int] = set()
         self.makers: dict[int, cst.CSTNode] = {}
         # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are
         # filled by something else than a step, leaves whose gradient somebody reads

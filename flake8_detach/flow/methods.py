@@ -15,13 +15,16 @@ from flake8_detach.flow import (
     custom,
     gradients,
     hidden,
+    hooks,
     iteration,
     membership,
+    module_hooks,
     modules,
     operators,
     optimizers,
     registration,
     retention,
+    tensor_hooks,
     tensors,
 )
 from flake8_detach.flow.calls import Args, escape
@@ -253,12 +256,7 @@ def _retain(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst
 
 @tensor_method("register_hook", "register_post_accumulate_grad_hook")
 def _hook(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
-    for _, tensor in m.tensors(receiver):
-        autograd.tell_hook(m, node, tensor, m.text(owner), "register_hook")
-    if _called(node, "") == "register_post_accumulate_grad_hook":
-        m.state.set(gradients.HOOKED, YES)
-    m.escaped.update(receiver.addresses)
-    return UNKNOWN
+    return tensor_hooks.register(m, node, receiver, _called(node, ""), args, owner)
 
 
 @tensor_method("dim", "ndimension")
@@ -512,6 +510,8 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         return UNKNOWN
     if name in gradients.CLEARING:
         gradients.stir(m)
+    if name == "remove":
+        hooks.doubt(m)
     if name == "setattr":  # pytest's monkeypatch
         m.patch(args.pos)
     if name == "enter_context" and args.pos:
@@ -587,6 +587,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             m.state.put(address, f"*registered {len(m.state.names(address))}", value)
         return NONE
     if name.startswith("register_") and "hook" in name:
+        followed = module_hooks.register(m, node, receiver, name, args)
+        if followed is not None:
+            return followed
         if "forward" in name:
             m.state.set((address, "*hooked"), YES)
         escape(m, args.values())

@@ -465,7 +465,16 @@ def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> 
     crossing.handed(m, args.values(), node)
     freezing.used(m)
     cell = m.state.cell(value.addresses[0])
-    result = call_layer(m, value, cell, args, node) if isinstance(cell, Layer) else call_instance(m, value, args, node)
+
+    def forward(args: calls.Args) -> Value:
+        return (
+            call_layer(m, value, cell, args, node) if isinstance(cell, Layer) else call_instance(m, value, args, node)
+        )
+
+    from flake8_detach.flow import module_hooks
+
+    hooked = value.addresses[0] in m.hooked and is_module(m, value)
+    result = module_hooks.around(m, value, args, node, forward) if hooked else forward(args)
     if training(m, value.addresses[0]) == Const(False):
         retention.evaluated(m, value, result, node)
     return result
