@@ -486,7 +486,7 @@ def walk(
         for address in inputs or ():
             accumulate(m, site, address, False, create)
         reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
-        gradients.filled(m, site, reached, opened, gradients.scaled_by(m, surely), start)
+        training.filled(m, site, reached, opened, gradients.scaled_by(m, surely), start)
         backward_hooks.accumulated(m, site, chosen)
     if opened:
         m.state.set(SPOILED, YES)
