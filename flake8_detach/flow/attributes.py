@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     hooks,
     idle,
     membership,
+    missing,
     modules,
     registration,
     tensor_hooks,
@@ -76,6 +77,8 @@ def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.
         return owner if name in ("T", "real", "imag", "flat") else Method(owner, name)
     if isinstance(owner, (Tuple, Const, Scalar, Function)):
         return Method(owner, name)
+    if isinstance(owner, Method):
+        missing.of_method(m, node, owner, name)
     return UNKNOWN
 
 
@@ -142,8 +145,10 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
             return found
         if m.state.get((address, "*open")):
             return UNKNOWN
+        missing.of_module(m, node, owner, name)
         return Method(owner, name) if modules.is_module(m, owner) or modules.is_optimizer(m, owner) else UNKNOWN
     if isinstance(cell, Layer):
+        missing.of_module(m, node, owner, name)
         return modules.layer_attribute(m, owner, cell, name)
     if isinstance(cell, Optimizer) and name == "param_groups":
         return modules.param_groups(m, cell)
@@ -179,6 +184,8 @@ def _of_tensor(
     if op is not None and op.graph != "python":
         return tensors.apply(m, node, op, {"self": owner}, m.text(owner_node))
     custom: Value | None = m.state.get((address, f".{name}"))
+    if custom is None:
+        missing.removed_attribute(m, node, name)
     return Method(owner, name) if custom is None else custom
 
 

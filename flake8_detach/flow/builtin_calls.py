@@ -148,6 +148,7 @@ def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if len(args.pos) != 2 or not isinstance(args.pos[1], Const):
         return Scalar("bool")
     value, name = args.pos[0], str(args.pos[1].value)
+    m.ledger.attributes_asked.add(name)
     if isinstance(value, Const):
         return Const(hasattr(value.value, name))
     if isinstance(value, Scalar) and value.kind in PLAIN:
@@ -173,7 +174,11 @@ def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if m.is_tensor(owner):
             m.state.set(autograd.SPOILED, YES)
         return External("?") if isinstance(owner, External) else UNKNOWN
-    found = attributes.get(m, owner, name.value, node, args.node(0, "object", node))
+    m.quiet += len(args.pos) > 2  # a default is at hand
+    try:
+        found = attributes.get(m, owner, name.value, node, args.node(0, "object", node))
+    finally:
+        m.quiet -= len(args.pos) > 2
     return UNKNOWN if len(args.pos) > 2 and isinstance(found, Method) else found
 
 

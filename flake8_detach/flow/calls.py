@@ -120,7 +120,7 @@ def evaluate_args(m: Machine, nodes: Seq[cst.Arg]) -> Args:
 
 def call_node(m: Machine, node: cst.Call) -> Value:
     """Evaluate a call expression."""
-    from flake8_detach.flow import methods
+    from flake8_detach.flow import methods, missing
     from flake8_detach.flow.evaluate import evaluate
 
     if isinstance(node.func, cst.Attribute):
@@ -130,6 +130,8 @@ def call_node(m: Machine, node: cst.Call) -> Value:
             return methods.on_unknown(m, node, receiver, name, evaluate_args(m, node.args))
         if m.is_tensor(receiver) or isinstance(receiver, Array):
             operators.use_none(m, node, receiver, node.func.value)
+            if not isinstance(receiver, Array) and missing.property_called(m, node, name):
+                return UNKNOWN
             return methods.call(m, node, Method(receiver, name), evaluate_args(m, node.args))
         from flake8_detach.flow import attributes
 

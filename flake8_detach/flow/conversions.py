@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, shapes
+from flake8_detach.flow import events, missing, shapes
 from flake8_detach.flow.values import (
     NONE,
     Const,
@@ -69,6 +69,7 @@ def index(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) -> 
 
 def iterate(m: Machine, node: cst.CSTNode, value: Value) -> None:
     """`for part in x`, `list(x)`, `len(x)`: a tensor without dimensions has no elements to go through."""
+    missing.iterated(m, node, value)
     tensor = next((t for _, t in m.tensors(value) if t.rank == 0), None)
     if tensor is not None:
         refuse(m, node, tensor, m.text(node), "has no dimensions, so that it cannot be iterated over", "")

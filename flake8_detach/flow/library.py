@@ -16,6 +16,7 @@ from flake8_detach.flow import (
     custom_ctx,
     hooks,
     loading,
+    missing,
     optimizers,
     tensor_hooks,
     tensors,
@@ -58,6 +59,8 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     args.called = name
     if name == "torch.autograd.Function.apply":
         return custom.apply_of_nothing(m, args, node)
+    if name.startswith("torch.") and (missing.removed_function(m, node, name) or missing.keywords(m, node, name, args)):
+        return UNKNOWN
     special = MODELS.get(name)
     if special is not None:
         return special(m, args, node)

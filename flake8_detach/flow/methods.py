@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     hooks,
     iteration,
     membership,
+    missing,
     module_hooks,
     modules,
     operators,
@@ -152,6 +153,8 @@ def _of_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Ar
     owner = receiver_node(node)
     if m.patched and m.is_patched(f"torch.Tensor.{name}"):
         escape(m, [receiver, *args.values()])
+        return UNKNOWN
+    if missing.removed_method(m, node, name) or missing.keywords(m, node, f"Tensor.{name}", args):
         return UNKNOWN
     special = TENSOR.get(name)
     if special is not None:
@@ -529,6 +532,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     """A method that nn.Module defines."""
     address = receiver.addresses[0]
     cell = m.state.cell(address)
+    if missing.keywords(m, node, f"Module.{name}", args):
+        return UNKNOWN
     if name in ("parameters", "named_parameters"):
         m.ledger.asked[address] = cell.kind if isinstance(cell, Layer) else getattr(cell, "cls", None)
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)

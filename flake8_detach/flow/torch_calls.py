@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     iteration,
     membership,
     methods,
+    missing,
     modules,
     optimizers,
     shapes,
@@ -428,6 +429,8 @@ def _variable(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     """Variable(t) is not the identity: it detaches (autograd-facts: `Variable(x * 2).requires_grad` is False)."""
     data = args.get(0, "data") or UNKNOWN
     asked = args.kw.get("requires_grad") or (args.pos[1] if len(args.pos) > 1 else None)
+    if not args.open and missing.no_tensor(m, node, "Variable", data):
+        return UNKNOWN
     volatile = "volatile" in args.kw or args.open
     grad = MAYBE if volatile else NO if asked is None else fact(asked)
     return autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`Variable(...)`", grad)
@@ -448,6 +451,8 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     grad = YES if asked is None and not args.open else fact(asked)
     source = m.cell(data)
     tensor = source if isinstance(source, Tensor) else Tensor()
+    if not args.open and missing.no_tensor(m, node, "nn.Parameter", data):
+        return m.tensor(storage=0)
     if args.called == "torch.nn.Buffer":
         grad = NO
     if grad.yes:
