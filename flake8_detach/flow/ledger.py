@@ -39,10 +39,11 @@ class Ledger:
     """Notes of one file.
 
     attributes_read: names of attributes of modules that are read; attributes_asked: those that `hasattr` asks for.
-    trains: is there a backward? enables: is grad mode switched on anywhere? holdings, hidden: see there. registered: what became an attribute or child of a module.
-    contained: lists that a container of modules was made from. asked: modules whose parameters were asked for.
-    unseen_owned: is there an optimizer whose parameters are not all known? read: attributes read in a forward with grad
-    mode on. excused: places that are right for some object. at_end: what to do when the file has been followed.
+    trains: is there a backward? enables: is grad mode switched on anywhere? holdings, hidden: see there.
+    registered: what became an attribute or child of a module. contained: lists that a container of modules was made
+    from. asked: modules whose parameters were asked for. unseen_owned: is there an optimizer whose parameters are
+    not all known? read: attributes read in a forward with grad mode on. excused: places that are right for some
+    object. at_end: what to do when the file has been followed.
     """
 
     attributes_read: set[str] = field(default_factory=set)
