@@ -83,10 +83,10 @@ ARROWS: tuple[tuple[str, set[str]], ...] = (
     ("flow/", {"flow", "imports", "knowledge", "source"}),
     ("knowledge/", {"knowledge"}),
     ("rules/__init__.py", {"config", "flow", "gate", "rules._base", "rules._collect", "source"}),
-    ("rules/", {"config", "fixes.build", "fixes.edits", "flow.events", "flow.values", "rules", "source"}),
+    ("rules/", {"config", "fixes.build", "fixes.edits", "flow.events", "flow.values", "knowledge", "rules", "source"}),
     ("fixes/build.py", {"fixes.edits", "source"}),
     ("fixes/edits.py", {"source"}),
-    ("gate.py", {"knowledge"}),
+    ("gate/", {"gate", "knowledge"}),
     ("imports.py", set()),
     ("source.py", set()),
     ("config.py", set()),
@@ -99,7 +99,7 @@ WITHOUT_SYNTAX = (
     "flow/events.py",
     "knowledge/",
     "config.py",
-    "gate.py",
+    "gate/",
     "plugin.py",
 )
 """These import no libcst: the algebra does not need it, and what runs before the gate cannot afford it."""

@@ -6,3 +6,8 @@ HARMLESS_METHODS = frozenset(
     {"set_postfix", "update", "set_description", "add_scalar", "log", "close", "write", "step", "get_last_lr"}
 )
 """Methods of progress bars, loggers and schedulers that leave tensors alone."""
+
+GRAD_MODES = frozenset(
+    {"no_grad", "inference_mode", "enable_grad", "set_grad_enabled", "autocast", "set_detect_anomaly", "detect_anomaly"}
+)
+"""Classes of torch that switch a mode where they are entered."""

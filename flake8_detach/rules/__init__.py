@@ -48,7 +48,8 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
 def _actions(rules: list[Rule]) -> frozenset[str]:
     """The words without which a function that nobody calls cannot yield a finding; empty: any may."""
     words: list[frozenset[str]] = [rule.within or next(iter(rule.triggers), frozenset()) for rule in rules]
-    return frozenset(word.strip(".=") for some in words for word in some) if all(words) else frozenset()
+    words += [first for rule in rules for first, *_ in rule.or_triggers]
+    return frozenset(word for some in words for word in some if word.strip("._=+[]")) if all(words) else frozenset()
 
 
 def _mentions(source: Source, words: frozenset[str]) -> bool:

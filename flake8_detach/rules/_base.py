@@ -58,10 +58,18 @@ class Rule:
         first set names the action: the rule reports only inside top-level statements that hold one of its words
         elsewhere than in annotations and base classes. The other sets are looked for there and in whatever hangs
         together with it. A word is an identifier (variable, attribute, argument, keyword, part of an import, or in a
-        short string; "numpy" also stands for `np` where that is its local name); with a dot (".grad") an attribute;
-        ".grad=" a store into one; "[]=" into an item; "=[" of a display of objects into an attribute; "Parameter()"
-        for what is computed from one at once; "+=" any augmented assignment; "._" an attribute whose name ends like
-        those that write in place. `()`: always possible. See flake8_detach.gate.
+        short string; "numpy" also stands for `np` where that is its local name), or a form of the syntax:
+        ".grad" an attribute; ".grad=" a store into one; "[]=" into an item; "+=" any augmented assignment; "._" an
+        attribute whose name ends like those that write in place; "()" a call as a statement of the module; "step;" a
+        statement that only names it, "to();" that only calls it, "data;" that only calls a method of it,
+        "requires_grad==;" that only compares it; "no_grad&" a mention of a grad mode without a call, "@autocast" as a
+        decorator, "no_grad(1)" a call of it with an argument; "requires_grad=True" where it is, or may be, switched
+        on; "=[" a container of objects in an attribute; "Parameter()" what is computed from one at once; "Parameter="
+        another value for an attribute that was one, ".weight=other" for one of that name; "__init__ after =" an
+        `__init__` that calls its base's late; "(for)" a generator expression that outlives its place; "yield" a
+        generator; "async" a coroutine; "@class" a decorated class. See flake8_detach.gate.forms. `()`: always
+        possible.
+    or_triggers: other such lists; a finding is possible, too, where one of them is met.
     """
 
     code: ClassVar[str]
@@ -70,6 +78,7 @@ class Rule:
     example: ClassVar[Example]
     default: ClassVar[bool] = True
     triggers: ClassVar[tuple[frozenset[str], ...]] = ()
+    or_triggers: ClassVar[tuple[tuple[frozenset[str], ...], ...]] = ()
     within: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, event: Any, source: Source) -> Iterable[Finding]:

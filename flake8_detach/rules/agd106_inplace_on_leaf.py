@@ -36,7 +36,7 @@ class InplaceOnLeaf(Rule):
     listens = (InPlace,)
     triggers = (
         frozenset({"._", "[]=", "+=", "inplace", "out"}),
-        frozenset({"requires_grad", "requires_grad_", *TRAINING}),
+        frozenset({"()", "requires_grad=True", *TRAINING}),
     )
     example = Example(
         bad="""\

@@ -34,7 +34,10 @@ class ChangeRequiresGradOfNonleaf(Rule):
     code = "AGD108"
     name = "change-requires-grad-of-nonleaf"
     listens = (Requires, DetachedInPlace)
-    triggers = (frozenset({"requires_grad", "requires_grad_", "detach_", "grad_fn", "is_leaf"}), frozenset({"torch"}))
+    triggers = (
+        frozenset({".requires_grad=", "requires_grad_", "detach_", ".grad_fn=", ".is_leaf="}),
+        frozenset({"torch"}),
+    )
     example = Example(
         bad="""\
 import torch

@@ -33,8 +33,8 @@ class RequiresGradOnInteger(Rule):
     name = "requires-grad-on-integer"
     listens = (Requires,)
     triggers = (
-        frozenset({"requires_grad", "requires_grad_", "Parameter"}),
-        frozenset({"requires_grad", "requires_grad_", *TRAINING}),
+        frozenset({"requires_grad=True", "Parameter"}),
+        frozenset({"requires_grad=True", *TRAINING}),
     )
     example = Example(
         bad="""\

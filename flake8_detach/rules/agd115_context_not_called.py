@@ -35,8 +35,9 @@ class GradModeNotCalled(Rule):
     name = "context-not-called"
     listens = (ContextNotCalled,)
     triggers = (
-        frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled", "autocast"})
-        | frozenset({"set_detect_anomaly", "detect_anomaly"}),
+        frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&"})
+        | frozenset({"set_detect_anomaly&", "detect_anomaly&", "@set_grad_enabled", "@autocast"})
+        | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)"}),
         frozenset({"torch"}),
     )
     example = Example(

@@ -6,6 +6,9 @@ from flake8_detach.flow.events import KeptOut
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.source import Source
 
+FORMS = frozenset({"__init__ after =", "Parameter=", ".weight=other", ".bias=other", "register_parameter"})
+"""What this looks like where nothing in the file trains."""
+
 
 @register
 class ParameterOverwritten(Rule):
@@ -39,8 +42,9 @@ class ParameterOverwritten(Rule):
     listens = (KeptOut,)
     triggers = (
         frozenset({"nn", "Module", "Parameter", "register_parameter", "LightningModule", ".weight=", ".bias="}),
-        TRAINING,
+        frozenset({"()", *TRAINING}),
     )
+    or_triggers = ((FORMS, frozenset({"nn", "torch"})),)
     example = Example(
         bad="""\
 import torch

@@ -41,7 +41,10 @@ class FreezeWithoutEffect(Rule):
     code = "AGD212"
     name = "freeze-without-effect"
     listens = (AttributeMade, Dropped, FreezeUndone)
-    triggers = (frozenset({"requires_grad", "requires_grad_", *MISSPELT}), frozenset({"torch", "lightning"}))
+    triggers = (
+        frozenset({".requires_grad=", "requires_grad_", "requires_grad==;", *MISSPELT}),
+        frozenset({"torch", "lightning"}),
+    )
     example = Example(
         bad="""\
 from torch import nn

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.fixes import build
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Dropped
+from flake8_detach.knowledge import contexts, idle
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.source import Source
 
@@ -39,12 +40,12 @@ class NoEffectStatement(Rule):
     name = "no-effect-statement"
     listens = (Dropped,)
     triggers = (
-        frozenset({".backward", ".step", ".zero_grad", ".zero_", ".eval", ".train", ".detach", ".detach_"})
-        | frozenset({".retain_grad", ".requires_grad_", ".unscale_", ".scale", ".data", ".grad"})
-        | frozenset({"no_grad", "inference_mode", "enable_grad", "set_grad_enabled"})
-        | frozenset({".to", ".cuda", ".cpu", ".float", ".double", ".half", ".bfloat16", ".long", ".int"}),
-        TRAINING,
+        frozenset(f"{name};" for names in idle.ACTIONS.values() for name in names)
+        | frozenset(f"{name}();" for name in (*idle.CONVERTS, "requires_grad_", "scale"))
+        | frozenset({"data;", "grad;"}),
+        frozenset({"()", *TRAINING}),
     )
+    or_triggers = ((frozenset(f"{mode}{end}" for mode in contexts.GRAD_MODES for end in (";", "();")),),)
     example = Example(
         bad="""\
 import torch

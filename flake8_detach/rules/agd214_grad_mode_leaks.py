@@ -37,6 +37,7 @@ class GradModeLeaks(Rule):
     triggers = (
         frozenset({"no_grad", "inference_mode", "set_grad_enabled", "enable_grad", "backward"}),
         frozenset({"no_grad", "inference_mode", "set_grad_enabled", "enable_grad"}),
+        frozenset({"set_grad_enabled", "__enter__", "enter_context", "yield", "async", "(for)", "@class"}),
     )
     example = Example(
         bad="""\

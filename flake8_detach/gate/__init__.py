@@ -1,0 +1,125 @@
+"""The gate: which top-level statements of a file can have a part in a finding?
+
+Every file of every user passes here, and nearly all of them hold nothing to find. So the gate works on what flake8 has
+at hand, the text and its `ast`, imports no libcst, and asks the cheapest question first:
+
+1. Do the words that a rule must see (`Rule.triggers`) occur in the text at all? A substring search, no syntax.
+2. If so, do they occur as identifiers, and in which chunks? A rule can report only in a chunk that holds an action, a
+   word of the rule's first set.
+3. Which other chunks can bear on those? In one module every value travels by a name. So: whoever names what an acting
+   chunk binds ("callers", who hand it values), then whatever any of these name ("needs"); both transitively.
+
+The answer may be too large, never too small: switching the gate off adds no finding, but for the rules that want
+training in the file (`TRAINING` among their triggers), which it narrows on purpose. That holds while the engine
+- takes a name that no analysed chunk binds for unknown, and assembles no identifier out of several strings;
+- undoes what a function did that nobody calls (except that `global x` makes x unknown);
+- knows nothing of a package outside `MODELLED`: what it is handed there, it neither calls nor keeps;
+- gives a chunk a budget that does not depend on what other chunks are analysed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from flake8_detach.gate.forms import complete
+from flake8_detach.gate.links import Links
+from flake8_detach.gate.reading import Facts, read
+
+if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
+    from flake8_detach.rules._base import Rule
+    from flake8_detach.source import Source
+
+DYNAMIC = frozenset({"globals", "exec", "eval"})
+"""Builtins that reach top-level names without spelling them: where an acting file has one, every chunk counts."""
+
+
+def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
+    """The indices of the chunks of `source` to analyse; empty when no rule can report anything."""
+    triggers = {way for rule in rules for way in (rule.triggers, *rule.or_triggers)}
+    everything = frozenset(range(len(source.chunks)))
+    if () in triggers:
+        return everything
+    # `ast` has identifiers in their NFKC form (PEP 3131).
+    text = source.text if source.text.isascii() else unicodedata.normalize("NFKC", source.text)
+    present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
+    triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
+    if not triggers:
+        return frozenset()
+    facts = [read(chunk.tree.body) for chunk in source.chunks]
+    links = Links(facts)
+    dynamic = any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)
+    found: frozenset[int] = frozenset()
+    for first, *others in triggers:
+        action = first | _aliases(first, facts)
+        acting = {i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)}
+        if "*" in action or (acting and dynamic):
+            return everything
+        if not acting <= found:
+            part = links.closure(acting)
+            words = set().union(*(facts[index].words | facts[index].type_words for index in part))
+            complete(words)
+            if not any(words.isdisjoint(some) for some in others):
+                found |= part
+    return found
+
+
+def acting(source: Source, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[str] | None:
+    """The names bound by those of `chunks` that mention one of `actions`, or (transitively) a name bound by such.
+
+    A function that nobody calls need not be followed unless it is among them. None (all are) if `actions` is empty.
+    """
+    if not actions:
+        return None
+    facts = [read(source.chunks[index].tree.body) for index in chunks]
+    wanted = actions | _aliases(actions, facts)
+    found = {i for i, fact in enumerate(facts) if not wanted.isdisjoint(fact.words)}
+    bound: set[str] = set()
+    new = found
+    while new:
+        bound |= set().union(*(facts[i].binds for i in new))
+        new = {
+            i
+            for i, fact in enumerate(facts)
+            if i not in found and not bound.isdisjoint(fact.names.union(*fact.handed.values(), fact.strings))
+        }
+        found = found | new
+    return frozenset(bound)
+
+
+def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
+    """Names that stand for one of `words`: after `import numpy as xp`, `xp`; after `from numpy import *`, any ("*")."""
+    wanted = {_identifier(word) for word in words}
+    found = set()
+    for fact in facts:
+        for name, parts in fact.imports:
+            writes = "._" in words and parts[0] == "torch" and "init" not in parts and parts[-1][-1:] == "_"
+            if writes or (name not in wanted and not wanted.isdisjoint(parts)):
+                found.add(name)
+    return found
+
+
+def _occurs(word: str, text: str) -> bool:
+    """Does the text hold the identifier of the word? A form without one may be anywhere."""
+    name = _identifier(word)
+    return not name or (name in text and _whole(name).search(text) is not None)
+
+
+@cache
+def _identifier(word: str) -> str:
+    """What stands in the text where `word`, in its form for Rule.triggers, is found: "no_grad" of "no_grad&"."""
+    found = _IDENTIFIER.search(word)
+    return found[0] if found else ""
+
+
+_IDENTIFIER = re.compile(r"[^\W\d]*[^\W\d_]\w*")
+
+
+@cache
+def _whole(name: str) -> re.Pattern[str]:
+    # The name comes first so that `re` looks for it as for a plain string, many times faster than with \b before it.
+    return re.compile(rf"{name}(?<!\w{name})(?!\w)")
