@@ -24,7 +24,7 @@ class ParameterOverwritten(Rule):
     Module.__init__() call". The first often sits in an update that runs late (a moving average, a re-initialisation).
 
     ## Known problems
-    Looked for only in what hangs together with training: a backward, an optimizer or autograd in the same file.
+
     Classes that define `__setattr__`, and modules that code outside of the file has had its hands on (pruning,
     parametrizations), are not reported.
 
