@@ -24,7 +24,6 @@ class ParameterOverwritten(Rule):
     Module.__init__() call". The first often sits in an update that runs late (a moving average, a re-initialisation).
 
     ## Known problems
-
     Classes that define `__setattr__`, and modules that code outside of the file has had its hands on (pruning,
     parametrizations), are not reported.
 

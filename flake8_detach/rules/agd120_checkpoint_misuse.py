@@ -44,6 +44,7 @@ class CheckpointMisuse(Rule):
     name = "checkpoint-misuse"
     listens = (Checkpointed,)
     triggers = (frozenset({"checkpoint", "checkpoint_sequential"}), TRAINING)
+    or_triggers = ((frozenset({"use_reentrant"}),),)
     example = Example(
         bad="""\
 import torch
