@@ -42,6 +42,7 @@ from flake8_detach.flow.custom_ctx import (
 )
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Item
 from flake8_detach.flow.machine import MAX_CONTEXTS, MODE
+from flake8_detach.flow.second_order import APPLIED, Applied
 from flake8_detach.flow.state import ABSENT, Version
 from flake8_detach.flow.values import (
     MAYBE,
@@ -380,6 +381,8 @@ def _finish(m: Machine, call: _Call, number: int, outputs: list[Value], known: b
     if _lacks(m, call.cls):
         node = replace(node, derivative="raises")
     m.state.graph[number] = node
+    if known and not opens:
+        m.state.set((number, APPLIED), Applied(call.cls, call.ctx, tuple(outputs), call.node))
 
 
 def _kept(m: Machine, call: _Call, outputs: list[Value]) -> list[Saved]:

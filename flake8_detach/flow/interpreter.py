@@ -793,7 +793,6 @@ TRANSPARENT = frozenset(
         "torch.jit.unused",
         "torch.compile",
         "torch.jit.script",
-        "torch.autograd.function.once_differentiable",
         *CAST,
     }
 )
@@ -805,6 +804,7 @@ BINDING = (
     "builtins.property",
     "functools.cached_property",
     "contextlib.contextmanager",
+    "torch.autograd.function.once_differentiable",
 )
 
 

@@ -20,6 +20,7 @@ from flake8_detach.flow import (
     missing,
     modules,
     optimizers,
+    second_order,
     shapes,
     tensors,
     training,
@@ -253,9 +254,9 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             tell_grad_of(m, node, target, roots, args.node(1, "inputs", node), unused)
     if targets is None:
         one = iteration.element(m, inputs)
-        result = _gradient(m, node, one, create, roots, unused)
+        result = _gradient(m, node, one, create, roots, unused, gradient)
         return m.new(Sequence("tuple", None, result, each=isinstance(result, Ref) and len(result.addresses) != 1))
-    return Tuple(tuple(_gradient(m, node, t, create, roots, unused) for t in targets))
+    return Tuple(tuple(_gradient(m, node, t, create, roots, unused, gradient) for t in targets))
 
 
 def tell_grad_of(
@@ -279,18 +280,30 @@ def tell_grad_of(
 
 
 def _gradient(
-    m: Machine, node: cst.CSTNode, target: Value, create: Truth, roots: list[tuple[int, Tensor]], unused: Truth
+    m: Machine,
+    node: cst.CSTNode,
+    target: Value,
+    create: Truth,
+    roots: list[tuple[int, Tensor]],
+    unused: Truth,
+    seeded: bool,
 ) -> Value:
     """One result of autograd.grad: connected to the graph of the outputs only with create_graph."""
     if not unused.no:
         return UNKNOWN
     made = []
     why = m.cause("gradient", "computed by `autograd.grad` without `create_graph=True`", node, "", YES, None, roots)
-    for _, tensor in m.tensors(target) or [(0, Tensor())]:
+    for address, tensor in m.tensors(target) or [(0, Tensor())]:
         grad = NO if create.no else MAYBE if create is MAYBE else YES
         if create.yes:
             # the gradient of something linear does not depend on the leaves any more
-            grad = MAYBE
+            grad, delayed = second_order.gradient(m, address, tensor, roots) if not seeded else (MAYBE, None)
+            if delayed is not None:
+                made.append(delayed)
+                continue
+            if grad is NO:
+                what = "computed by `autograd.grad`, and nothing that requires grad is left in it"
+                why = m.cause("gradient", what, node)
         graph = None
         if not grad.no:
             edges = tuple(m.edge(a, t) for a, t in roots if not t.grad.no)

@@ -1,0 +1,122 @@
+"""Does a gradient have a graph of its own? What `create_graph=True` gives depends on the way that backward takes.
+
+Along linear operations a gradient does not depend on what it is taken with respect to: torch gives a tensor that does
+not require grad. A custom Function gives what its backward computes with grad mode on, or nothing that can be
+differentiated if that is `once_differentiable`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach.flow import autograd, calls, functions, hooks
+from flake8_detach.flow.custom_ctx import find_method
+from flake8_detach.flow.machine import MAX_CONTEXTS, PACKED
+from flake8_detach.flow.values import MAYBE, NO, UNKNOWN, YES, Class, Mode, Node, Ref, Tensor, Truth, Tuple, Value
+from flake8_detach.knowledge.linear import LINEAR
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+APPLIED = "applied"
+"""Slot of the graph node of a custom Function: the `Applied` that made it."""
+ONCE = "torch.autograd.function.once_differentiable"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An `apply`: the class, the address of its ctx, and the outputs."""
+
+    cls: Class
+    ctx: int
+    outputs: tuple[Value, ...]
+    node: Any
+
+
+def gradient(m: Machine, address: int, tensor: Tensor, roots: list[tuple[int, Tensor]]) -> tuple[Truth, int | None]:
+    """Does the gradient of the one root with respect to the tensor require grad? If it comes out of a Function that is
+    once_differentiable, with a graph that raises when it is used: its address, too."""
+    if not address or len(roots) != 1 or roots[0][1].node is None or not roots[0][1].grad.yes:
+        return MAYBE, None
+    only = autograd.between(m, roots[0][1].node, (address,))
+    if not only or not tensor.grad.yes or m.state.get(PACKED) is not None:
+        return MAYBE, None
+    verdict, once = _graph(m, roots[0][1].node, only)
+    if once is None:
+        return verdict, None
+    graph = m.graph_node(Node("once_differentiable", (m.edge(*roots[0]),), (), once, derivative="raises"))
+    made = m.tensor(grad=YES, leaf=NO, node=graph, shape=tensor.shape, dtype=tensor.dtype, made="grad")
+    return YES, made.addresses[0]
+
+
+def _graph(m: Machine, start: int, only: frozenset[int]) -> tuple[Truth, cst.CSTNode | None]:
+    """Does the gradient that comes out of the nodes `only`, from `start` on, require grad?
+
+    The second result is a call of a Function that is once_differentiable, if what arrives there has a graph: to
+    differentiate what it gives once more raises.
+    """
+    once: list[int] = []
+    verdict = NO
+    for number in only:
+        m.step()
+        node = m.state.graph[number]
+        applied = m.state.get((number, APPLIED))
+        if isinstance(applied, Applied):
+            if _once(m, applied.cls):
+                once.append(number)
+            elif not _constant(m, applied):
+                verdict = MAYBE
+        elif not _linear(node) or number in m.hooked:
+            verdict = MAYBE
+    if len(once) == 1 and verdict is MAYBE and _bent_above(m, start, once[0]):
+        return YES, m.state.graph[once[0]].site
+    return (MAYBE, None) if once and verdict is MAYBE else (verdict, None)
+
+
+def _linear(node: Node) -> bool:
+    return not node.saved and not node.open and node.derivative == "yes" and node.op.rpartition(".")[2] in LINEAR
+
+
+def _once(m: Machine, cls: Class) -> bool:
+    backward = find_method(m, cls, "backward")
+    return backward is not None and ONCE in backward.wrappers
+
+
+def _bent_above(m: Machine, start: int, end: int) -> bool:
+    """Is there only one way from `start` to `end`, and on it an op whose derivative depends on its one operand?"""
+    number, bent = start, False
+    while number != end:
+        node = m.state.graph[number]
+        if len(node.edges) != 1 or not node.edges[0].sure or node.edges[0].node is None or node.open:
+            return False
+        bent = bent or any(s.role in ("self", "input", "result") for s in node.saved)
+        number = node.edges[0].node
+    return bent
+
+
+def _constant(m: Machine, applied: Applied) -> bool:
+    """Does backward, given gradients without a graph, surely compute gradients without one?"""
+    backward = find_method(m, applied.cls, "backward")
+    if backward is None or m.contexts.get(id(backward.definition), 0) > MAX_CONTEXTS // 2 or applied.ctx in m.escaped:
+        return False
+    mark, fatal, mode = m.state.mark(), m.fatal, m.mode
+    m.quiet += 1
+    try:
+        m.set_mode(Mode(YES, NO, None))
+        given = [hooks.gradient(m, c if isinstance(c := m.cell(v), Tensor) else None) for v in applied.outputs]
+        result = functions.call(m, backward, calls.Args([Ref((applied.ctx,)), *given]), applied.node)
+        values = result.items if isinstance(result, Tuple) else (result,)
+        return all(v != UNKNOWN and all(t.grad is NO for _, t in m.tensors(v)) and _seen(m, v) for v in values)
+    finally:
+        m.quiet -= 1
+        m.fatal = fatal
+        m.set_mode(mode)
+        m.state.rollback(mark)
+
+
+def _seen(m: Machine, value: Value) -> bool:
+    """Is it one tensor, or None?"""
+    return m.is_tensor(value) or getattr(value, "value", 0) is None
