@@ -93,6 +93,18 @@ class Chunk:
             for node, r in wrapper.resolve(PositionProvider).items()
         }
 
+    @cached_property
+    def parents(self) -> dict[int, cst.CSTNode]:
+        """`id(node)` -> the node that it is a part of, for every node of this chunk but its module."""
+        found: dict[int, cst.CSTNode] = {}
+        todo: list[cst.CSTNode] = [self.module]
+        while todo:
+            node = todo.pop()
+            for child in node.children:
+                found[id(child)] = node
+                todo.append(child)
+        return found
+
 
 class Source:
     """The file under analysis.
@@ -118,6 +130,28 @@ class Source:
         """Where `node` stands in the file. Raises KeyError for a node that is not of this file."""
         return self._owner(node).spans[id(node)]
 
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """What `node` is a part of; None for a module. Raises KeyError for a node that is not of this file."""
+        return self._owner(node).parents.get(id(node))
+
+    @cached_property
+    def imports(self) -> dict[str, tuple[str, int]]:
+        """Local name -> the dotted name that a top-level import gives it, and the line of that import.
+
+        Only names that nothing else in the file binds: what such a name stands for is certain from that line on.
+        """
+        found: dict[str, tuple[str, int]] = {}
+        for statement in self.tree.body:
+            if isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    first = alias.name.partition(".")[0]
+                    found.setdefault(alias.asname or first, (alias.name if alias.asname else first, statement.lineno))
+            elif isinstance(statement, ast.ImportFrom) and not statement.level:
+                for alias in statement.names:
+                    found.setdefault(alias.asname or alias.name, (f"{statement.module}.{alias.name}", statement.lineno))
+        bound = _bound(self.tree)
+        return {name: what for name, what in found.items() if bound.get(name, set()) <= {what[0]}}
+
     def _owner(self, node: cst.CSTNode) -> Chunk:
         """The chunk that `node` is part of; what has been parsed is gone through once for all nodes together."""
         if id(node) not in self._owners:
@@ -141,6 +175,28 @@ def code(node: cst.CSTNode) -> str:
     import libcst as cst
 
     return " ".join(cst.Module([]).code_for_node(node).split())
+
+
+def _bound(tree: ast.Module) -> dict[str, set[str]]:
+    """Every name that is bound anywhere in the file, and to what: the dotted names of imports, else "" """
+    bound: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                first = alias.name if module else alias.name.partition(".")[0]
+                bound.setdefault(alias.asname or first, set()).add(module + (alias.name if alias.asname else first))
+            continue
+        if isinstance(node, ast.Name):
+            names = [] if isinstance(node.ctx, ast.Load) else [node.id]
+        else:  # parameters, definitions, `except ... as`, patterns, `global`
+            fields = [getattr(node, field, None) for field in ("arg", "name", "rest", "names")]
+            names = [name for field in fields for name in (field if isinstance(field, list) else [field]) if name]
+            if isinstance(node, (ast.keyword, ast.alias)):
+                names = []
+        for name in names:
+            bound.setdefault(name, set()).add("")
+    return bound
 
 
 def _parts(tree: cst.CSTNode) -> Iterator[object]:

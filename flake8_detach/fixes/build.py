@@ -6,10 +6,11 @@ Each takes the Source and one of its libcst nodes and returns edits; `()` means 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import libcst as cst
 
+from flake8_detach.fixes import place
 from flake8_detach.fixes.edits import Applicability, Edit, Fix
 from flake8_detach.source import Source, Span
 
@@ -81,9 +82,8 @@ def wrap_in_with(source: Source, statement: cst.BaseStatement | cst.BaseSmallSta
     if getattr(statement, "decorators", ()):
         return ()
     span = source.span(statement)
-    first = source.lines[span.line - 1]
-    indent, rest = first[: span.column], first[span.column :]
-    if indent.strip(" \t") or not rest[:1].strip() or _neighbours(source, statement, span):
+    indent = place.indent(source, statement)
+    if indent is None:
         return ()
     unit = indent_unit(source)
     edits = [Edit(_point(span.line, span.column), f"with {context}:\n{indent}{unit}")]
@@ -98,6 +98,96 @@ def wrap_in_with(source: Source, statement: cst.BaseStatement | cst.BaseSmallSta
         if text.strip() and line not in inside:
             edits.append(Edit(_point(line, len(indent) if text.startswith(indent) else 0), unit))
     return tuple(edits)
+
+
+def add_argument(source: Source, call: cst.Call, keyword: str, value: str) -> Edits:
+    """Give the call `keyword=value`, in the place of another value if it has one; `()` if `**options` may hold it."""
+    if any(arg.star == "**" for arg in call.args):
+        return ()
+    given = next((arg for arg in call.args if arg.keyword and arg.keyword.value == keyword), None)
+    if given is not None:
+        return () if given.value.deep_equals(cst.parse_expression(value)) else replace(source, given.value, value)
+    if not call.args:
+        span = source.span(call)
+        return (Edit(_point(span.end_line, span.end_column - 1), f"{keyword}={value}"),)
+    last = call.args[-1].value
+    if isinstance(last, cst.GeneratorExp) and not last.lpar:
+        return ()
+    return insert_after(source, last, f", {keyword}={value}")
+
+
+def remove_argument(source: Source, call: cst.Call, keyword: str) -> Edits:
+    """Take `keyword=...` out of the call, with its comma; `()` where a comment would go with it."""
+    index = next((i for i, arg in enumerate(call.args) if arg.keyword and arg.keyword.value == keyword), None)
+    if index is None or _comments(call):
+        return ()
+    whole, own = outer(source, call), source.span(call.args[index])
+    ends = [outer(source, arg.value) for arg in call.args]
+    end = ends[index]
+    if whole is None or end is None:
+        return ()
+    if index:
+        before = ends[index - 1]
+        return () if before is None else (Edit(_between(before, end), ""),)
+    if len(call.args) > 1:
+        after = source.span(call.args[1])
+        return (Edit(Span(own.line, own.column, after.line, after.column), ""),)
+    close = source.span(call)
+    return (Edit(Span(own.line, own.column, close.end_line, close.end_column - 1), ""),)
+
+
+def unwrap(source: Source, call: cst.Call) -> Edits:
+    """Turn `float(x)` into `x`, with parentheses if that may need them."""
+    if len(call.args) != 1 or call.args[0].star or call.args[0].keyword or _comments(call):
+        return ()
+    value = call.args[0].value
+    text = _text(value)
+    return replace(source, call, text if value.lpar or isinstance(value, _PRIMARY) else f"({text})")
+
+
+def rename(source: Source, attribute: cst.BaseExpression, name: str) -> Edits:
+    """Turn `x.add_` into `x.add`."""
+    return (Edit(source.span(attribute.attr), name),) if isinstance(attribute, cst.Attribute) else ()
+
+
+def insert_line(source: Source, node: cst.CSTNode, text: str, *, after: bool = False) -> Edits:
+    """Put a statement on a line of its own before (after) the statement that `node` stands in."""
+    line = place.statement(source, node)
+    indent = None if line is None else place.indent(source, line)
+    if line is None or indent is None:
+        return ()
+    span = source.span(line)
+    if after:
+        return (Edit(_point(span.end_line, len(source.lines[span.end_line - 1])), f"\n{indent}{text}"),)
+    return (Edit(_point(span.line, span.column), f"{text}\n{indent}"),)
+
+
+def replace_statement(source: Source, node: cst.CSTNode, text: str) -> Edits:
+    """Put `text` in the place of the statement that `node` stands in; a comment behind it stays."""
+    line = place.statement(source, node)
+    if line is None or place.indent(source, line) is None or _comments(line.body[0]):
+        return ()
+    indent = place.indent(source, line)
+    return (Edit(source.span(line), text.replace("\n", f"\n{indent}")),)
+
+
+def move(source: Source, node: cst.CSTNode, there: cst.CSTNode, *, after: bool = False) -> Edits:
+    """Move the statement of `node` to before (after) that of `there`, which has to be in the same block."""
+    line, goal = place.statement(source, node), place.statement(source, there)
+    if line is None or goal is None or line is goal or source.parent(line) is not source.parent(goal):
+        return ()
+    indent, span = place.indent(source, line), source.span(line)
+    if indent is None or place.indent(source, goal) != indent or span.end_line >= len(source.lines):
+        return ()
+    text = "\n".join(source.lines[span.line - 1 : span.end_line])[span.column :]
+    put = insert_line(source, there, text, after=after)
+    return (Edit(Span(span.line, 0, span.end_line + 1, 0), ""), *put) if put else ()
+
+
+def under_no_grad(source: Source, node: cst.CSTNode) -> Edits:
+    """Put the statement of `node` under `no_grad`."""
+    line, mode = place.statement(source, node), place.spelling(source, "torch.no_grad", node)
+    return wrap_in_with(source, line, f"{mode}()") if line is not None and mode else ()
 
 
 def indent_unit(source: Source) -> str:
@@ -138,13 +228,6 @@ def _delete_after(source: Source, kept: cst.BaseExpression, whole: cst.BaseExpre
     return (Edit(Span(before.end_line, before.end_column, end.end_line, end.end_column), ""),)
 
 
-def _neighbours(source: Source, statement: cst.CSTNode, span: Span) -> bool:
-    """Whether another statement stands on the first or last line of `statement`."""
-    parts: Sequence[cst.CSTNode] = statement.body if isinstance(statement, cst.SimpleStatementLine) else ()
-    after = source.lines[span.end_line - 1][span.end_column :].strip()
-    return len(parts) > 1 or bool(after and not after.startswith("#"))
-
-
 def _comments(node: cst.CSTNode) -> int:
     """How many comments stand in `node`."""
     return sum(isinstance(part, cst.Comment) for part in _descendants(node))
@@ -156,6 +239,11 @@ def _descendants(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         node = todo.pop()
         yield node
         todo.extend(node.children)
+
+
+def _between(before: Span, end: Span) -> Span:
+    """From the end of one to the end of the other."""
+    return Span(before.end_line, before.end_column, end.end_line, end.end_column)
 
 
 def _point(line: int, column: int) -> Span:

@@ -21,8 +21,8 @@ SECTIONS = (
 )
 """The sections of a page, in order. Example and Use instead come from `Rule.example`, all others from the docstring."""
 
-FIX_KINDS = {"safe": "safe", "unsafe": "unsafe", "display": "shown", "": "none"}
-"""How the kind of a fix is called in tables; `none` where the rule offers no fix."""
+FIX_KINDS = {"safe": "safe", "unsafe": "unsafe", "display": "shown"}
+"""How the kind of a fix is called in tables; `none` stands where the rule offers no fix."""
 
 
 class Internal(Rule):
@@ -56,12 +56,8 @@ def find(name: str) -> Rule | None:
 
 
 def fix_kind(rule: Rule) -> str:
-    """The kind of fix that the rule offers for its own example: a value of FIX_KINDS."""
-    if not hasattr(rule, "example"):
-        return FIX_KINDS[""]
-    found = lint_example(rule, rule.example.bad)
-    fix = next((finding.fix for finding in found if finding.code == rule.code), None)
-    return FIX_KINDS[fix.applicability if fix else ""]
+    """The kinds of fixes that the rule offers, in words."""
+    return ", ".join(FIX_KINDS[kind] for kind in rule.offers) or "none"
 
 
 def lint_example(rule: Rule, program: str) -> list[Finding]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from flake8_detach.config import Confidence
-from flake8_detach.fixes.edits import Fix
+from flake8_detach.fixes.edits import Applicability, Fix
 from flake8_detach.source import Source, Span
 
 TRAINING = frozenset({"backward", "manual_backward", "autograd", "optim", "Optimizer", "zero_grad"})
@@ -53,6 +53,7 @@ class Rule:
     """Base of all rules.
 
     code: `AGDnnn`. name: reads well after "allow". listens: the event classes of `flow.events` that `check` wants.
+    offers: the kinds of fixes that its findings may have; `()` if none ever has one.
     default: off-by-default rules are added to flake8's `extend_default_ignore`.
     triggers: what must be mentioned for a finding of the rule to be possible: of every set at least one word. The
         first set names the action: the rule reports only inside top-level statements that hold one of its words
@@ -76,6 +77,7 @@ class Rule:
     name: ClassVar[str]
     listens: ClassVar[tuple[type[Any], ...]] = ()
     example: ClassVar[Example]
+    offers: ClassVar[tuple[Applicability, ...]] = ()
     default: ClassVar[bool] = True
     triggers: ClassVar[tuple[frozenset[str], ...]] = ()
     or_triggers: ClassVar[tuple[tuple[frozenset[str], ...], ...]] = ()

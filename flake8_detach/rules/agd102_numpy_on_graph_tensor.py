@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import ToNumpy
 from flake8_detach.rules._base import Example, Finding, Rule, register
@@ -34,6 +35,7 @@ class NumpyOnGraphTensor(Rule):
 
     code = "AGD102"
     name = "numpy-on-graph-tensor"
+    offers = ("safe",)
     listens = (ToNumpy,)
     triggers = (
         frozenset({"numpy", "__array__", "matplotlib", "sklearn", "scipy"}),
@@ -81,18 +83,16 @@ def _detached(event: ToNumpy, source: Source) -> Fix | None:
     """Insert `.detach()` behind the tensor, or behind each element of a list of tensors."""
     import libcst as cst
 
-    from flake8_detach.fixes import build
-
     node = event.tensor_node
     if node is event.node:
         return None
     if event.element:
         if isinstance(node, (cst.ListComp, cst.GeneratorExp)):
-            return build.offer("detach each element", "safe", build.postfix(source, node.elt, ".detach()"))
+            return fixes.build.offer("detach each element", "safe", fixes.build.postfix(source, node.elt, ".detach()"))
         if isinstance(node, (cst.Name, cst.Attribute)):
             each = f"[t.detach() for t in {event.subject}]"
-            return build.offer("detach each element", "safe", build.replace(source, node, each))
+            return fixes.build.offer("detach each element", "safe", fixes.build.replace(source, node, each))
         return None
     while isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in MOVES:
         node = node.func.value
-    return build.offer("insert `.detach()`", "safe", build.postfix(source, node, ".detach()"))
+    return fixes.build.offer("insert `.detach()`", "safe", fixes.build.postfix(source, node, ".detach()"))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flake8_detach.fixes import build
+from flake8_detach import fixes
 from flake8_detach.flow.events import ContextNotCalled
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.source import Source
@@ -33,6 +33,7 @@ class GradModeNotCalled(Rule):
 
     code = "AGD115"
     name = "context-not-called"
+    offers = ("safe",)
     listens = (ContextNotCalled,)
     triggers = (
         frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&"})
@@ -70,7 +71,7 @@ with torch.no_grad():
             message = f"`with {short}` raises: the context manager is not called; write `{short}(...)`"
         else:
             message = f"`with {short}` raises: the context manager is not called; write `{short}()`"
-            fix = build.offer("call it", "safe", build.postfix(source, event.node, "()"))
+            fix = fixes.build.offer("call it", "safe", fixes.build.postfix(source, event.node, "()"))
         yield Finding(self.code, message, source.span(event.node), fix=fix)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flake8_detach.fixes import build
+from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Dropped
 from flake8_detach.knowledge import contexts, idle
@@ -38,6 +38,7 @@ class NoEffectStatement(Rule):
 
     code = "AGD213"
     name = "no-effect-statement"
+    offers = ("unsafe",)
     listens = (Dropped,)
     triggers = (
         frozenset(f"{name};" for names in idle.ACTIONS.values() for name in names)
@@ -90,4 +91,4 @@ CALLED = frozenset({"zero_grad", "step", "backward", "eval", "train"})
 def _call(event: Dropped, source: Source) -> Fix | None:
     if event.name == "step" and event.owner == "scaler":
         return None
-    return build.offer("call it", "unsafe", build.postfix(source, event.node, "()"))
+    return fixes.build.offer("call it", "unsafe", fixes.build.postfix(source, event.node, "()"))
