@@ -5,6 +5,7 @@ Read by the linter's test and by the truth test, so that both judge the same cla
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tokenize
@@ -119,6 +120,16 @@ def program(text: str) -> str:
     """The program without what it claims: no truth line, no fix line, no expectations."""
     lines = [line for line in text.splitlines() if not (_TRUTH.fullmatch(line) or _FIX.fullmatch(line))]
     return "\n".join(_EXPECTATION.sub("", line).rstrip() for line in lines) + "\n"
+
+
+def without_asserts(text: str) -> str:
+    """The program without what it claims and what it proves: `assert` says of a bad program what it does wrong."""
+    lines = program(text).splitlines()
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.Assert):
+            for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                lines[line - 1] = ""
+    return "\n".join(line for line in lines if line) + "\n"
 
 
 def _kind(path: Path) -> Kind:

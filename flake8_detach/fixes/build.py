@@ -6,8 +6,6 @@ Each takes the Source and one of its libcst nodes and returns edits; `()` means 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import libcst as cst
 
 from flake8_detach.fixes import place
@@ -66,12 +64,12 @@ def replace(source: Source, node: cst.BaseExpression, text: str) -> Edits:
 
 def delete_call(source: Source, call: cst.Call) -> Edits:
     """Turn `x.detach()` into `x`, whatever stands between the brackets."""
-    return _delete_after(source, call.func.value, call) if isinstance(call.func, cst.Attribute) else ()
+    return delete_after(source, call.func.value, call) if isinstance(call.func, cst.Attribute) else ()
 
 
 def delete_attribute(source: Source, attribute: cst.Attribute) -> Edits:
     """Turn `x.data` into `x`."""
-    return _delete_after(source, attribute.value, attribute)
+    return delete_after(source, attribute.value, attribute)
 
 
 def wrap_in_with(source: Source, statement: cst.BaseStatement | cst.BaseSmallStatement, context: str) -> Edits:
@@ -89,7 +87,7 @@ def wrap_in_with(source: Source, statement: cst.BaseStatement | cst.BaseSmallSta
     edits = [Edit(_point(span.line, span.column), f"with {context}:\n{indent}{unit}")]
     inside = {
         line
-        for node in _descendants(statement)
+        for node in place.descendants(statement)
         if isinstance(node, cst.BaseString)
         for line in range(source.span(node).line + 1, source.span(node).end_line + 1)
     }
@@ -141,7 +139,7 @@ def unwrap(source: Source, call: cst.Call) -> Edits:
     if len(call.args) != 1 or call.args[0].star or call.args[0].keyword or _comments(call):
         return ()
     value = call.args[0].value
-    text = _text(value)
+    text = text_of(value)
     return replace(source, call, text if value.lpar or isinstance(value, _PRIMARY) else f"({text})")
 
 
@@ -169,6 +167,17 @@ def replace_statement(source: Source, node: cst.CSTNode, text: str) -> Edits:
         return ()
     indent = place.indent(source, line)
     return (Edit(source.span(line), text.replace("\n", f"\n{indent}")),)
+
+
+def delete_statement(source: Source, node: cst.CSTNode) -> Edits:
+    """Delete the statement that `node` stands in, with its line; `()` for the only one of its block."""
+    line = place.statement(source, node)
+    if line is None or place.indent(source, line) is None:
+        return ()
+    span, block = source.span(line), source.parent(line)
+    if len(getattr(block, "body", ())) < 2 or span.end_line >= len(source.lines):
+        return ()
+    return (Edit(Span(span.line, 0, span.end_line + 1, 0), ""),)
 
 
 def move(source: Source, node: cst.CSTNode, there: cst.CSTNode, *, after: bool = False) -> Edits:
@@ -209,16 +218,21 @@ def outer(source: Source, node: cst.BaseExpression) -> Span | None:
     span = source.span(node)
     lines = source.positions
     try:
-        start = lines.offset(span.line, span.column) - len(_text(*node.lpar))
-        end = lines.offset(span.end_line, span.end_column) + len(_text(*node.rpar))
+        start = lines.offset(span.line, span.column) - len(text_of(*node.lpar))
+        end = lines.offset(span.end_line, span.end_column) + len(text_of(*node.rpar))
     except ValueError:
         return None
-    if start < 0 or lines.text[start:end].split() != _text(node).split():
+    if start < 0 or lines.text[start:end].split() != text_of(node).split():
         return None
     return Span(*lines.position(start), *lines.position(end))
 
 
-def _delete_after(source: Source, kept: cst.BaseExpression, whole: cst.BaseExpression) -> Edits:
+def replace_after(source: Source, kept: cst.BaseExpression, whole: cst.BaseExpression, text: str) -> Edits:
+    """Put `text` in the place of what follows `kept` in `whole`, which begins with it."""
+    return tuple(edit._replace(text=text) for edit in delete_after(source, kept, whole))
+
+
+def delete_after(source: Source, kept: cst.BaseExpression, whole: cst.BaseExpression) -> Edits:
     """Delete what follows `kept` in `whole`, which begins with it; nothing where a comment would go with it."""
     before, after = outer(source, kept), outer(source, whole)
     bare = whole.with_changes(lpar=(), rpar=())
@@ -230,15 +244,7 @@ def _delete_after(source: Source, kept: cst.BaseExpression, whole: cst.BaseExpre
 
 def _comments(node: cst.CSTNode) -> int:
     """How many comments stand in `node`."""
-    return sum(isinstance(part, cst.Comment) for part in _descendants(node))
-
-
-def _descendants(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    todo = [node]
-    while todo:
-        node = todo.pop()
-        yield node
-        todo.extend(node.children)
+    return sum(isinstance(part, cst.Comment) for part in place.descendants(node))
 
 
 def _between(before: Span, end: Span) -> Span:
@@ -250,6 +256,6 @@ def _point(line: int, column: int) -> Span:
     return Span(line, column, line, column)
 
 
-def _text(*nodes: cst.CSTNode) -> str:
+def text_of(*nodes: cst.CSTNode) -> str:
     """The source text of `nodes`, one after the other, newlines as \\n."""
     return "".join(cst.Module([]).code_for_node(node) for node in nodes)

@@ -5,7 +5,8 @@ What cannot be told for certain is answered by None or "", and no fix is offered
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
@@ -78,3 +79,77 @@ def _neighbours(source: Source, statement: cst.CSTNode, span: Span) -> bool:
     parts: Sequence[cst.CSTNode] = statement.body if isinstance(statement, cst.SimpleStatementLine) else ()
     after = source.lines[span.end_line - 1][span.end_column :].strip()
     return len(parts) > 1 or bool(after and not after.startswith("#"))
+
+
+def handed(source: Source, node: cst.CSTNode) -> bool:
+    """Does `node` use what the function around it was handed, other than the object that it is a method of?"""
+    here = scope(source, node)
+    if not isinstance(here, cst.FunctionDef):
+        return not isinstance(here, cst.Module)
+    tree = _definition(source, here)
+    if tree is None:
+        return True
+    given = tree.args
+    names = [arg.arg for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if arg]
+    method = isinstance(scope(source, here), cst.ClassDef)
+    used = {part.value for part in descendants(node) if isinstance(part, cst.Name)}
+    return not used.isdisjoint(names[1:] if method else names)
+
+
+def rebindable(source: Source, target: cst.BaseExpression) -> bool:
+    """May `target = ...` take the place of a change of what it holds? Not if somebody else holds the same: a name has
+    to be assigned in this very scope and be no parameter; an attribute has to hang on names only.
+    """
+    if isinstance(target, cst.Attribute):
+        while isinstance(target, cst.Attribute):
+            target = target.value
+        return isinstance(target, cst.Name)
+    if not isinstance(target, cst.Name):
+        return False
+    here = scope(source, target)
+    tree = _definition(source, here) if isinstance(here, cst.FunctionDef) else source.tree
+    if tree is None or not isinstance(here, (cst.FunctionDef, cst.Module)):
+        return False
+    return _bindings(tree, target.value) == {"assignment"}
+
+
+def _definition(source: Source, function: cst.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The definition as `ast` has it."""
+    line = source.line(function.name)
+    defs = (node for node in ast.walk(source.tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return next((node for node in defs if node.lineno == line), None)
+
+
+def _bindings(tree: ast.AST, name: str) -> set[str]:
+    """How `name` is bound in the scope of `tree`: by an "assignment" or by something "other", if at all."""
+    found: set[str] = set()
+    todo = list(ast.iter_child_nodes(tree))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.For, ast.AsyncFor, ast.With, ast.AsyncWith, ast.comprehension, ast.NamedExpr)):
+            heads = [item.optional_vars for item in node.items] if hasattr(node, "items") else [node.target]
+            names = [part.id for head in heads if head for part in ast.walk(head) if isinstance(part, ast.Name)]
+            found |= {"other"} if name in names else set()
+        elif isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load):
+            found.add("assignment")
+        else:  # parameters, definitions, imports, `except ... as`, `global`
+            held = [getattr(node, field, None) for field in ("arg", "name", "asname", "names")]
+            known = not isinstance(node, ast.keyword) and any(
+                name == each or (isinstance(each, list) and name in each) for each in held
+            )
+            found |= {"other"} if known else set()
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            todo.extend(ast.iter_child_nodes(node))
+        else:  # a function within may bind it, too
+            inner = (part for part in ast.walk(node) if isinstance(part, (ast.Global, ast.Nonlocal)))
+            found |= {"other"} if any(name in part.names for part in inner) else set()
+    return found
+
+
+def descendants(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The node and all that it is made of."""
+    todo = [node]
+    while todo:
+        node = todo.pop()
+        yield node
+        todo.extend(node.children)

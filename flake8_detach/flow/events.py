@@ -203,13 +203,14 @@ class GradOf(Event):
 class Copied(Event):
     """A tensor is deep-copied, pickled or sent to another process: `how` is the source text of what does it.
 
-    handed: a function of the file only passes on what its caller gave it.
+    handed: a function of the file only passes on what its caller gave it. inside: it is a part of what is copied.
     """
 
     tensor: Tensor
     subject: Label
     how: Label
     handed: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class Refused(Event):
 
     why: "number" (it must be a Python number, or a tensor that does not require grad), "argument" (the op has no
     derivative with respect to it), "input" (the same, for what the op is about), "rsample" (the distribution `op`
-    cannot be sampled with a gradient).
+    cannot be sampled with a gradient). place: where `parameter` stands among the op's.
     """
 
     tensor: Tensor
@@ -226,6 +227,7 @@ class Refused(Event):
     op: str
     parameter: str
     why: Literal["number", "argument", "input", "rsample"]
+    place: int = -1
 
 
 @dataclass(frozen=True)

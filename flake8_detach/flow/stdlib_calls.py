@@ -185,7 +185,9 @@ def send(m: Machine, args: Args, node: cst.CSTNode, handed: bool = False) -> Non
         return
     stuck = [a for a, t, _ in inputs.tensors if t.leaf.no and t.grad.yes]
     if stuck:
-        tell_copy(m, node, Ref((stuck[0],)), args.node(0, "obj", node), handed)
+        tell_copy(
+            m, node, Ref((stuck[0],)), args.node(0, "obj", node), handed, not m.is_tensor(args.get(0, "obj") or UNKNOWN)
+        )
 
 
 @model("contextlib.suppress", "pytest.raises")

@@ -213,7 +213,8 @@ def _refuse(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value
                 why = "number" if number else "input" if op.params.index(name) == 0 else "argument"
                 m.raises()
                 subject = m.text(site)
-                m.emit(events.Refused, site, tensor=tensor, subject=subject, op=op.name, parameter=name, why=why)
+                facts = {"tensor": tensor, "subject": subject, "op": op.name, "parameter": name, "why": why}
+                m.emit(events.Refused, site, place=op.params.index(name), **facts)
                 return True
     return False
 

@@ -512,7 +512,7 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             return UNKNOWN
         inside = [a for a in done if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes]
         if inside and args.called == "copy.deepcopy" and len(args.pos) == 1 and not args.open and copied != UNKNOWN:
-            tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node))
+            tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node), inside=True)
         return copied
     return value
 
@@ -524,13 +524,15 @@ class _CopiesItself(Exception):
     """An object below defines how it is copied: what comes out is its affair."""
 
 
-def tell_copy(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode, handed: bool = False) -> None:
+def tell_copy(
+    m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode, handed: bool = False, inside: bool = False
+) -> None:
     """A tensor is deep-copied or pickled for another process; only leaves can be."""
     for _, tensor in m.tensors(value):
         if tensor.leaf.no and tensor.grad.yes:
             m.raises()
         how = m.text(node.func) if isinstance(node, cst.Call) else m.text(node)
-        m.emit(events.Copied, node, tensor=tensor, subject=m.text(value_node), how=how, handed=handed)
+        m.emit(events.Copied, node, tensor=tensor, subject=m.text(value_node), how=how, handed=handed, inside=inside)
 
 
 def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Value:

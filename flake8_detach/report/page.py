@@ -57,7 +57,7 @@ def find(name: str) -> Rule | None:
 
 def fix_kind(rule: Rule) -> str:
     """The kinds of fixes that the rule offers, in words."""
-    return ", ".join(FIX_KINDS[kind] for kind in rule.offers) or "none"
+    return "/".join(FIX_KINDS[kind] for kind in rule.offers) or "none"
 
 
 def lint_example(rule: Rule, program: str) -> list[Finding]:

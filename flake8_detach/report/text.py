@@ -17,7 +17,7 @@ def outcome_lines(name: str, outcome: Outcome, unsafe: bool, diff: bool) -> Iter
         yield f"{name}:{line}:{column + 1}: {finding.code} {_fixed(diff)}: {title}"
     for finding in outcome.left:
         hint = f" {HINT}" if _is_hinted(finding, unsafe) else ""
-        if finding.fix is not None and finding.fix.applicability == "display":
+        if diff and finding.fix is not None and finding.fix.applicability == "display":
             hint = f" [by hand: {finding.fix.title}]"
         yield f"{name}:{finding.span.line}:{finding.span.column + 1}: {finding.code} {finding.message}{hint}"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.flow.events import Backward
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence, reason, trail
+from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
 
 
@@ -27,7 +28,9 @@ class BackwardWithoutGraph(Rule):
     in the file calls is taken to run with grad mode on.
 
     ## Fix safety
-    Shown only: which cut was not meant, the program cannot tell.
+    Unsafe: the cut is taken out (`.detach()`, `.item()`, `.data`, `torch.tensor([a, b])`) where it is one expression.
+    Then the gradient flows where it did not, which may not have been meant. A grad mode, a frozen layer or an operation
+    without a derivative is left to you.
 
     ## References
     - [torch.Tensor.backward](https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html)
@@ -36,6 +39,7 @@ class BackwardWithoutGraph(Rule):
 
     code = "AGD101"
     name = "backward-without-graph"
+    offers = ("unsafe",)
     listens = (Backward,)
     triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
@@ -71,5 +75,6 @@ loss.backward()
             source.span(event.node),
             confidence(event.root.grad),
             trail(cause, source),
+            fix=connected(source, cause),
             cause=cause and cause.site,
         )

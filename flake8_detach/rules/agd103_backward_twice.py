@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import Backward
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -24,8 +25,8 @@ class BackwardTwice(Rule):
     Operations that save nothing (additions, views, sums) can be gone through any number of times and do not count.
 
     ## Fix safety
-    Shown only: detach the value where it is handed over, run the forward again, or pass `retain_graph=True` to the
-    first backward, and which of these is meant the program cannot tell.
+    Shown only: `retain_graph=True` for the first backward keeps the graph, and is right only where both losses shall
+    reach all of it; else detach the value where it is handed over, or run the forward again.
 
     ## References
     - [torch.Tensor.backward](https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html)
@@ -33,6 +34,7 @@ class BackwardTwice(Rule):
 
     code = "AGD103"
     name = "backward-twice"
+    offers = ("display",)
     listens = (Backward,)
     triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
@@ -66,10 +68,15 @@ shared = net(torch.randn(8, 4))
         else:
             where = f"by the backward on line {source.line(first)}"
             trail = (Note(source.span(first), "frees the graph"),)
+        fix = None
+        if event.freed_at is not None:
+            edits = fixes.build.add_argument(source, event.freed_at, "retain_graph", "True")
+            fix = fixes.build.offer("pass `retain_graph=True` there", "display", edits)
         yield Finding(
             self.code,
             f"{what} goes through a graph that was freed {where}",
             source.span(event.node),
             confidence(event.freed, event.root.grad),
             trail,
+            fix,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import Backward
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -24,7 +25,8 @@ class BackwardOnNonScalar(Rule):
     Only shapes that follow from the file are known. A complex loss is reported as well: it needs a real scalar.
 
     ## Fix safety
-    Shown only: `.mean()` and `.sum()` train differently.
+    Shown only: `.mean()` is inserted in what is shown, but `.mean()` and `.sum()` train differently, and which one is
+    meant the program cannot tell.
 
     ## References
     - [torch.Tensor.backward](https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html)
@@ -32,6 +34,7 @@ class BackwardOnNonScalar(Rule):
 
     code = "AGD104"
     name = "backward-on-non-scalar"
+    offers = ("display",)
     listens = (Backward,)
     triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
@@ -70,6 +73,11 @@ loss.mean().backward()
             problem = f"`{event.subject}` is complex; take `.real` or `.abs()`"
         else:
             return
+        mean = ".mean()" if root.several else ".abs()"
         yield Finding(
-            self.code, f"{what} needs a real scalar: {problem}", source.span(event.node), confidence(root.grad)
+            self.code,
+            f"{what} needs a real scalar: {problem}",
+            source.span(event.node),
+            confidence(root.grad),
+            fix=fixes.build.offer(f"insert `{mean}`", "display", fixes.build.postfix(source, event.subject_node, mean)),
         )

@@ -6,6 +6,7 @@ from flake8_detach.flow.events import Backward
 from flake8_detach.flow.values import UNKNOWN, Array, Const, Function, Ref, Scalar, Tuple, Value
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import trail
+from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
 
 
@@ -24,7 +25,8 @@ class BackwardOnNonTensor(Rule):
     A value that is a tensor on one path and something else on another is not reported.
 
     ## Fix safety
-    Shown only: keep the tensor (drop `.item()`), or unpack what the function returns.
+    Shown only: without `.item()` the value stays a tensor, but what else uses it may want a number. What a function
+    returns with other things has to be unpacked by hand.
 
     ## References
     - [torch.Tensor.item](https://pytorch.org/docs/stable/generated/torch.Tensor.item.html)
@@ -32,6 +34,7 @@ class BackwardOnNonTensor(Rule):
 
     code = "AGD105"
     name = "backward-on-non-tensor"
+    offers = ("display",)
     listens = (Backward,)
     triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
     example = Example(
@@ -73,7 +76,14 @@ total.backward()
             message = f"`autograd.grad` needs a tensor: `{event.subject}` is {kind}{story}"
         else:
             message = f"`{event.subject}` is {kind} and has no `backward()`{story}"
-        yield Finding(self.code, message, source.span(event.node), trail=trail(why, source), cause=why and why.site)
+        yield Finding(
+            self.code,
+            message,
+            source.span(event.node),
+            trail=trail(why, source),
+            fix=connected(source, why, "display"),
+            cause=why and why.site,
+        )
 
 
 def kind_of(value: Value, cell: str) -> str:

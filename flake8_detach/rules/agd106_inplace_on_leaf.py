@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Applicability, Fix
 from flake8_detach.flow.events import InPlace
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -25,7 +27,9 @@ class InplaceOnLeaf(Rule):
     calls is taken to run with grad mode on.
 
     ## Fix safety
-    Shown only: put the update under `with torch.no_grad():`, or use the out-of-place form.
+    Safe: a statement that only writes is put under `with torch.no_grad():`; the program could not run without that, and
+    the values are the same. Unsafe in a function that is handed the leaf, as other callers
+    may hand it what carries a graph.
 
     ## References
     - [Locally disabling gradient computation](https://pytorch.org/docs/stable/notes/autograd.html#locally-disabling-grad-doc)
@@ -33,6 +37,7 @@ class InplaceOnLeaf(Rule):
 
     code = "AGD106"
     name = "inplace-on-leaf"
+    offers = ("safe", "unsafe")
     listens = (InPlace,)
     triggers = (
         frozenset({"._", "[]=", "+=", "inplace", "out"}),
@@ -71,4 +76,20 @@ with torch.no_grad():
             f"`{event.how}` raises: {what}; write it under `torch.no_grad()`",
             source.span(event.node),
             confidence(*facts, event.mode.grad),
+            fix=self._repair(event, source),
         )
+
+    def _repair(self, event: InPlace, source: Source) -> Fix | None:
+        """Only where the statement writes and does nothing else: a value that is kept may be meant to carry a graph."""
+        import libcst as cst
+
+        build, place = fixes.build, fixes.place
+        line = place.statement(source, event.node)
+        if line is None or not (
+            place.alone(source, event.node) or isinstance(line.body[0], (cst.AugAssign, cst.Assign))
+        ):
+            return None
+        if isinstance(line.body[0], cst.Assign) and not all(t.target is event.node for t in line.body[0].targets):
+            return None
+        kind: Applicability = "unsafe" if event.calls and place.handed(source, line) else "safe"
+        return build.offer("put it under `torch.no_grad()`", kind, build.under_no_grad(source, event.node))

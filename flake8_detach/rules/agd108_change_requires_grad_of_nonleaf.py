@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import DetachedInPlace, Event, Requires
 from flake8_detach.flow.values import NO
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 
 @register
@@ -25,7 +27,9 @@ class ChangeRequiresGradOfNonleaf(Rule):
     nothing and does nothing; that is another rule.
 
     ## Fix safety
-    Shown only: `y = y.detach()` has the effect that was meant.
+    Safe: `y = y.detach()` takes the place of the statement, `.detach()` that of the call; the program could not run
+    without that, and the values are the same. Not offered for a parameter or a loop variable, whose owner would keep
+    the graph.
 
     ## References
     - [torch.Tensor.detach](https://pytorch.org/docs/stable/generated/torch.Tensor.detach.html)
@@ -33,6 +37,7 @@ class ChangeRequiresGradOfNonleaf(Rule):
 
     code = "AGD108"
     name = "change-requires-grad-of-nonleaf"
+    offers = ("safe",)
     listens = (Requires, DetachedInPlace)
     triggers = (
         frozenset({".requires_grad=", "requires_grad_", "detach_", ".grad_fn=", ".is_leaf="}),
@@ -66,7 +71,8 @@ head(features).sum().backward()
             return
         if isinstance(event, DetachedInPlace) and event.tensor.view in ("view", "multi"):
             message = f"`{event.subject}` is a view, which cannot be detached in place; use `.detach()`"
-            yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.leaf))
+            fix = _detached(event, source)
+            yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.leaf), fix=fix)
         elif isinstance(event, Requires) and event.refused:
             yield Finding(self.code, f"setting `{event.how}` raises: {event.refused}", source.span(event.node))
         elif isinstance(event, Requires) and event.tensor.leaf.no and event.tensor.grad.yes:
@@ -74,4 +80,23 @@ head(features).sum().backward()
                 return  # `requires_grad_()` of a computed tensor does nothing, silently
             message = f"setting `{event.how}` raises: `{event.subject}` is not a leaf; use `.detach()`"
             facts = (event.tensor.leaf, event.tensor.grad)
-            yield Finding(self.code, message, source.span(event.node), confidence(*facts))
+            fix = _detached(event, source) if event.asked is NO else None
+            yield Finding(self.code, message, source.span(event.node), confidence(*facts), fix=fix)
+
+
+def _detached(event: Event, source: Source) -> Fix | None:
+    """`y = y.detach()` for a statement, `.detach()` in the midst of an expression."""
+    import libcst as cst
+
+    build, place = fixes.build, fixes.place
+    node = event.node
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+        if not place.alone(source, node):
+            edits = build.replace_after(source, node.func.value, node, ".detach()")
+            return build.offer("use `.detach()`", "safe", edits)
+        node = node.func
+    if not isinstance(node, cst.Attribute) or not place.rebindable(source, node.value):
+        return None
+    name = code(node.value)
+    edits = build.replace_statement(source, node, f"{name} = {name}.detach()")
+    return build.offer(f"write `{name} = {name}.detach()`", "safe", edits)

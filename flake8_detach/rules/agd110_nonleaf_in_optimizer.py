@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import OptimizerMade
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -23,7 +25,9 @@ class NonleafInOptimizer(Rule):
     A tensor that merely does not require grad is accepted by PyTorch and not reported here.
 
     ## Fix safety
-    Shown only: create the leaf with its final device and dtype, then `requires_grad_()`.
+    Unsafe: `parameters` is called, a module gives its `.parameters()`, a tensor is put into a list; whether these are
+    all that is to be optimised, the program cannot tell. Of a tensor that is not a leaf nothing is offered: create the
+    leaf with its final device and dtype, then `requires_grad_()`.
 
     ## References
     - [torch.optim](https://pytorch.org/docs/stable/optim.html)
@@ -31,6 +35,7 @@ class NonleafInOptimizer(Rule):
 
     code = "AGD110"
     name = "nonleaf-in-optimizer"
+    offers = ("unsafe",)
     listens = (OptimizerMade,)
     triggers = (frozenset({"optim"}),)
     example = Example(
@@ -54,7 +59,7 @@ optimizer = torch.optim.Adam([image], lr=1.0)
         name = event.kind.rpartition(".")[2]
         if event.problem:
             message = f"`{name}` is given {event.problem}"
-            yield Finding(self.code, message, source.span(event.node))
+            yield Finding(self.code, message, source.span(event.node), fix=_called(event, source))
         elif event.given == ():
             message = f"`{name}` gets an empty parameter list (nothing registered, or a generator that is used up)"
             yield Finding(self.code, message, source.span(event.node))
@@ -64,3 +69,18 @@ optimizer = torch.optim.Adam([image], lr=1.0)
                 message = f"`{name}` cannot optimise a tensor that is not a leaf (made by `{maker}`)"
                 yield Finding(self.code, message, source.span(event.node), confidence(tensor.leaf, tensor.grad))
                 return
+
+
+def _called(event: OptimizerMade, source: Source) -> Fix | None:
+    """Call `parameters`; put a tensor into a list."""
+    build, given = fixes.build, fixes.place.argument(event.node, 0, "params")
+    if given is None:
+        return None
+    if event.problem.startswith("the method"):
+        return build.offer("call it", "unsafe", build.postfix(source, given, "()"))
+    if event.problem.startswith("a module"):
+        return build.offer("insert `.parameters()`", "unsafe", build.postfix(source, given, ".parameters()"))
+    if event.problem.startswith("a tensor"):
+        around = (build.insert_before(source, given, "["), build.insert_after(source, given, "]"))
+        return build.offer("put it into a list", "unsafe", *around)
+    return None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import GradOf
 from flake8_detach.flow.values import Truth
 from flake8_detach.rules._base import Example, Finding, Rule, register
@@ -27,7 +28,8 @@ class GradOfUnusedInput(Rule):
     raises for one that does not require grad.
 
     ## Fix safety
-    Shown only: call `.requires_grad_()` on the input before the forward, and differentiate with respect to that tensor.
+    Shown only: with `allow_unused=True` the gradient is None, which is hardly what was wanted. Rather call
+    `.requires_grad_()` on the input before the forward, and differentiate with respect to that tensor.
 
     ## References
     - [torch.autograd.grad](https://pytorch.org/docs/stable/generated/torch.autograd.grad.html)
@@ -35,6 +37,7 @@ class GradOfUnusedInput(Rule):
 
     code = "AGD112"
     name = "grad-of-unused-input"
+    offers = ("display",)
     listens = (GradOf,)
     triggers = (frozenset({"autograd", "inputs"}),)
     example = Example(
@@ -72,4 +75,8 @@ points = torch.randn(8, 4, requires_grad=True)
         else:
             return
         notes = trail(tensor.why, source) if tensor.grad.no else ()
-        yield Finding(self.code, message, source.span(event.node), confidence(*facts), notes)
+        fix = None
+        if not tensor.grad.no:
+            edits = fixes.build.add_argument(source, event.node, "allow_unused", "True")
+            fix = fixes.build.offer("pass `allow_unused=True`", "display", edits)
+        yield Finding(self.code, message, source.span(event.node), confidence(*facts), notes, fix)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import Copied
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -26,7 +27,8 @@ class DeepcopyOfNonleaf(Rule):
     Pickling and `torch.save` cut the graph silently and are not reported here.
 
     ## Fix safety
-    Shown only: copy `x.detach().clone()`, or store the detached tensor.
+    Safe: `.detach()` is inserted, which keeps the values; the program could not run without that. Not offered where the
+    tensor is part of what is copied: store the detached tensor there.
 
     ## References
     - [copy.deepcopy](https://docs.python.org/3/library/copy.html)
@@ -34,6 +36,7 @@ class DeepcopyOfNonleaf(Rule):
 
     code = "AGD113"
     name = "deepcopy-of-nonleaf"
+    offers = ("safe",)
     listens = (Copied,)
     # ForkingPickler and copyreg: whoever registers a reduction decides what happens to a tensor that is sent
     triggers = (frozenset({"deepcopy", "put", "send", "dumps", "ForkingPickler", "copyreg"}),)
@@ -66,4 +69,8 @@ best = copy.deepcopy((x * 2).detach())
             yield Finding(self.code, message, source.span(event.calls[-1]), sure)
             return
         message = f"`{event.how}` raises: `{event.subject}` carries a graph; detach it first"
-        yield Finding(self.code, message, source.span(event.node), sure)
+        fix = None
+        value = None if event.inside else fixes.place.argument(event.node, 0, "x")
+        if value is not None:
+            fix = fixes.build.offer("insert `.detach()`", "safe", fixes.build.postfix(source, value, ".detach()"))
+        yield Finding(self.code, message, source.span(event.node), sure, fix=fix)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Applicability
 from flake8_detach.flow.events import Refused
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -25,8 +27,9 @@ class ScalarArgumentRequiresGrad(Rule):
     Only files that mention `backward` or `autograd` are looked at, and only functions of torch itself are known.
 
     ## Fix safety
-    Shown only. To learn the value, write the formula out: `torch.where(x > 0, x, slope * x)`, `ones * value`,
-    `(weight * F.cross_entropy(..., reduction="none")).mean()`. To use it as it is, `.item()` or `.detach()` it.
+    Unsafe: `.item()` or `.detach()` is inserted, which uses the value as it is: nothing learns it. Of a leaf that is
+    only shown, as it is there to be learnt; then write the formula out: `torch.where(x > 0, x, slope * x)`, `ones *
+    value`, `(weight * F.cross_entropy(..., reduction="none")).mean()`.
 
     ## References
     - [torch.Tensor.item](https://pytorch.org/docs/stable/generated/torch.Tensor.item.html)
@@ -34,6 +37,7 @@ class ScalarArgumentRequiresGrad(Rule):
 
     code = "AGD118"
     name = "scalar-argument-requires-grad"
+    offers = ("unsafe", "display")
     listens = (Refused,)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -64,6 +68,10 @@ loss.backward()
             problem = f"`{event.parameter}` must be a number, and a tensor that requires grad is none; use `.item()`"
         else:
             problem = f"there is no derivative for `{event.parameter}`, which requires grad; `.detach()` it"
-        yield Finding(
-            self.code, f"`{event.subject}` raises: {problem}", source.span(event.node), confidence(event.tensor.grad)
-        )
+        place = event.place - event.op.startswith("Tensor.")
+        given = fixes.place.argument(event.node, place, event.parameter)
+        kind: Applicability = "display" if event.tensor.leaf.yes else "unsafe"
+        cut = ".item()" if event.why == "number" else ".detach()"
+        fix = given and fixes.build.offer(f"insert `{cut}`", kind, fixes.build.postfix(source, given, cut))
+        message = f"`{event.subject}` raises: {problem}"
+        yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.grad), fix=fix or None)

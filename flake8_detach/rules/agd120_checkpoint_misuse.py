@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Checkpointed
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -34,7 +36,8 @@ class CheckpointMisuse(Rule):
     Inputs that come from unknown code may require grad and are not reported.
 
     ## Fix safety
-    Shown only: `use_reentrant=False` computes the same values and has none of these limits.
+    Unsafe: `use_reentrant=False` computes the same values and has none of these limits, but gradients come to where
+    there were none. A result that is handed over instead of a function is left to you.
 
     ## References
     - [torch.utils.checkpoint](https://pytorch.org/docs/stable/checkpoint.html)
@@ -42,6 +45,7 @@ class CheckpointMisuse(Rule):
 
     code = "AGD120"
     name = "checkpoint-misuse"
+    offers = ("unsafe",)
     listens = (Checkpointed,)
     triggers = (frozenset({"checkpoint", "checkpoint_sequential"}), TRAINING)
     or_triggers = ((frozenset({"use_reentrant"}),),)
@@ -92,4 +96,22 @@ out = checkpoint(nn.Linear(4, 4), x, use_reentrant=False)
             message = f"raises: the reentrant form takes no `{event.subject}`; pass `use_reentrant=False`"
         else:
             message = f"raises: `{event.subject}` is a result, not a function; pass the module and its inputs apart"
-        yield Finding(self.code, message, source.span(event.node), confidence(event.sure), cause=event.node)
+        yield Finding(
+            self.code,
+            message,
+            source.span(event.node),
+            confidence(event.sure),
+            fix=_repair(event, source),
+            cause=event.node,
+        )
+
+
+def _repair(event: Checkpointed, source: Source) -> Fix | None:
+    """Ask for the form without limits, where the checkpoint is made."""
+    import libcst as cst
+
+    node = event.at if event.what == "grad" else event.node
+    if event.what == "value" or not isinstance(node, cst.Call):
+        return None
+    edits = fixes.build.add_argument(source, node, "use_reentrant", "False")
+    return fixes.build.offer("pass `use_reentrant=False`", "unsafe", edits)
