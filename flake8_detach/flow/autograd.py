@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     tensors,
     terms,
     training,
+    unfed,
     unspent,
 )
 from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Requires, Write
@@ -103,6 +104,7 @@ def require(
 ) -> None:
     """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which."""
     assigned = not isinstance(node, cst.Call)
+    unfed.switched(m, address, node, asked)
     tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node), assigned)
     if asked is YES and tensor.leaf.yes and assigned:
         freezing.thawed(m, address, node)

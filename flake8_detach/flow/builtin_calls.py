@@ -463,7 +463,11 @@ def _filter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
                 return m.new(Sequence("generator", None, one))
             if verdict.yes:
                 kept.append(address)
-        return modules.each(m, Ref(tuple(kept)))
+        made = modules.each(m, Ref(tuple(kept)))
+        dropped = iteration.frozen(m, [a for a in one.addresses if a not in kept])
+        if dropped.addresses and isinstance(made, Ref):
+            m.state.set((made.addresses[0], iteration.DROPPED), dropped)
+        return made
     return m.new(Sequence("generator", None, one))
 
 

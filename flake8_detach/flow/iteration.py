@@ -35,6 +35,10 @@ from flake8_detach.knowledge import ops
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
+AGAIN = "*again"
+"""Slot of a list: those of its elements that are in it a second time, where `each` lists every one once."""
+DROPPED = "*dropped"
+"""Slot of an iterable that was chosen by a condition: parameters that do not require grad, and were left out."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 
@@ -218,7 +222,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
 def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
     from flake8_detach.flow import interpreter
 
-    chosen = _chosen(m, first, one) if first.ifs else one
+    chosen, dropped = _chosen(m, first, one) if first.ifs else (one, None)
     if chosen is None:
         interpreter.assign(m, first.target, one)
         _result(m, node)
@@ -240,17 +244,21 @@ def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, ki
         assert isinstance(result, Tuple)
         return m.new(Mapping_((), result.items[1]))
     many = isinstance(result, Ref) and len(result.addresses) != 1
-    return m.new(Sequence(kind, None, result, each=many, filled=some))
+    made = m.new(Sequence(kind, None, result, each=many, filled=some))
+    if dropped is not None and dropped.addresses:
+        m.state.set((made.addresses[0], DROPPED), dropped)
+    return made
 
 
-def _chosen(m: Machine, first: cst.CompFor, one: Value) -> Value | None:
-    """Those of several tensors that pass the conditions; None where that is not known of some, as of a name."""
+def _chosen(m: Machine, first: cst.CompFor, one: Value) -> tuple[Value | None, Ref | None]:
+    """Those of several tensors that pass the conditions, None where that is not known of some, as of a name; and what
+    was left out."""
     from flake8_detach.flow import interpreter
 
     parts = one.items if isinstance(one, Tuple) else (one,)
     many = [i for i, part in enumerate(parts) if m.is_tensor(part) and len(part.addresses) > 1]  # type: ignore[union-attr]
     if len(many) != 1:
-        return one
+        return one, None
     at, kept = many[0], []
 
     def with_(addresses: tuple[int, ...]) -> Value:
@@ -263,9 +271,15 @@ def _chosen(m: Machine, first: cst.CompFor, one: Value) -> Value | None:
         verdicts = [operators.condition(m, m.evaluate(condition.test)) for condition in first.ifs]
         if not any(verdict.no for verdict in verdicts):
             if MAYBE in verdicts and address not in m.escaped:
-                return None
+                return None, None
             kept.append(address)
-    return with_(tuple(kept))
+    left = [a for a in parts[at].addresses if a not in kept]  # type: ignore[union-attr]
+    return with_(tuple(kept)), frozen(m, left)
+
+
+def frozen(m: Machine, addresses: list[int]) -> Ref:
+    """Those of the tensors that are parameters which do not require grad."""
+    return Ref(tuple(a for a, t in m.tensors(Ref(tuple(addresses))) if t.parameter and t.grad is NO))
 
 
 def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:

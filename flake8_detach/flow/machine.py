@@ -14,7 +14,7 @@ import libcst as cst
 
 from flake8_detach.flow import gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
-from flake8_detach.flow.events import Event
+from flake8_detach.flow.events import Event, Misstep
 from flake8_detach.flow.ledger import Ledger
 from flake8_detach.flow.retention import Notes
 from flake8_detach.flow.state import CELL, TOKENS, Delta, State, Version
@@ -152,6 +152,8 @@ class Machine:
         # filled by something else than a step, leaves whose gradient somebody reads
         self.cuts = False
         self.owned: set[int] = set()
+        self.switched: dict[int, Misstep] = {}
+        self.scheduled: set[int] = set()
         self.steered: set[int] = set()
         self.wanted: set[int] = set()
         self.unspent: dict[unspent.Key, unspent.Term] = {}

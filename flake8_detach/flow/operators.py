@@ -249,8 +249,14 @@ def _concatenate(m: Machine, left: Value, right: Value) -> Value | None:
         if a.each or b.each:
             merged = [v for c in (a, b) for v in (c.items if c.items is not None else (c.element,))]
             if all(isinstance(v, Ref) for v in merged):
-                addresses = tuple(dict.fromkeys(x for v in merged if isinstance(v, Ref) for x in v.addresses))
-                return m.new(Sequence(a.kind, None, Ref(addresses), each=True, filled=a.filled | b.filled))
+                addresses = [x for v in merged if isinstance(v, Ref) for x in v.addresses]
+                once = tuple(dict.fromkeys(addresses))
+                known = YES if a.filled is YES and b.filled is YES else a.filled & MAYBE
+                joined = m.new(Sequence(a.kind, None, Ref(once), each=True, filled=a.filled | b.filled))
+                if len(once) < len(addresses) and known is YES:
+                    again = tuple(x for x in once if addresses.count(x) > 1)
+                    m.state.set((joined.addresses[0], "*again"), Ref(again))
+                return joined
         if a.items is not None and b.items is not None:
             return m.new(Sequence(a.kind, a.items + b.items, filled=a.filled | b.filled))
         elements = [v for c in (a, b) for v in (c.items if c.items is not None else (c.element,))]

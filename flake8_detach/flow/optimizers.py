@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -13,6 +14,8 @@ from flake8_detach.flow import (
     gradients,
     iteration,
     modules,
+    optimizer_contracts,
+    optimizer_made,
     scaling,
     schedules,
     tensors,
@@ -30,6 +33,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
+    Mapping_,
     Optimizer,
     Ref,
     Scalar,
@@ -37,18 +41,17 @@ from flake8_detach.flow.values import (
     Tensor,
     Thing,
     Truth,
+    Tuple,
     Value,
 )
 from flake8_detach.knowledge import ops
+from flake8_detach.knowledge.optimizers import CLIPPING, SCALER, SCALERS, UNBOUND
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
-SCALER = "torch.amp.GradScaler"
 HOOKED = "*hooked"
 """Slot of an optimizer that has hooks on its steps."""
-UNBOUND = 1e5
-"""Clipping to a norm beyond this only measures it."""
 
 
 def owned(m: Machine, receiver: Value) -> tuple[int, ...] | None:
@@ -82,14 +85,42 @@ def call(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) 
         escape(m, [receiver, *args.values()])
         return UNKNOWN
     if name == "step":
+        if optimizer_contracts.closure(m, node, kind, args):
+            return UNKNOWN
         return _step(m, node, receiver, kind, mine, args.get(0, "closure"))
-    if name == "add_param_group" and isinstance(cell, Optimizer) and isinstance(receiver, Ref):
-        new = modules.parameters_in(m, args.get(0, "param_group") or UNKNOWN)
-        m.owned.update(new or ())
-        both = None if new is None or mine is None else (*mine, *new)
-        m.state.set((receiver.addresses[0], CELL), Optimizer(cell.kind, both))
-        return NONE
+    if isinstance(cell, Optimizer) and isinstance(receiver, Ref):
+        if name == "add_param_group":
+            return _add_group(m, node, receiver, cell, args)
+        if name == "state_dict":
+            sizes = None if cell.groups is None else Tuple(tuple(Const(size) for size in cell.groups))
+            return m.new(Thing(optimizer_contracts.STATE, () if sizes is None else (("*groups", sizes),)))
+        if name == "load_state_dict":
+            optimizer_contracts.state(m, node, cell, args.get(0, "state_dict"))
+            gradients.note(m, receiver.addresses[0], optimizer_contracts.RESUMABLE, MAYBE)
     return UNKNOWN
+
+
+def _add_group(m: Machine, node: cst.CSTNode, receiver: Ref, cell: Optimizer, args: Args) -> Value:
+    """`optimizer.add_param_group({"params": ...})`."""
+    given = args.get(0, "param_group") or UNKNOWN
+    new = modules.parameters_in(m, given)
+    group = m.cell(given)
+    parted = optimizer_made.groups(m, m.new(Sequence("list", (given,)))) if isinstance(group, Mapping_) else None
+    what = optimizer_made.no_group(m, given)
+    again = set(new or ()).intersection(cell.owned or ()) - m.plural - m.escaped
+    tensors_ = [t for a in new or () for _, t in m.tensors(Ref((a,)))]
+    if what:
+        optimizer_contracts.tell(m, node, f"the new group is {what}")
+    elif again and parted is not None:
+        optimizer_contracts.tell(m, node, "a parameter of the new group is in the optimizer already")
+    elif any(t.leaf.no and t.grad.yes for t in tensors_):
+        optimizer_contracts.tell(m, node, "a tensor of the new group is not a leaf")
+    m.owned.update(new or ())
+    m.ledger.optimized.update(new or ())
+    both = None if new is None or cell.owned is None else (*cell.owned, *new)
+    sizes = None if parted is None or cell.groups is None else (*cell.groups, len(parted[0]))
+    m.state.set((receiver.addresses[0], CELL), replace(cell, owned=both, groups=sizes))
+    return NONE
 
 
 def _step(
@@ -111,6 +142,7 @@ def _step_alone(
         mode = m.mode
         autograd.enter(m, "torch.enable_grad", None, node)
         result = calls.call(m, closure, Args([]), node)
+        optimizer_contracts.returned(m, node, kind, result)
         if kind.endswith("LBFGS"):  # it evaluates the closure several times a step
             training.stepped(m, node, receiver.addresses[0], mine)
             calls.call(m, closure, Args([]), node)
@@ -129,22 +161,18 @@ def _step_alone(
 # Schedulers
 
 
-def make_scheduler(m: Machine, name: str, args: Args) -> Value:
-    given = args.get(0, "optimizer")
-    optimizer = given if isinstance(given, Ref) and isinstance(m.cell(given), Optimizer) else None
-    made = m.new(Thing(name, () if optimizer is None else (("optimizer", optimizer),)))
-    schedules.scheduler_made(m, made.addresses[0], None if optimizer is None else optimizer.addresses[0])
-    return made
-
-
 def of_scheduler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name: str, args: Args) -> Value:
     if not isinstance(receiver, Ref) or len(receiver.addresses) != 1:
         return UNKNOWN
     if name == "step":
         optimizer = cell.part("optimizer")
         whose = optimizer.addresses[0] if isinstance(optimizer, Ref) else None
+        if not args.open:
+            schedules.argument(m, node, cell, receiver.addresses[0], args)
         schedules.scheduled(m, node, cell.kind, receiver.addresses[0], whose)
         return NONE
+    if name == "get_lr" and not args.pos:
+        schedules.asked(m, node, cell.kind)
     if name == "load_state_dict":
         gradients.note(m, receiver.addresses[0], gradients.SCHEDULED, MAYBE)
     return UNKNOWN
@@ -153,7 +181,7 @@ def of_scheduler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
 # Clipping
 
 
-@model("torch.nn.utils.clip_grad_norm_", "torch.nn.utils.clip_grad_value_", "torch.nn.utils.clip_grad_norm")
+@model(*CLIPPING)
 def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     given = args.get(0, "parameters") or UNKNOWN
     cell = m.cell(given)
@@ -172,7 +200,7 @@ def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 # GradScaler
 
 
-@model("torch.cuda.amp.GradScaler", "torch.amp.GradScaler", "torch.GradScaler")
+@model(*SCALERS)
 def _scaler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     enabled = args.kw.get("enabled")
     if enabled is None and args.called == "torch.cuda.amp.GradScaler" and len(args.pos) > 4:
@@ -236,4 +264,4 @@ def _scale(m: Machine, node: cst.CSTNode, scaler: int, target: Value, on: Truth)
     return result
 
 
-__all__ = ["Truth", "call", "make_scheduler", "of_scaler", "of_scheduler", "owned"]
+__all__ = ["Truth", "call", "of_scaler", "of_scheduler", "owned"]

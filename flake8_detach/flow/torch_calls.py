@@ -12,18 +12,20 @@ from flake8_detach.flow import (
     backward_arguments,
     conversions,
     events,
-    freezing,
     hidden,
     iteration,
     membership,
     methods,
     missing,
     modules,
+<<<<<<< HEAD
     optimizers,
     second_order,
+=======
+    optimizer_made,
+>>>>>>> 48ddd9d (Know what optimizers and schedulers refuse, and which never get a gradient)
     shapes,
     tensors,
-    training,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -39,7 +41,6 @@ from flake8_detach.flow.values import (
     Const,
     Function,
     Instance,
-    Layer,
     Mapping_,
     Method,
     Mode,
@@ -72,9 +73,9 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):
-        return optimizers.make_scheduler(m, name, args)
+        return optimizer_made.make_scheduler(m, name, args, node)
     if name.startswith("torch.optim.") and name.count(".") == 2:
-        return make_optimizer(m, name, args, node)
+        return optimizer_made.make_optimizer(m, name, args, node)
     if layers.layer(name) is not None:
         return modules.make_layer(m, name, args, node)
     if name.startswith("torch.distributions."):
@@ -102,58 +103,6 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
 
 JOINING = ("torch.stack", "torch.cat", "torch.concat", "torch.concatenate")
 """Functions of a list of tensors."""
-
-
-def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
-    freezing.used(m)
-    given = args.get(0, "params")
-    owned = None if given is None else modules.parameters_in(m, given)
-    problem = _no_parameters(m, given)
-    found = None if owned is None else tuple(t for a in owned for _, t in m.tensors(Ref((a,))))
-    if problem or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
-        m.raises()
-    m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
-    m.owned.update(owned or ())
-    m.ledger.optimized.update(owned or ())
-    m.ledger.unseen_owned = m.ledger.unseen_owned or owned is None
-    if given is not None:
-        iteration.consume(m, given)
-    made = m.new(Optimizer(name, None if owned is None else tuple(owned)))
-    training.made(m, made.addresses[0], node)
-    return made
-
-
-def _no_parameter(m: Machine, item: Value) -> str:
-    """Why an optimizer cannot take an element of its list, or ""; a dict or a (name, tensor) pair may be one."""
-    if item == NONE:
-        return "None"
-    if isinstance(item, (Const, Scalar)):
-        return "a number or string"
-    if isinstance(item, Array):
-        return "an array"
-    cell = m.cell(item)
-    if isinstance(cell, Sequence) and cell.kind in ("generator", "list"):
-        return f"a {cell.kind} (join them: `[*a, *b]`)"
-    if isinstance(item, Method) and item.name in ("parameters", "named_parameters"):
-        return "a method that is not called"
-    return "a module (pass its `.parameters()`)" if modules.is_module(m, item) else ""
-
-
-def _no_parameters(m: Machine, given: Value | None) -> str:
-    """Why an optimizer cannot take `given`, or ""."""
-    if isinstance(given, Method) and given.name in ("parameters", "named_parameters"):
-        return "the method itself: call it"
-    if given is not None and m.is_tensor(given):
-        return "a tensor: put it into a list"
-    listed = iteration.exact(m, given) or [] if given is not None and not m.is_tensor(given) else []
-    for item in listed if not isinstance(m.cell(given), Mapping_) else []:  # type: ignore[arg-type]
-        if what := _no_parameter(m, item):
-            return f"a list with {what} in it"
-    cell = m.cell(given) if given is not None else None
-    iterable = isinstance(cell, Layer) and (cell.children is None or bool(cell.children))
-    if given is not None and modules.is_module(m, given) and not iterable:
-        return "a module: pass its `.parameters()`"
-    return ""
 
 
 @model("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.set_grad_enabled")

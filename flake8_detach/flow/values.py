@@ -378,10 +378,18 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Optimizer:
-    """An optimizer and the addresses of the parameters that it steps (None: not known)."""
+    """An optimizer and the addresses of the parameters that it steps (None: not known).
+
+    groups: how many parameters each of its groups was given (None: not known). options: its constructor's keywords.
+    """
 
     kind: str
     owned: tuple[int, ...] | None
+    groups: tuple[int, ...] | None = None
+    options: tuple[tuple[str, Value], ...] = ()
+
+    def option(self, name: str) -> Value | None:
+        return dict(self.options).get(name)
 
 
 @dataclass(frozen=True, slots=True)

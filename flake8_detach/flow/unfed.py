@@ -1,0 +1,63 @@
+"""Optimizers that get no gradient for what they were given, or miss what is trained; told when the file has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow.events import Misstep
+from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Ref, Tensor, Truth
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def switched(m: Machine, address: int, node: cst.CSTNode, asked: Truth | None) -> None:
+    """`requires_grad` of a tensor is switched on, or perhaps on."""
+    if asked is not NO:
+        m.switched[address] = m.event(Misstep, node, what="left-out", sure=PRESUMED_YES, at=None, subject="")
+
+
+def look(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> None:
+    """An optimizer is given tensors that do not require grad: does anybody switch them on, or fill their `.grad`?"""
+    given = [(a, t) for a, t in m.tensors(Ref(tuple(owned))) if t.grad is NO and t.leaf is YES]
+    plain = [(a, t) for a, t in given if not t.parameter]
+    frozen = len(given) == len(owned) and all(_frozen(t) for _, t in given)
+    suspects = given if frozen else plain  # that some of a module's parameters are frozen is meant
+    if m.quiet or not suspects:
+        return
+    why = suspects[0][1].why
+    event = m.event(Misstep, site, what="unfed", sure=PRESUMED_YES, at=None, subject=f" ({why.what})" if why else "")
+    addresses, before = [a for a, _ in suspects], {a: m.switched.get(a) for a, _ in suspects}
+
+    def at_end() -> None:
+        steered = any(t.storage in m.steered for _, t in suspects)
+        switched_on = any(m.switched.get(a) is not before[a] for a in addresses)
+        # who only wants to see what a scheduler does needs no parameter that trains
+        for_show = not m.ledger.trains and optimizer in m.scheduled
+        held = optimizer in m.escaped or not m.escaped.isdisjoint(addresses)
+        if not (held or steered or switched_on or for_show):
+            m.sink(event)
+
+    m.ledger.at_end.append(at_end)
+
+
+def _frozen(tensor: Tensor) -> bool:
+    return tensor.why is not None and tensor.why.kind == "frozen"
+
+
+def left_out(m: Machine, dropped: Iterable[int], site: cst.CSTNode) -> None:
+    """An optimizer is given those of some parameters that require grad: are the others switched on later?"""
+    if m.quiet:
+        return
+    before = {address: m.switched.get(address) for address in dropped}
+
+    def at_end() -> None:
+        late = {a: now for a in before if (now := m.switched.get(a)) is not None and now is not before[a]}
+        if late and not m.ledger.unseen_owned and m.owned.isdisjoint(late) and m.escaped.isdisjoint(late):
+            m.sink(replace(next(iter(late.values())), at=site))
+
+    m.ledger.at_end.append(at_end)
