@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     membership,
     missing,
     modules,
+    optimizer_contracts,
     registration,
     tensor_hooks,
     tensors,
@@ -27,6 +28,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     NONE,
     UNKNOWN,
@@ -151,6 +153,7 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         missing.of_module(m, node, owner, name)
         return modules.layer_attribute(m, owner, cell, name)
     if isinstance(cell, Optimizer) and name == "param_groups":
+        gradients.note(m, address, optimizer_contracts.RESUMABLE, MAYBE)  # whoever has the groups may write to them
         return modules.param_groups(m, cell)
     if isinstance(cell, Thing):
         part = cell.part(name)

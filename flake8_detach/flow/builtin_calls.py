@@ -34,12 +34,14 @@ from flake8_detach.flow.values import (
     Sequence,
     Super,
     Tensor,
+    Thing,
     Truth,
     Tuple,
     Value,
     truth,
 )
 from flake8_detach.knowledge import layers, ops
+from flake8_detach.knowledge.optimizers import SCHEDULERS
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -121,6 +123,9 @@ def is_instance(m: Machine, value: Value, kind: Value) -> Truth:
         return truth(cell.parameter) if isinstance(cell, Tensor) else NO
     if name == "torch.nn.Module":
         return YES if modules.is_module(m, value) else NO if not isinstance(cell, Instance) else MAYBE
+    if isinstance(cell, Thing) and name.startswith("torch.optim.lr_scheduler."):
+        asked, made_of = name.rpartition(".")[2], cell.kind.rpartition(".")[2]
+        return YES if asked == made_of else NO if {asked, made_of} <= SCHEDULERS.keys() - {"LRScheduler"} else MAYBE
     if name.startswith("torch.nn."):
         if isinstance(cell, Layer):
             return YES if cell.kind == name else NO if layers.layer(name) is not None else MAYBE

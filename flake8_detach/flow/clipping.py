@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     GRADIENT_OF,
+    HOOKED,
     OPENED,
+    STIRRED,
     count,
     keep,
     look,
     parameters,
+    refuse,
     tell,
 )
 from flake8_detach.flow.values import MAYBE, NO, YES, Tensor
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: bool) -> None:
+def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: bool, by_value: bool) -> None:
     """clip_grad_norm_ of these tensors; finite: with a bound that can bind (else it only measures the norm)."""
     if addresses is None:
         return
@@ -44,6 +48,10 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
         return
     late = all(g.filled.yes and g.used.yes and g.clipped.no for g in all_of)
     empty = all(g.filled.no and g.opened == count(m, OPENED) for g in all_of)
+    if empty and _from_the_top(m, mine) and all(g.filled is NO and not g.sites for g in all_of):
+        # no backward has run at all: what this file does next cannot have been clipped here
+        _nothing_yet(m, site, mine, by_value)
+        return
     for address, g in found.items():
         if late:
             keep(m, address, g.marked(site, late=g.used))
@@ -58,3 +66,26 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
 def clip_nothing(m: Machine, site: cst.CSTNode) -> None:
     """Clipping is given an iterator that is used up."""
     tell(m, "clip-nothing", site, YES)
+
+
+def _from_the_top(m: Machine, addresses: list[int]) -> bool:
+    """Was every step since the parameters were made seen? Who calls a function from outside may have backwarded."""
+    known = m.state.get(HOOKED) is None and m.escaped.isdisjoint(addresses) and not count(m, STIRRED)
+    # in a loop, this may be the part that the first iteration leaves out
+    return known and all((f.call is not None or f.function is None) and not f.loops for f in m.frames)
+
+
+def _nothing_yet(m: Machine, site: cst.CSTNode, addresses: list[int], by_value: bool) -> None:
+    if by_value:
+        refuse(m, "clip-refused", site, YES, None, "no parameter has a gradient yet")
+        return
+    for address in addresses:
+        keep(m, address, look(m, address).marked(site, early=YES))
+    event = m.event(Misstep, site, what="clip-empty", sure=YES, at=None, subject="")
+
+    def at_end() -> None:
+        if id(site) not in m.ledger.clips:
+            m.sink(event)
+
+    if not m.quiet:
+        m.ledger.at_end.append(at_end)

@@ -392,13 +392,14 @@ class Misstep(Event):
     """Something in the training step happens too early, too late or not at all; `node` is what does.
 
     what: which order is broken, a key of the rules' tables of messages. sure: how well the facts are known. at: the
-    other place that has part in it. subject: fills the message.
+    other place that has part in it. subject: fills the message. cause: what goes wrong there goes wrong here, too.
     """
 
     what: str
     sure: Truth
     at: Site | None
     subject: Label
+    cause: Site | None = None
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ class Ledger:
     registered: what became an attribute or child of a module. contained: lists that a container of modules was made
     from. asked: modules whose parameters were asked for. unseen_owned: is there an optimizer whose parameters are
     not all known? read: attributes read in a forward with grad mode on. excused: places that are right for some
-    object. at_end: what to do when the file has been followed.
+    object. clips: places that clip too early, and are told of. at_end: what to do when the file has been followed.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -62,6 +62,7 @@ class Ledger:
     excused: set[int] = field(default_factory=set)
     freezes: dict[int, Any] = field(default_factory=dict)
     hidden_writes: bool = False
+    clips: set[int] = field(default_factory=set)
     at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def close(self) -> None:

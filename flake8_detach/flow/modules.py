@@ -260,7 +260,10 @@ def make_parameters(m: Machine, address: int, spec: layers.Layer, bound: dict[st
             m.state.put(address, name, NONE if there is False else UNKNOWN)
             continue
         shape = known.get(name)
-        m.state.put(address, name, parameter(m, shape, "float" if "dtype" not in bound else None))
+        made = parameter(m, shape, "float" if "dtype" not in bound else None)
+        if bound.get("sparse") == Const(True) and spec.name.startswith("torch.nn.Embedding"):
+            m.state.set((made.addresses[0], "*sparse"), YES)
+        m.state.put(address, name, made)
 
 
 OFF_UNLESS_ASKED = frozenset({"add_bias_kv", "add_zero_attn", "bidirectional"})

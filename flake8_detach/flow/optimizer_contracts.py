@@ -30,6 +30,7 @@ from flake8_detach.flow.values import (
 )
 from flake8_detach.knowledge.optimizers import (
     CALLABLE,
+    CLIPPING,
     EXCLUSIVE,
     ITERABLE,
     NOT_NEGATIVE,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 STATE = "torch.optim.state_dict"
 """Kind of the Thing that `optimizer.state_dict()` returns."""
+SPARSE = "*sparse"
+"""Slot of a parameter whose gradient is sparse: the weight of an embedding with `sparse=True`."""
 RESUMABLE = "*resumable"
 """Slot of an optimizer whose groups may hold an `initial_lr`: a scheduler was made for it, or its state was loaded."""
 
@@ -209,6 +212,46 @@ def returned(m: Machine, node: cst.CSTNode, kind: str, value: Value) -> None:
         wrong = "a tensor of several elements"
     if spec is not None and spec.closure and wrong:
         tell(m, node, f"the closure must return the loss, but it returns {wrong}")
+
+
+def gradients_taken(m: Machine, node: cst.CSTNode, optimizer: object, owned: tuple[int, ...] | None) -> None:
+    """An optimizer steps with the gradients that its parameters have: does it take such?"""
+    if not isinstance(optimizer, Optimizer) or m.state.get(gradients.LOOSE) is not None:
+        return
+    kind = optimizer.kind.rpartition(".")[2]
+    spec = OPTIMIZERS.get(kind)
+    filled = [a for a in gradients.parameters(m, owned) if gradients.look(m, a).filled is YES]
+    if spec is None or not filled:
+        return
+    sparse = [a for a in filled if m.state.get((a, SPARSE)) is not None]
+    if sparse and not spec.sparse:
+        tell(m, node, f"`{kind}` takes no sparse gradients, which an embedding with `sparse=True` has")
+    elif not spec.dense and len(sparse) < len(filled):
+        tell(m, node, f"`{kind}` takes only sparse gradients, as an embedding with `sparse=True` has")
+    elif optimizer.option("differentiable") == Const(True):
+        leaves = [a for a in filled if isinstance(t := m.state.cell(a), Tensor) and t.leaf is YES and t.grad is YES]
+        if leaves and m.mode.grad is YES:
+            tell(m, node, "with `differentiable=True` it writes into leaves that require grad while grad mode is on")
+
+
+def clipped(m: Machine, args: Args, given: Value) -> str:
+    """Why clipping does not take these arguments, or ""."""
+    spec = CLIPPING.get(args.called, ())
+    bound = args.bind(spec)
+    if not args.open and spec and not set(spec[:2]) <= bound.keys():
+        return f"`{spec[1]}` is not given"
+    if isinstance(given, Method) and given.name in ("parameters", "named_parameters"):
+        return "the method is not called"
+    cell = m.cell(given)
+    if isinstance(cell, Optimizer):
+        return "it wants an iterable of parameters, not an optimizer"
+    if modules.is_module(m, given):
+        return "it wants an iterable of parameters, not a module; pass its `.parameters()`"
+    if isinstance(cell, Mapping_):
+        return "it wants an iterable of parameters; those of a dict are its keys: pass its `.values()`"
+    if isinstance(cell, Sequence) and cell.items is None and isinstance(cell.element, Tuple):
+        return "it wants parameters, not pairs with their names: pass `.parameters()`"
+    return ""
 
 
 def state(m: Machine, node: cst.CSTNode, optimizer: Optimizer, given: Value | None) -> None:

@@ -149,6 +149,7 @@ def _step_alone(
         m.set_mode(mode)
         training.stepped(m, node, receiver.addresses[0], mine)
         return result
+    optimizer_contracts.gradients_taken(m, node, m.cell(receiver), mine)
     training.stepped(m, node, receiver.addresses[0], mine)
     for address in mine or ():
         tensor = m.state.cell(address)
@@ -187,12 +188,13 @@ def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     cell = m.cell(given)
     bound = args.get(1, "max_norm") or args.get(1, "clip_value") or UNKNOWN
     finite = isinstance(bound, Const) and isinstance(bound.value, (int, float)) and bound.value < UNBOUND
-    if modules.is_module(m, given):
-        gradients.refuse(m, "clip-module", node, YES)
+    what = optimizer_contracts.clipped(m, args, given)
+    if what:
+        gradients.refuse(m, "clip-refused", node, YES, None, what)
     elif isinstance(cell, Sequence) and cell.kind == "generator" and cell.items == ():
         clipping.clip_nothing(m, node)
     else:
-        clipping.clip(m, node, modules.parameters_in(m, given), finite)
+        clipping.clip(m, node, modules.parameters_in(m, given), finite, args.called.endswith("value_"))
     iteration.consume(m, given)
     return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
 

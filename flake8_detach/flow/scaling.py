@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow.gradients import (
+    HOOKED,
+    LOOSE,
+    OPENED,
     PENDING,
     SCALED,
     SCALER_STEPPED,
+    STIRRED,
     UNSCALED,
+    count,
     flag,
     keep,
     look,
@@ -55,6 +60,10 @@ def scaler_steps(
     elif flag(m, scaler, SCALED).no:
         refuse(m, "before-scale", site, on, None, "step")
     found = [look(m, address) for address in parameters(m, owned)]
+    if found and all(g.filled.no and g.wasted.no and g.opened == count(m, OPENED) for g in found):
+        sure = all(g.filled is NO for g in found) and not count(m, STIRRED)
+        if sure and flag(m, scaler, SCALED).yes and m.state.get(HOOKED) is None and m.state.get(LOOSE) is None:
+            refuse(m, "nothing-to-step", site, on)
     plain = bool(found) and all(g.filled.yes and g.scaled.no for g in found)
     untouched = flag(m, optimizer, f"{UNSCALED} {scaler}").no and flag(m, optimizer, f"{SCALER_STEPPED} {scaler}").no
     if plain and untouched and flag(m, scaler, SCALED).yes:

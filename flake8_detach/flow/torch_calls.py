@@ -18,12 +18,8 @@ from flake8_detach.flow import (
     methods,
     missing,
     modules,
-<<<<<<< HEAD
-    optimizers,
-    second_order,
-=======
     optimizer_made,
->>>>>>> 48ddd9d (Know what optimizers and schedulers refuse, and which never get a gradient)
+    second_order,
     shapes,
     tensors,
 )

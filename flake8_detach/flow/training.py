@@ -240,6 +240,7 @@ def _judge(m: Machine, site: cst.CSTNode, optimizer: int, found: dict[int, Gradi
     if all(g.filled.yes and g.early.yes and g.clipped.no for g in found.values()):
         where = first.at("early")
         if where is not None:
+            m.ledger.clips.add(id(where))
             tell(m, "clip-early", where, first.early, first.at("filled"))
     if not scaler and all(g.filled.yes and g.scaled.yes for g in found.values()):
         tell(m, "step-scaled", site, first.scaled, first.at("filled"))

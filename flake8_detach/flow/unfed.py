@@ -30,7 +30,8 @@ def look(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> Non
     if m.quiet or not suspects:
         return
     why = suspects[0][1].why
-    event = m.event(Misstep, site, what="unfed", sure=PRESUMED_YES, at=None, subject=f" ({why.what})" if why else "")
+    what, cause = (f" ({why.what})", why.site) if why is not None else ("", None)
+    event = m.event(Misstep, site, what="unfed", sure=PRESUMED_YES, at=None, subject=what, cause=cause)
     addresses, before = [a for a, _ in suspects], {a: m.switched.get(a) for a, _ in suspects}
 
     def at_end() -> None:

@@ -29,4 +29,4 @@ class OrderRule(Rule):
         line = source.line(event.at) if event.at is not None else 0
         trail = (Note(source.span(event.at), "the other place"),) if event.at is not None else ()
         text = message.format(at=line, subject=event.subject)
-        yield Finding(self.code, text, source.span(event.node), confidence(event.sure), trail)
+        yield Finding(self.code, text, source.span(event.node), confidence(event.sure), trail, cause=event.cause)

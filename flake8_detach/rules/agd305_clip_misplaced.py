@@ -38,10 +38,11 @@ class ClipMisplaced(OrderRule):
         "clip-late": "clips too late: the step on line {at} has used the gradients already",
         "clip-scaled": "clips gradients that the GradScaler has scaled (line {at}): call `scaler.unscale_()` before",
         "clip-gradient": "clips the gradients of gradients: give it the parameters, not their `.grad`",
-        "clip-module": "raises: it wants an iterable of parameters, not a module; pass its `.parameters()`",
+        "clip-refused": "raises: {subject}",
+        "clip-empty": "clips nothing: no backward has run yet, so no parameter has a gradient",
         "clip-nothing": "clips nothing: the iterator of parameters is used up (an optimizer or a loop went through it)",
     }
-    raising = frozenset({"clip-module"})
+    raising = frozenset({"clip-refused"})
     example = Example(
         bad="""\
 import torch

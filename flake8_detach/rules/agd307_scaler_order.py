@@ -43,6 +43,7 @@ class ScalerOrder(OrderRule):
         "step-twice": "`step` raises: the scaler has stepped this optimizer already since the last `update()`",
         "before-scale": "`{subject}` raises: the scaler has not scaled anything yet",
         "update-without-step": "`update` raises: the scaler has not stepped any optimizer since `scale`",
+        "nothing-to-step": "`step` raises: no backward has reached any parameter of this optimizer",
         "step-closure": "`step` raises: an enabled GradScaler takes no closure",
         "scale-number": "`scale` raises: it wants a tensor, not a Python number",
         "never-scaled": "this loss was not scaled, but `scaler.step()` on line {at} divides its gradients by the scale",
@@ -57,6 +58,7 @@ class ScalerOrder(OrderRule):
             "update-without-step",
             "scale-number",
             "step-closure",
+            "nothing-to-step",
         }
     )
     example = Example(

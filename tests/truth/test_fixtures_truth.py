@@ -73,8 +73,19 @@ def execute(path: str, answer: Connection) -> None:
     sys.argv = [path]
     error: BaseException | None = None
     start = time.process_time()
-    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(io.StringIO()):
+    warned: list[Warned] = []
+
+    def note(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+        """The line is that of the program: where torch blames itself, the one that called it."""
+        frame = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename != path:
+            frame = frame.f_back  # type: ignore[assignment]
+        line = lineno if filename == path else None if frame is None else frame.f_lineno
+        warned.append(Warned(tuple(cls.__name__ for cls in category.__mro__), str(message), line))
+
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("always")
+        warnings.showwarning = note  # type: ignore[assignment]
         try:
             runpy.run_path(path, run_name="__main__")
         except SystemExit as stop:
@@ -90,14 +101,7 @@ def execute(path: str, answer: Connection) -> None:
             str(error or ""),
             own[-1] if own else None,
             "".join(traceback.format_exception(error)) if error else "",
-            tuple(
-                Warned(
-                    tuple(cls.__name__ for cls in warning.category.__mro__),
-                    str(warning.message),
-                    warning.lineno if warning.filename == path else None,
-                )
-                for warning in caught
-            ),
+            tuple(warned),
             cpu,
         )
     )
