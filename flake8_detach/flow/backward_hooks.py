@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import gradients, hooks, module_hooks
-from flake8_detach.flow.machine import MODE
+from flake8_detach.flow import gradients, hooks, module_hooks, saved_hooks
+from flake8_detach.flow.machine import MODE, PACKED
 from flake8_detach.flow.values import UNKNOWN, Mode, Ref, Sequence, Tensor, Truth, Value
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ def passed(
     m: Machine, site: cst.CSTNode, nodes: Mapping[int, bool], leaves: Mapping[int, bool], create: Truth, opened: bool
 ) -> None:
     """A backward goes through these nodes and comes to these leaves (each: surely?); opened: and perhaps to others."""
+    if m.state.get(PACKED) is not None:
+        for number, sure in nodes.items():
+            if sure:
+                saved_hooks.unpack(m, m.state.graph[number], site)
     if not m.hooked:
         return
     mode = m.mode
@@ -52,7 +56,7 @@ def _run(m: Machine, owner: int, site: cst.CSTNode, sure: bool, create: Truth, t
         else:
             given = [hooks.gradient(m, hook.like, create)]
         returned = hooks.run(m, hook, given, site, sure)
-        if sure and not hooks.judge(m, hook, returned, site):
+        if sure and not hooks.judge(m, hook, returned, site, hook.inputs):
             return
 
 

@@ -49,7 +49,7 @@ OWNERS = "*owners"
 class Hook:
     """kind: a key of knowledge.hooks.CONTRACTS. site: the call that registered it. sure: is it there on every path?
 
-    like: the tensor that it sits on, as it was then.
+    like: the tensor that it sits on, as it was then. inputs: how many gradients its graph node computes.
     """
 
     kind: str
@@ -57,6 +57,7 @@ class Hook:
     function: Value = field(compare=False)
     sure: bool = True
     like: Tensor | None = field(default=None, compare=False)
+    inputs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -653,6 +653,7 @@ def widened(content: Any) -> Any:
 def with_(m: Machine, node: cst.With) -> bool:
     mode = m.mode
     guards = m.guards
+    block = m.block
     for item in node.items:
         value = evaluate(m, item.item)
         contexts.entered(m, item.item, value)
@@ -663,6 +664,7 @@ def with_(m: Machine, node: cst.With) -> bool:
     alive = execute_body(m, node.body)
     m.frame.withs.pop()
     m.guards = guards
+    m.block = block
     if alive:
         m.set_mode(mode)
     return alive
@@ -670,7 +672,7 @@ def with_(m: Machine, node: cst.With) -> bool:
 
 def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
     """What `with value as x` binds to x; switches grad mode where the context does."""
-    from flake8_detach.flow import hooks
+    from flake8_detach.flow import hooks, saved_hooks
 
     cell = m.cell(value)
     if isinstance(cell, Thing):
@@ -678,6 +680,8 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
             m.guards += 1
         if cell.kind == hooks.HANDLE:
             hooks.doubt(m)  # it is removed when the block ends
+        if isinstance(value, Ref):
+            saved_hooks.entered(m, node, value.addresses[0], cell)
         autograd.enter(m, cell.kind, cell.part("mode"), node)
         return cell.part("enters") or value
     if (

@@ -17,7 +17,9 @@ from flake8_detach.flow import (
     hooks,
     loading,
     missing,
+    module_hooks,
     optimizers,
+    saved_hooks,
     tensor_hooks,
     tensors,
 )
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-REGISTERING = (checkpoints, loading)
+REGISTERING = (checkpoints, loading, module_hooks, saved_hooks, tensor_hooks)
 """These rooms are reached through `MODELS` only, which they fill when they are imported."""
 
 

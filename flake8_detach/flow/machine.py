@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import libcst as cst
 
@@ -72,6 +72,13 @@ class Text:
     def __str__(self) -> str:
         text = code(self.node)
         return text if len(text) <= 40 else text[:37] + "..."
+
+
+class Block(NamedTuple):
+    """The innermost `with` about hooks on saved tensors: its hooks (0: none), and what it says if none are allowed."""
+
+    hooks: int = 0
+    disabled: Label | None = None
 
 
 class OutOfBudget(Exception):
@@ -147,6 +154,7 @@ class Machine:
         # objects and graph nodes that have had hooks, and the registrations of those that a backward has run
         self.hooked: set[int] = set()
         self.hooks_run: set[int] = set()
+        self.block = Block()
         self.makers: dict[int, cst.CSTNode] = {}
         # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are
         # filled by something else than a step, leaves whose gradient somebody reads
@@ -339,7 +347,14 @@ class Machine:
 
     def save(self, tensor: Tensor, role: str, site: cst.CSTNode) -> Saved:
         packed = self.state.get(PACKED) is not None
-        return Saved(0 if packed else tensor.storage, self.version(tensor.storage), role, site)
+        if self.block.hooks:
+            self.pack(tensor, site)
+        return Saved(0 if packed else tensor.storage, self.version(tensor.storage), role, site, self.block.hooks)
+
+    def pack(self, tensor: Tensor, site: cst.CSTNode) -> None:
+        from flake8_detach.flow import saved_hooks
+
+        saved_hooks.packed(self, tensor, site)
 
     def graph_node(self, node: Node) -> int:
         number = self.state.address()

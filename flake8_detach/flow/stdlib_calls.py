@@ -8,7 +8,6 @@ import libcst as cst
 
 from flake8_detach.flow import calls, iteration, modules, tensors
 from flake8_detach.flow.calls import Args, escape
-from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.torch_calls import tell_copy
 from flake8_detach.flow.values import (
@@ -16,7 +15,6 @@ from flake8_detach.flow.values import (
     NO,
     NONE,
     UNKNOWN,
-    YES,
     Const,
     External,
     Mapping_,
@@ -193,13 +191,6 @@ def send(m: Machine, args: Args, node: cst.CSTNode, handed: bool = False) -> Non
 @model("contextlib.suppress", "pytest.raises")
 def _guard(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return m.new(Thing("contextlib.suppress"))
-
-
-@model("torch.autograd.graph.saved_tensors_hooks", "torch.autograd.graph.save_on_cpu")
-def _packing(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    m.state.set(PACKED, YES)
-    escape(m, args.values())
-    return m.new(Thing("context"))
 
 
 @model(

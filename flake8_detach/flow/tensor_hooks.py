@@ -13,7 +13,7 @@ from flake8_detach.flow.events import HookMisuse
 from flake8_detach.flow.hooks import Hook
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.values import UNKNOWN, YES, Const, Ref, Tensor, Thing, Value
-from flake8_detach.knowledge.hooks import MULTI_MODES, ON_NODE, ON_TENSOR
+from flake8_detach.knowledge.hooks import MULTI_MODES, NODE_INPUTS, ON_NODE, ON_TENSOR
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -89,4 +89,6 @@ def on_node(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -
     function = args.get(0, "fn")
     if name not in ON_NODE or not isinstance(number, Const) or function is None:
         return None
-    return hooks.register(m, node, (number.value,), Hook(ON_NODE[name], node, function))
+    made = m.state.graph[number.value]
+    count = NODE_INPUTS.get(made.op.rpartition(".")[2]) if ON_NODE[name] == "node" else None
+    return hooks.register(m, node, (number.value,), Hook(ON_NODE[name], node, function, inputs=count))

@@ -416,12 +416,16 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A tensor that a node needs in backward: its storage and the version that it had then."""
+    """A tensor that a node needs in backward: its storage and the version that it had then.
+
+    packed: the address of the hooks on saved tensors that were in force.
+    """
 
     storage: int
     version: tuple[int, ...]
     role: str
     site: Any = None
+    packed: int = 0
 
 
 class Cut(NamedTuple):

@@ -50,6 +50,12 @@ ON_MODULE = {
 """The methods that register a hook, and its kind."""
 WITH_KWARGS = ("forward", "forward pre")
 """Kinds that `with_kwargs=True` turns into another one."""
+NODE_INPUTS = {
+    **dict.fromkeys(("__mul__", "mul", "__add__", "add", "__sub__", "sub", "__truediv__", "div", "matmul"), 2),
+    **dict.fromkeys(("exp", "log", "sqrt", "abs", "neg", "__neg__", "relu", "sigmoid", "tanh", "sin", "cos"), 1),
+    **dict.fromkeys(("sum", "mean", "view", "clone"), 1),
+}
+"""How many gradients the graph node of an operation computes, None for numbers included; the others are not listed."""
 EXCLUSIVE = {"full backward": "backward", "backward": "full backward"}
 """Kinds that cannot both be registered on one module, nor both for all modules. Removing a hook does not help."""
 GLOBAL = {

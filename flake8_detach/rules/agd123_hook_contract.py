@@ -11,6 +11,7 @@ MESSAGES = {
     "arguments": "raises: the {hook} hook{where} is called with {what}",
     "both kinds": "raises: the module has another kind of backward hook{where}; use full backward hooks only",
     "count": "raises: the {hook} hook{where} returns {what}",
+    "disabled": "raises: hooks on saved tensors are disabled here ({what})",
     "gradients for nothing": "raises: no input requires grad, so the full backward hook{where} has to return None",
     "mode": "raises: there is no mode {what}; it is 'all' or 'any'",
     "module output": "warns, and the {hook} hook{where} never runs: the module returns a {what}; return a tensor or a "
@@ -21,6 +22,7 @@ MESSAGES = {
     "no tensor": "raises: the hook{where} returns a {what}; return a tensor, or None to leave the gradient as it is",
     "no tuple": "raises: the hook on the graph node{where} returns a {what}; return a tuple, or None",
     "not nothing": "raises: the post-accumulate hook{where} returns a {what}; return nothing, change `.grad` in place",
+    "pack writes": "raises: the pack hook{where} changes the tensor that it is given; return a new one",
     "regular": "warns: `register_backward_hook`{where} sees wrong gradients here, {what}; use "
     "`register_full_backward_hook`",
     "shape": "raises: the hook{where} returns a gradient of another shape",
