@@ -174,6 +174,19 @@ class HookMisuse(Event):
 
 
 @dataclass(frozen=True)
+class HookIdle(Event):
+    """A hook has no effect.
+
+    what: "unreturned" (`node` computes a new gradient that is dropped), "late" (`node` registers it, and no backward
+    comes after that). subject: the source text. at: where it was registered.
+    """
+
+    what: str
+    subject: Label
+    at: Site
+
+
+@dataclass(frozen=True)
 class OptimizerMade(Event):
     """An optimizer is constructed with these parameters; None: they are not all known.
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import calls
+from flake8_detach.flow import calls, hook_effects
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.events import HookMisuse
 from flake8_detach.flow.values import (
     NO,
+    NONE,
     UNKNOWN,
     YES,
     Const,
@@ -163,7 +164,10 @@ def run(m: Machine, hook: Hook, given: list[Value], node: cst.CSTNode, sure: boo
             m.raises()
         return UNKNOWN
     if sure and hook.sure:
-        return calls.call(m, hook.function, Args(given), node)
+        result = calls.call(m, hook.function, Args(given), node)
+        if result == NONE:
+            hook_effects.forgotten(m, hook)
+        return result
     mark = m.state.mark()
     result = calls.call(m, hook.function, Args(given), node)
     changes = m.state.rollback(mark)

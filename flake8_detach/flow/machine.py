@@ -154,6 +154,7 @@ class Machine:
         # objects and graph nodes that have had hooks, and the registrations of those that a backward has run
         self.hooked: set[int] = set()
         self.hooks_run: set[int] = set()
+        self.hooks_told: set[int] = set()
         self.block = Block()
         self.makers: dict[int, cst.CSTNode] = {}
         # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are

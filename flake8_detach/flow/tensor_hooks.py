@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, calls, gradients, hooks, iteration
+from flake8_detach.flow import autograd, calls, gradients, hook_effects, hooks, iteration
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.events import HookMisuse
 from flake8_detach.flow.hooks import Hook
@@ -26,8 +26,10 @@ def register(m: Machine, node: cst.CSTNode, receiver: Ref, method: str, args: Ar
     """`x.register_hook(...)`, `p.register_post_accumulate_grad_hook(...)`."""
     kind = ON_TENSOR.get(method, "tensor")
     function = args.get(0, "hook") or UNKNOWN
-    for _, tensor in m.tensors(receiver):
+    for address, tensor in m.tensors(receiver):
         autograd.tell_hook(m, node, tensor, m.text(owner), method or "register_hook")
+        if len(receiver.addresses) == 1:
+            hook_effects.late(m, node, address, tensor, method)
         if kind == "post" and tensor.leaf.no and tensor.grad.yes:
             m.raises()
             m.emit(HookMisuse, node, kind="no leaf", hook=kind, what=m.text(owner), at=None, sure=tensor.leaf)

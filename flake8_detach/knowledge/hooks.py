@@ -38,6 +38,13 @@ CONTRACTS = {
 }
 """The kinds of hooks."""
 
+REPLACED = {
+    "tensor": ("grad",),
+    "full backward": ("grad_input", "grad_output"),
+    "full backward pre": ("grad_output",),
+    "forward": ("output",),
+}
+"""Kinds whose result replaces something, and what it is computed from."""
 ON_TENSOR = {"register_hook": "tensor", "register_post_accumulate_grad_hook": "post"}
 ON_NODE = {"register_hook": "node", "register_prehook": "node pre"}
 ON_MODULE = {
