@@ -58,6 +58,10 @@ class Reached:
         """
         return any(max(numbers) > end and not any(start < n <= end for n in numbers) for numbers in self._open.values())
 
+    def leaf_outside(self, address: int) -> bool:
+        """May code that something was handed to backward to the leaf at `address`?"""
+        return address in self._outside_leaves
+
     def term(self, number: int) -> bool:
         """Is the node a term of a loss that is backwarded? A helper called in several places makes several values."""
         return _place(self._graph[number]) in self._terms

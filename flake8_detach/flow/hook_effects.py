@@ -44,9 +44,15 @@ def _of_lambda(m: Machine, body: cst.BaseExpression, tainted: set[str]) -> cst.C
     return computed[0] if computed and harmless else None
 
 
+_READERS = frozenset({"locals", "vars", "eval", "exec"})
+"""Functions that may read any variable."""
+
+
 def _unread(m: Machine, body: cst.BaseSuite, tainted: set[str]) -> cst.CSTNode | None:
     """The first assignment of something computed from the gradient to a name that is not read after it."""
     statements = list(body.body)
+    if any(isinstance(n, cst.Call) and isinstance(n.func, cst.Name) and n.func.value in _READERS for n in _walk(body)):
+        return None
     outer = {n.name.value for n in _walk(body) if isinstance(n, cst.NameItem)}  # global, nonlocal
     for index, line in enumerate(statements):
         for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
@@ -120,7 +126,8 @@ def late(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, method: st
     event = m.event(HookIdle, node, what="late", subject=method, at=node)
 
     def tell(reached: Reached) -> None:
-        again = m.retention.passes.get(number or 0) != before or (number is not None and reached.outside(number))
+        handed = reached.leaf_outside(address) if number is None else reached.outside(number)
+        again = handed or m.retention.passes.get(number or 0) != before
         if id(node) not in m.hooks_run and not again and address not in m.escaped:
             m.sink(event)
 

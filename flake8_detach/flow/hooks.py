@@ -144,6 +144,7 @@ def unseen_backward(m: Machine, ran: frozenset[int] = frozenset()) -> None:
     try:
         for owner in sorted(m.hooked - ran):
             backwards = on(m, owner).of("tensor", "post", "multi", "node", "node pre", *_OF_MODULES)
+            m.hooks_run.update(id(h.site) for h in backwards)
             calls.escape(m, [h.function for h in backwards])
     finally:
         m.bystanding -= 1
