@@ -1,4 +1,4 @@
-"""The command line: `flake8-detach fix | baseline | explain | rules`. What a command needs is imported when it runs."""
+"""The command line, `flake8-detach COMMAND ...`. What a command needs is imported when it runs."""
 
 from __future__ import annotations
 
@@ -66,6 +66,18 @@ def _parser() -> argparse.ArgumentParser:
         _add_flake8_options(action)
         action.set_defaults(run=_baseline)
 
+    graph = commands.add_parser(
+        "graph",
+        help="draw the autograd graph of a line, without running it",
+        description="Draw the autograd graph of what the statement on a line computes or backwards.",
+        epilog="Exit code: 0 drawn, 1 nothing to draw on that line, 2 wrong usage or a file that cannot be read.",
+    )
+    graph.add_argument("place", metavar="FILE:LINE", help="where the value is")
+    graph.add_argument("--format", choices=("tree", "mermaid", "dot", "svg", "png"), help="tree if OUT does not tell")
+    graph.add_argument("-o", "--output", metavar="OUT", help="a file to write it to, as .mmd, .dot, .svg or .png")
+    graph.add_argument("--visit", type=int, metavar="N", help="the Nth time that the line is gone through (loops)")
+    graph.set_defaults(run=_graph)
+
     explain = commands.add_parser("explain", help="print the page of a rule")
     explain.add_argument("code", metavar="CODE", help="AGD101, or the name of the rule")
     explain.set_defaults(run=_explain)
@@ -121,6 +133,12 @@ def _baseline(args: argparse.Namespace) -> int:
         return baseline.write(args.paths) if args.action == "write" else baseline.check(args.paths)
 
     return _with_flake8(args, run)
+
+
+def _graph(args: argparse.Namespace) -> int:
+    from flake8_detach.report.graph_command import run
+
+    return run(args.place, args.format, args.output, args.visit)
 
 
 def _explain(args: argparse.Namespace) -> int:

@@ -79,6 +79,8 @@ def execute(m: Machine, node: cst.CSTNode) -> bool:
     if m.depth > MAX_DEPTH:
         raise OutOfBudget
     m.step()
+    if m.watch is not None:
+        m.watch(m, node)
     m.depth += 1
     try:
         return handler(m, node)

@@ -122,7 +122,8 @@ class Frame:
 
 
 class Machine:
-    """The machine that runs one file. `sink` takes the events. `doubts` counts conditions of unknown outcome."""
+    """The machine that runs one file. `sink` takes the events, `watch` each statement before it is run. `doubts` counts
+    conditions of unknown outcome."""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
@@ -173,6 +174,7 @@ class Machine:
         self.scopes: dict[int, tuple[set[str], set[int]]] = {}
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
         self.define: Callable[[str], Value | None] = lambda name: None
+        self.watch: Callable[[Machine, cst.CSTNode], None] | None = None
         self.evaluate: Callable[[cst.CSTNode], Value]
         self.state.set(MODE, Mode())
 

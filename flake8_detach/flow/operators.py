@@ -678,7 +678,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             graph = (
                 None
                 if wanted.no or m.mode.grad.no
-                else tensors._node(m, node, replace(op, saves=frozenset()), inputs, [])
+                else tensors._node(m, node, replace(op, saves=frozenset()), {}, inputs, [])
             )
             tensors.write(m, node, owner, wanted, graph, op, inputs)
         return

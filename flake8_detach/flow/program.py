@@ -6,6 +6,8 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Iterable
 
+import libcst as cst
+
 from flake8_detach.flow import custom, functions, interpreter, membership, modules
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
@@ -22,17 +24,22 @@ STEPS_AT_LEAST = 15_000
 
 
 def follow(
-    source: Source, chunks: Iterable[int], sink: Callable[[Event], None], acting: frozenset[str] | None = None
+    source: Source,
+    chunks: Iterable[int],
+    sink: Callable[[Event], None],
+    acting: frozenset[str] | None = None,
+    watch: Callable[[Machine, cst.CSTNode], None] | None = None,
 ) -> None:
     """Run the given chunks of the file as a program, then the functions and methods that nothing in it calls.
 
-    acting: the names of those of the latter that matter (None: all do).
+    acting: the names of those of the latter that matter (None: all do). watch: sees each statement before it is run.
     Raises what libcst raises for text that it cannot parse; RecursionError for nesting beyond Python's limit.
     """
     parts = [source.chunks[i] for i in sorted(chunks)]
     lines = sum(part.last_line - part.first_line + 1 for part in parts)
     m = Machine(sink, STEPS_AT_LEAST + STEPS_PER_LINE * lines)
     m.tree = source.tree
+    m.watch = watch
     m.evaluate = lambda node: evaluate(m, node)
     m.frames.append(Frame((m.state.address(),)))
     waiting = _waiting(parts)

@@ -238,7 +238,7 @@ def _result(
     wanted = inputs.grad(ignored, [name for name, what in op.nodiff.items() if what == "maybe"])
     first = next((v for v in bound.values() if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
-        node = _node(m, site, op, inputs, ignored)
+        node = _node(m, site, op, bound, inputs, ignored)
     results: list[Value] = []
     for index, graph in enumerate(classes):
         kind = dtype if not op.outputs or index == 0 else ("int" if graph == "no" else dtype)
@@ -335,7 +335,9 @@ def mode_cause(
     return m.cause("mode", what, mode.site if mode else site, subject, lost, None, of)
 
 
-def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: list[str]) -> int:
+def _node(
+    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, ignored: list[str]
+) -> int:
     edges: list[Edge] = []
     saved: list[Saved] = []
     requiring = {name for _, t, name in inputs.tensors if not t.grad.no}
@@ -357,7 +359,8 @@ def _node(m: Machine, site: cst.CSTNode, op: ops.Op, inputs: Inputs, ignored: li
     factor = op.name.rpartition(".")[2].strip("_") in ("mul", "rmul", "imul", "truediv", "div")
     unseen = inputs.unclear() and not (factor and inputs.unseen)  # an unknown factor is a weight from the options
     found = tuple(dict.fromkeys(edges))
-    node = Node(op.name, found, tuple(saved), site, inputs.unknown, derivative, cuts=cuts, unseen=unseen)
+    open_ = inputs.unknown
+    node = Node(op.name, found, tuple(saved), site, open_, derivative, cuts=cuts, unseen=unseen, given=bound)
     return m.graph_node(node)
 
 
@@ -414,7 +417,7 @@ def _in_place(
     node = None
     wanted = inputs.grad([n for n, what in op.nodiff.items() if what == "ignore"])
     if not wanted.no and not m.mode.grad.no and op.graph in ("yes", "zero", "raises", "unknown"):
-        node = _node(m, site, op, inputs, [])
+        node = _node(m, site, op, bound, inputs, [])
     for name in op.writes:
         target = bound.get(name)
         if not m.is_tensor(target or UNKNOWN):

@@ -443,6 +443,7 @@ class Node:
     custom Function's backward needs, of which autograd does not know. cuts: operands that backward does not see,
     although what they were made of had a gradient. path: the calls that led here (equal paths: the same calls).
     unseen: an operand may be a tensor with a graph of which nothing is known (open also counts unknown sizes and such).
+    given: the arguments of an op, by parameter: what their form tells about the grad_fns is of use for drawings.
     """
 
     op: str
@@ -455,6 +456,7 @@ class Node:
     cuts: tuple[Cut, ...] = ()
     path: int = 0
     unseen: bool = False
+    given: Mapping[str, Value] = field(default_factory=dict, compare=False)
 
 
 class Mode(NamedTuple):
