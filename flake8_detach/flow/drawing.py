@@ -18,8 +18,7 @@ class Item:
 
     title: what it is ("MulBackward0", "linear", "AccumulateGrad", "cut by `.detach()`"). name: the variable that holds
     the value, "" if none does. text: its source text. line: where it stands, 0 if that is not known. ways: the
-    combinations of grad_fns that an op may be made of (one: it is known); names: all classes that may be among them,
-    empty where nothing is known of it. freed: "", "freed" or "perhaps freed" by an earlier backward, on line freed_at.
+    combinations of grad_fns that an op may be made of (one: it is known; none: nothing is). freed: "", "freed" or "perhaps freed" by an earlier backward, on line freed_at.
     lost: backward does not come here, it is behind a cut.
     """
 
@@ -29,10 +28,14 @@ class Item:
     text: str = ""
     line: int = 0
     ways: tuple[tuple[str, ...], ...] = ()
-    names: tuple[str, ...] = ()
     freed: str = ""
     freed_at: int = 0
     lost: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All classes of grad_fns that may be among them."""
+        return tuple(sorted({name for way in self.ways for name in way}))
 
     @property
     def place(self) -> str:

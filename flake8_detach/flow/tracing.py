@@ -124,11 +124,11 @@ class _Painter:
         fns = grad_fns.of(node.op)
         if (given := self._given(node)) is not None:
             fns = fns.of_call(given)
-        ways, names = fns.ways, fns.names
+        ways = fns.ways
         title = fns.single or ENGINE.get(node.op) or node.op.removeprefix("torch.").replace("nn.functional.", "F.")
         if node.op.isidentifier() and node.op not in ENGINE:  # a class of the file: a custom Function
             title = f"{node.op}Backward"
-            ways, names = ((title,),), (title,)
+            ways = ((title,),)
         freed: Truth = self._m.state.get((number, "freed"), NO) if node.saved else NO
         site = self._m.state.get((number, "freed at"))
         item = Item(
@@ -138,7 +138,6 @@ class _Painter:
             "" if node.op == "join" else self._text(node.site),
             self._line(node.site),
             ways,
-            names,
             "" if freed.no else "perhaps freed" if freed is MAYBE else "freed",
             0 if freed.no else self._line(site),
             lost,
