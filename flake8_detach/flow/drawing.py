@@ -18,7 +18,8 @@ class Item:
 
     title: what it is ("MulBackward0", "linear", "AccumulateGrad", "cut by `.detach()`"). name: the variable that holds
     the value, "" if none does. text: its source text. line: where it stands, 0 if that is not known. ways: the
-    combinations of grad_fns that an op may be made of (one: it is known; none: nothing is). freed: "", "freed" or "perhaps freed" by an earlier backward, on line freed_at.
+    combinations of grad_fns that an op may be made of (one: it is known; none: nothing is known of it).
+    freed: "", "freed" or "perhaps freed" by an earlier backward, on line freed_at.
     lost: backward does not come here, it is behind a cut.
     """
 
