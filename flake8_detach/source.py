@@ -219,8 +219,14 @@ def _depth(tree: ast.AST) -> int:
         node, depth = todo.pop()
         if isinstance(node, ast.BoolOp):
             depth += len(node.values)
-        deepest = max(deepest, depth)
-        todo.extend((child, depth + 1) for child in ast.iter_child_nodes(node))
+        if depth > deepest:
+            deepest = depth
+        depth += 1
+        for field in node.__dict__.values():  # ast.iter_child_nodes takes three times as long
+            if field.__class__ is list:
+                todo += [(child, depth) for child in field if isinstance(child, ast.AST)]
+            elif isinstance(field, ast.AST):
+                todo.append((field, depth))
     return deepest
 
 

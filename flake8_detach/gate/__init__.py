@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -38,57 +38,80 @@ DYNAMIC = frozenset({"globals", "exec", "eval"})
 """Builtins that reach top-level names without spelling them: where an acting file has one, every chunk counts."""
 
 
+class Gate:
+    """What can matter in one file; it is read once, and only if some rule's words occur in it."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    @cached_property
+    def facts(self) -> list[Facts]:
+        """What each chunk does with names."""
+        return [read(chunk.tree.body) for chunk in self.source.chunks]
+
+    def mentions(self, words: frozenset[str]) -> bool:
+        """Does one of the words occur in the code (comments and prose aside)?"""
+        if not any(_occurs(word, self.source.text) for word in words):
+            return False
+        return any(not words.isdisjoint(fact.words) for fact in self.facts)
+
+    def keep(self, rules: Iterable[Rule]) -> frozenset[int]:
+        """The indices of the chunks to analyse; empty when no rule can report anything."""
+        triggers = {way for rule in rules for way in (rule.triggers, *rule.or_triggers)}
+        everything = frozenset(range(len(self.source.chunks)))
+        if () in triggers:
+            return everything
+        # `ast` has identifiers in their NFKC form (PEP 3131).
+        text = self.source.text
+        text = text if text.isascii() else unicodedata.normalize("NFKC", text)
+        present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
+        triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
+        if not triggers:
+            return frozenset()
+        facts = self.facts
+        links = Links(facts)
+        dynamic = any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)
+        found: frozenset[int] = frozenset()
+        for first, *others in triggers:
+            action = first | _aliases(first, facts)
+            acting = {i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)}
+            if "*" in action or (acting and dynamic):
+                return everything
+            if not acting <= found:
+                part = links.closure(acting)
+                words = set().union(*(facts[index].words | facts[index].type_words for index in part))
+                complete(words)
+                if not any(words.isdisjoint(some) for some in others):
+                    found |= part
+        return found
+
+    def acting(self, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[str] | None:
+        """The names bound by those of `chunks` that mention one of `actions`, or (transitively) a name bound by such.
+
+        A function that nobody calls need not be followed unless it is among them. None (all are) if there are no
+        `actions`.
+        """
+        if not actions:
+            return None
+        facts = [self.facts[index] for index in chunks]
+        wanted = actions | _aliases(actions, facts)
+        found = {i for i, fact in enumerate(facts) if not wanted.isdisjoint(fact.words)}
+        bound: set[str] = set()
+        new = found
+        while new:
+            bound |= set().union(*(facts[i].binds for i in new))
+            new = {
+                i
+                for i, fact in enumerate(facts)
+                if i not in found and not bound.isdisjoint(fact.names.union(*fact.handed.values(), fact.strings))
+            }
+            found = found | new
+        return frozenset(bound)
+
+
 def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     """The indices of the chunks of `source` to analyse; empty when no rule can report anything."""
-    triggers = {way for rule in rules for way in (rule.triggers, *rule.or_triggers)}
-    everything = frozenset(range(len(source.chunks)))
-    if () in triggers:
-        return everything
-    # `ast` has identifiers in their NFKC form (PEP 3131).
-    text = source.text if source.text.isascii() else unicodedata.normalize("NFKC", source.text)
-    present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
-    triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
-    if not triggers:
-        return frozenset()
-    facts = [read(chunk.tree.body) for chunk in source.chunks]
-    links = Links(facts)
-    dynamic = any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)
-    found: frozenset[int] = frozenset()
-    for first, *others in triggers:
-        action = first | _aliases(first, facts)
-        acting = {i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)}
-        if "*" in action or (acting and dynamic):
-            return everything
-        if not acting <= found:
-            part = links.closure(acting)
-            words = set().union(*(facts[index].words | facts[index].type_words for index in part))
-            complete(words)
-            if not any(words.isdisjoint(some) for some in others):
-                found |= part
-    return found
-
-
-def acting(source: Source, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[str] | None:
-    """The names bound by those of `chunks` that mention one of `actions`, or (transitively) a name bound by such.
-
-    A function that nobody calls need not be followed unless it is among them. None (all are) if `actions` is empty.
-    """
-    if not actions:
-        return None
-    facts = [read(source.chunks[index].tree.body) for index in chunks]
-    wanted = actions | _aliases(actions, facts)
-    found = {i for i, fact in enumerate(facts) if not wanted.isdisjoint(fact.words)}
-    bound: set[str] = set()
-    new = found
-    while new:
-        bound |= set().union(*(facts[i].binds for i in new))
-        new = {
-            i
-            for i, fact in enumerate(facts)
-            if i not in found and not bound.isdisjoint(fact.names.union(*fact.handed.values(), fact.strings))
-        }
-        found = found | new
-    return frozenset(bound)
+    return Gate(source).keep(rules)
 
 
 def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:

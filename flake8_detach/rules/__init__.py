@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import pkgutil
-import re
 from functools import cache
 
 from flake8_detach.config import Settings
-from flake8_detach.gate import acting, gate
+from flake8_detach.gate import Gate
 from flake8_detach.rules._base import RULES, Finding, Rule
 from flake8_detach.source import Source
 
@@ -30,17 +28,18 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     """
     settings = settings or Settings()
     wanted = [rule for rule in load().values() if settings.wants(rule.code)]
-    trains = {words: _mentions(source, words) for words in {rule.within for rule in wanted if rule.within}}
+    gate = Gate(source)
+    trains = {words: gate.mentions(words) for words in {rule.within for rule in wanted if rule.within}}
     rules = [rule for rule in wanted if not rule.within or trains[rule.within]]
     whole = not settings.gate or any(rule.within for rule in rules)
-    chunks = range(len(source.chunks)) if whole else gate(source, rules)
+    chunks = range(len(source.chunks)) if whole else gate.keep(rules)
     if not chunks:
         return []
     from flake8_detach.flow.program import follow  # libcst is imported for files that pass the gate only
     from flake8_detach.rules._collect import Collector
 
     collector = Collector(rules, source)
-    follow(source, chunks, collector.take, acting(source, chunks, _actions(rules)))
+    follow(source, chunks, collector.take, gate.acting(chunks, _actions(rules)))
     sure = [f for f in collector.findings if settings.confidence == "likely" or f.confidence == "certain"]
     return sorted(sure, key=lambda f: (f.span, f.code))
 
@@ -50,15 +49,3 @@ def _actions(rules: list[Rule]) -> frozenset[str]:
     words: list[frozenset[str]] = [rule.within or next(iter(rule.triggers), frozenset()) for rule in rules]
     words += [first for rule in rules for first, *_ in rule.or_triggers]
     return frozenset(word for some in words for word in some if word.strip("._=+[]")) if all(words) else frozenset()
-
-
-def _mentions(source: Source, words: frozenset[str]) -> bool:
-    """Does one of the words occur in the code (comments and prose aside)?"""
-    if re.search(rf"\b(?:{'|'.join(sorted(words))})\b", source.text) is None:
-        return False
-    for node in ast.walk(source.tree):
-        for field in ("id", "attr", "name", "arg", "module", "value"):
-            word = getattr(node, field, None)
-            if isinstance(word, str) and not words.isdisjoint(word.split(".")):
-                return True
-    return False
