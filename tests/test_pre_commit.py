@@ -1,7 +1,7 @@
 """The hooks as pre-commit runs them: from a repository, in an environment that it makes itself.
 
-That needs pip and its packages, so these tests are marked `network`, and skip where nothing can be fetched. All share one
-environment of a snapshot of the working tree; one more is made for `try-repo`, which shares none.
+That needs pip and its packages, so these tests are marked `network`, and skip where nothing can be fetched. All share
+one environment, made from a snapshot of the working tree; `try-repo`, which shares none, makes another.
 """
 
 from __future__ import annotations
