@@ -103,7 +103,7 @@ def register(m: Machine, node: cst.CSTNode, owners: tuple[int, ...], hook: Hook)
         m.hooked.add(owner)
         others = tuple(h for h in on(m, owner).all if h.site is not node)
         m.state.set((owner, SLOT), Hooks((*others, hook)))
-        if owner in m.escaped:
+        if owner in m.escaped or owner in m.state.merged:  # it runs where nobody sees it
             calls.escape(m, [hook.function])
     handle = m.new(Thing(HANDLE))
     m.state.set((handle.addresses[0], OWNERS), (node, owners))

@@ -27,7 +27,7 @@ from flake8_detach.flow import (
 )
 from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBudget
-from flake8_detach.flow.state import Comparison, Delta
+from flake8_detach.flow.state import CELL, Comparison, Delta
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -40,6 +40,7 @@ from flake8_detach.flow.values import (
     Foreign,
     Function,
     Joined,
+    Mapping_,
     Method,
     Mode,
     Ref,
@@ -216,6 +217,13 @@ def delete(m: Machine, node: cst.Del) -> bool:
             owner = evaluate(m, target.value)
             for address, _ in m.cells(owner):
                 m.state.set((address, target.attr.value), UNKNOWN)
+        elif isinstance(target, cst.Subscript):
+            owner = evaluate(m, target.value)  # a read of `module._parameters` counts, too
+            for address, cell in m.cells(owner):
+                if isinstance(cell, Mapping_):
+                    m.state.set((address, CELL), Mapping_((), UNKNOWN))
+                elif isinstance(cell, Sequence):
+                    m.state.set((address, CELL), Sequence(cell.kind, None, iteration.element(m, owner)))
     return True
 
 

@@ -66,6 +66,7 @@ class State:
         self.graph: dict[int, Node] = {}
         self.trail: list[tuple[Slot, Any]] = []
         self._next = 1
+        self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
         self._births: dict[int, int] = {}
         self._forked = 0
 
@@ -298,6 +299,7 @@ class _Joiner:
         address = self.state.address()
         made = self.pairs[key] = Ref((address,))
         self.made.add(address)
+        self.state.merged.add(address)
         joined = self.cells(cells, depth + 1, [r.addresses[0] for r in refs])
         if joined is None:
             return UNKNOWN

@@ -47,6 +47,8 @@ def _put(m: Machine, node: cst.CSTNode, receiver: Ref, hook: Hook) -> Value:
     handle: Value = UNKNOWN
     for address, tensor in m.tensors(receiver):
         owner = address if tensor.node is None else tensor.node
+        if address in m.state.merged:
+            calls.escape(m, [hook.function])
         handle = hooks.register(m, node, (owner,), replace(hook, like=tensor))
     if len(receiver.addresses) == 1:
         return handle
