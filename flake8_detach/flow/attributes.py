@@ -25,6 +25,7 @@ from flake8_detach.flow import (
     tensors,
     training,
 )
+from flake8_detach.flow.events import InferenceSaved
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
 from flake8_detach.flow.values import (
@@ -177,9 +178,14 @@ def _of_tensor(
     if name == "retains_grad":
         kept: Truth = m.state.get((address, "kept"), NO)
         return Const(kept is YES) if kept.proved else Scalar("bool")
+    if name == "_version" and tensor.inference is YES:
+        m.raises()
+        m.emit(InferenceSaved, node, tensor=tensor, subject=m.text(node), op=name)
+        return UNKNOWN
     if name == "grad_fn":
         return NONE if tensor.grad is NO or tensor.leaf is YES else tensor_hooks.grad_fn(m, address, tensor)
     if name in ("shape", "dtype", "device", "layout", "names"):
+        missing.unset(m, node, address, name)
         return UNKNOWN
     if name in ("ndim",):
         return Const(tensor.rank) if tensor.rank is not None else Scalar("int")

@@ -565,6 +565,9 @@ NO_GRAD = {
 def enter(m: Machine, name: str, argument: Value | None, site: cst.CSTNode) -> bool:
     """Switch the mode as the context manager or decorator `name` does. False if it is not one of grad mode."""
     mode = m.mode
+    lifts = name == "torch.enable_grad" or (name == "torch.set_grad_enabled" and argument == Const(True))
+    if lifts and mode.inference is YES:
+        return True  # inference mode stays, and with it nothing builds a graph
     if name == "torch.set_grad_enabled":
         known = argument.value if isinstance(argument, Const) else None
         asked = MAYBE if known is None else YES if known else NO

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import autograd
-from flake8_detach.flow.events import ContextNotCalled
-from flake8_detach.flow.values import Const, External, Scalar, Value
+from flake8_detach.flow.events import ContextNotCalled, ModeIdle
+from flake8_detach.flow.values import YES, Const, External, Scalar, Thing, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -35,6 +35,7 @@ NEEDS_ARGUMENT = frozenset({"torch.set_grad_enabled", "torch.autocast", "torch.a
 
 def entered(m: Machine, node: cst.BaseExpression, value: Value) -> None:
     """`with value:`"""
+    lifted(m, node, value)
     if isinstance(value, External) and value.name in CONTEXTS and not m.is_patched(value.name):
         _tell(m, node, "with", value.name)
         autograd.enter(m, value.name, None, node)  # what follows is judged as it is meant
@@ -50,6 +51,24 @@ def entered(m: Machine, node: cst.BaseExpression, value: Value) -> None:
                 _tell(m, node, "argument", maker.name)
 
 
+def flag(m: Machine, node: cst.CSTNode, given: Value | None) -> None:
+    """`torch.set_grad_enabled(given)`: it takes a bool and nothing that is only true or false."""
+    refused = isinstance(given, Const) and not isinstance(given.value, bool)
+    number = isinstance(given, Scalar) and given.kind in ("int", "float", "str", "complex")
+    if given is None or refused or number or m.is_tensor(given):
+        _tell(m, node, "flag", "torch.set_grad_enabled")
+
+
+def lifted(m: Machine, node: cst.BaseExpression, value: Value) -> None:
+    """`with torch.enable_grad():` in inference mode."""
+    cell = m.cell(value)
+    if not isinstance(cell, Thing) or m.mode.inference is not YES:
+        return
+    on = cell.kind == "torch.set_grad_enabled" and cell.part("mode") == Const(True)
+    if on or cell.kind == "torch.enable_grad":
+        m.emit(ModeIdle, node, what="inference", mode=cell.kind.removeprefix("torch."))
+
+
 def decorates(m: Machine, node: cst.BaseExpression, value: External) -> None:
     """`@value`"""
     if value.name in NEEDS_ARGUMENT and not m.is_patched(value.name):
@@ -61,6 +80,6 @@ def _simple(node: cst.BaseExpression) -> bool:
     return isinstance(node, (cst.Name, cst.SimpleString, cst.Integer))
 
 
-def _tell(m: Machine, node: cst.BaseExpression, what: str, name: str) -> None:
+def _tell(m: Machine, node: cst.CSTNode, what: str, name: str) -> None:
     m.raises()
     m.emit(ContextNotCalled, node, what=what, name=name)

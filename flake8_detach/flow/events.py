@@ -454,7 +454,8 @@ class ModeIdle(Event):
     """A grad mode does not hold where it seems to.
 
     what: "async" (a decorated coroutine), "class" (a decorated class), "generator" (a generator expression that is
-    consumed outside), "leak" (a function never switches it back). mode: its name.
+    consumed outside), "leak" (a function never switches it back), "inference" (inference mode is on, which it does not
+    lift). mode: its name.
     """
 
     what: str
@@ -509,7 +510,8 @@ class KeptOut(Event):
     """A module refuses an attribute; `node` is the target of the assignment, or the call that registers.
 
     what: "parameter", "module" (the attribute `name` holds one, the new value, `kind`, is none), "early" (before
-    `Module.__init__` has run), "register" (register_parameter gets `kind`).
+    `Module.__init__` has run), "register" (register_parameter gets `kind`), "name" (it must be `kind`), "as buffer" (a
+    buffer cannot become `kind`), "buffer" (it can become a Parameter, but then the layer raises when it is called).
     """
 
     what: str
@@ -522,7 +524,7 @@ class ContextNotCalled(Event):
     """A context manager of torch is used where it has to be called first.
 
     what: "with" (the class itself), "decorator" (one that needs its argument), "argument" (what takes no argument gets
-    one, so that it makes a function instead). name: its canonical name.
+    one, so that it makes a function instead), "flag" (what takes a bool gets something else). name: its canonical name.
     """
 
     what: str

@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import GraphDropped, HiddenWrite
-from flake8_detach.flow.values import Array, Label, Mapping_, Node, Tensor, Value
+from flake8_detach.flow.values import YES, Array, Label, Mapping_, Node, Ref, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -93,9 +93,13 @@ def _ask_second(m: Machine, node: cst.CSTNode, how: str, subject: Label, gradien
 
 def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves: set[int]) -> None:
     event = m.event(GraphDropped, node, how=how, subject=subject, why="source")
+    # a leaf that was told to require grad by hand was told so to be differentiated
+    explicit = {a for a in leaves for _, t in m.tensors(Ref((a,))) if not t.parameter and t.grad is YES}
 
     def ask(reached: Reached) -> None:
-        if leaves <= m.owned and not any(reached.leaf(address) for address in leaves):
+        meant = all(address in m.owned or address in m.wanted or address in explicit for address in leaves)
+        held = not (explicit or m.owned >= leaves) and not m.escaped.isdisjoint(leaves)
+        if meant and not held and m.escaped.isdisjoint(explicit) and not any(map(reached.leaf, leaves)):
             m.sink(event)
 
     m.afterwards.ask(ask)

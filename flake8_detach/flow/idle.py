@@ -24,7 +24,7 @@ from flake8_detach.flow.values import (
     Thing,
     Value,
 )
-from flake8_detach.knowledge import idle, ops
+from flake8_detach.knowledge import contexts, idle, ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -70,7 +70,7 @@ def _kind(m: Machine, value: Value) -> str:
 
 def _result(m: Machine, node: cst.Call, value: Value) -> None:
     cell = m.cell(value)
-    if isinstance(cell, Thing) and cell.kind in autograd.NO_GRAD and _again(m, node.func) == External(cell.kind):
+    if isinstance(cell, Thing) and cell.kind in contexts.ENTERED and _again(m, node.func) == External(cell.kind):
         m.emit(Dropped, node, what="mode", owner="", subject=m.text(node), name=cell.kind)
     if not isinstance(node.func, cst.Attribute) or not isinstance(value, Ref) or not m.is_tensor(value):
         return

@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     missing,
     module_hooks,
     optimizers,
+    parametrized,
     saved_hooks,
     tensor_hooks,
     tensors,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-REGISTERING = (checkpoints, loading, module_hooks, saved_hooks, tensor_hooks)
+REGISTERING = (checkpoints, loading, module_hooks, parametrized, saved_hooks, tensor_hooks)
 """These rooms are reached through `MODELS` only, which they fill when they are imported."""
 
 

@@ -44,6 +44,8 @@ from flake8_detach.source import code
 
 MODE = (0, "mode")
 """The slot that holds grad mode."""
+RECOMPUTED = "*recomputed"
+"""Slot of a tensor that stands for a property of a module, computed with every look: the module does not hold it."""
 PACKED = (0, "packed")
 """Set once the file uses hooks on saved tensors: what is saved may be a copy."""
 
@@ -162,6 +164,7 @@ class Machine:
         # filled by something else than a step, leaves whose gradient somebody reads
         self.cuts = False
         self.owned: set[int] = set()
+        self.lazy = False
         self.switched: dict[int, Misstep] = {}
         self.scheduled: set[int] = set()
         self.steered: set[int] = set()

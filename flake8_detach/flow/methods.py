@@ -156,6 +156,8 @@ def _of_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Ar
         return UNKNOWN
     if missing.removed_method(m, node, name) or missing.keywords(m, node, f"Tensor.{name}", args):
         return UNKNOWN
+    if m.lazy and any(missing.unset(m, node, address, name) for address in receiver.addresses):
+        return UNKNOWN
     special = TENSOR.get(name)
     if special is not None:
         return special(m, node, receiver, args, owner)
@@ -580,8 +582,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             args.get(0, "name"),
             args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module")),
         )
-        if name == "register_parameter":
-            registration.registers(m, address, key, value, node)
+        registration.registers(m, address, name, key, value, node)
         if isinstance(value, Ref):
             m.ledger.registered.update(value.addresses)
         if isinstance(key, Const) and isinstance(key.value, str) and value is not None:
@@ -618,6 +619,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict")))
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name == "load_state_dict":
+            missing.initialised(m, receiver)
             given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
             hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
             m.steered.update(t.storage for _, t in m.tensors(modules.parameters(m, receiver)))

@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import events
-from flake8_detach.flow.values import Array, Const, Instance, Layer, Method, Ref, Scalar, Sequence, Tuple, Value
+from flake8_detach.flow.values import (
+    NO,
+    YES,
+    Array,
+    Const,
+    Instance,
+    Layer,
+    Method,
+    Ref,
+    Scalar,
+    Sequence,
+    Tuple,
+    Value,
+)
 from flake8_detach.knowledge import api, layers, ops
 
 if TYPE_CHECKING:
@@ -126,4 +139,46 @@ def no_tensor(m: Machine, node: cst.CSTNode, what: str, value: Value) -> bool:
     if not (number or isinstance(cell, Sequence)):
         return False
     tell(m, node, f"`{what}` wraps tensors only; use `torch.tensor(...)`")
+    return True
+
+
+UNSET = "*unset"
+"""Slot of a parameter of a lazy module: YES until the module has been called."""
+
+
+def unset(m: Machine, node: cst.CSTNode, address: int, name: str) -> bool:
+    """A method or attribute of a parameter that has neither shape nor values yet."""
+    if not m.lazy or name in api.OF_UNSET or address in m.escaped or m.state.get((address, UNSET)) is not YES:
+        return False
+    tell(m, node, "the parameter of a lazy module has neither shape nor values before the module's first call")
+    return True
+
+
+def initialised(m: Machine, module: Value) -> None:
+    """A lazy module is called, or its parameters are loaded."""
+    from flake8_detach.flow import modules
+
+    for address in modules.tree(m, module).parameters:
+        if m.state.get((address, UNSET)) is YES:
+            m.state.set((address, UNSET), NO)
+
+
+def forward(m: Machine, module: Value, node: cst.CSTNode) -> bool:
+    """A module of the file is called whose class has no `forward`, and cannot get one from elsewhere."""
+    from flake8_detach.flow import functions, modules
+    from flake8_detach.flow.machine import OPEN
+
+    cell = m.cell(module)
+    assert isinstance(module, Ref)
+    assert isinstance(cell, Instance)
+    address = module.addresses[0]
+    outside = modules.outside_names(cell.cls)
+    ways = ("__getattr__", "__getattribute__", "__call__", "_call_impl")
+    if any(name != "torch.nn.Module" for name in outside) or modules.open_ended(cell.cls) or address in m.escaped:
+        return False
+    if (address, OPEN) in m.state.slots or m.state.get((address, functions.GENERIC)) is not None:
+        return False
+    if any(modules.find(m, module, way) is not None for way in ways) or m.is_patched("torch.nn.Module.forward"):
+        return False
+    tell(m, node, f"the class `{cell.cls.name}` defines no `forward`")
     return True

@@ -15,7 +15,9 @@ from flake8_detach.flow import (
     crossing,
     freezing,
     functions,
+    hidden,
     membership,
+    missing,
     recurrent,
     registration,
     retention,
@@ -235,13 +237,19 @@ def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Va
         return UNKNOWN
     bound = args.bind(spec.params)
     if spec.container:
-        return make_container(m, name, spec, args)
+        return make_container(m, name, spec, args, node)
     made = m.new(Layer(name, tuple((k, v) for k, v in bound.items() if not k.startswith("*"))))
     make_parameters(m, made.addresses[0], spec, bound)
     if name.startswith("torch.nn.Transformer"):
         m.state.set((made.addresses[0], CELL), Layer(name, (), None))
     if spec.parameters:
         membership.made(m, made, node)
+    if spec.lazy:
+        m.lazy = True
+        for name_, _ in spec.parameters:
+            unset = m.state.get((made.addresses[0], name_))
+            for parameter_, _t in m.tensors(unset) if isinstance(unset, Ref) else ():
+                m.state.set((parameter_, missing.UNSET), YES)
     return made
 
 
@@ -276,7 +284,7 @@ def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "flo
     return made
 
 
-def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) -> Value:
+def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args, node: cst.CSTNode) -> Value:
     from flake8_detach.flow import iteration
 
     entries: list[tuple[str, Value]] | None = []
@@ -305,6 +313,8 @@ def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args) 
         m.state.put(address, "*element", one)
         m.ledger.registered.update(one.addresses if isinstance(one, Ref) else ())
     for key, value in entries or []:
+        if name == "torch.nn.ParameterList":
+            hidden.dropped(m, node, "`nn.ParameterList(...)`", m.tensors(value), m.text(node))
         m.state.put(address, key, value)
     return made
 
@@ -502,6 +512,8 @@ def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -
         base = base_layer(cell.cls)
         if base is not None and forward is None:
             return call_layer(m, value, Layer(base), args, node)
+        if forward is None and missing.forward(m, value, node):
+            return UNKNOWN
     calls.escape(m, [value, *args.values()])
     return UNKNOWN
 
@@ -515,6 +527,8 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     """The forward of a torch.nn module."""
     address = value.addresses[0]
     spec = layers.layer(layer.kind)
+    if m.lazy:
+        missing.initialised(m, value)
     if m.state.get((address, "*hooked")) or (m.patched and m.is_patched(f"{layer.kind}.forward")):
         calls.escape(m, args.values())
         return loosened(m, m.tensor(storage=0))

@@ -29,6 +29,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
+from flake8_detach.knowledge import api, layers
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -72,9 +73,15 @@ def refuses(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode
         return False
     old_value: Value | None = m.state.get((address, name))
     old = m.cell(old_value) if old_value is not None else None
+    spec = layers.layer(cell.kind) if isinstance(cell, Layer) else None
+    if isinstance(new, Tensor) and parameter and spec is not None and name in spec.buffers and new.grad is YES:
+        m.emit(KeptOut, node, what="buffer", name=name, kind="a Parameter")
     kind = plain(m, value)
     if not kind:
         return False
+    if spec is not None and name in spec.buffers and kind != "a plain tensor":
+        _tell(m, node, "as buffer", name, kind)
+        return True
     if isinstance(old, Tensor) and old.parameter and old.leaf is YES and isinstance(cell, (Instance, Layer)):
         _tell(m, node, "parameter", name, kind)
         return True
@@ -112,14 +119,35 @@ def _tell(m: Machine, node: cst.CSTNode, what: str, name: str, kind: str) -> Non
     m.emit(KeptOut, node, what=what, name=name, kind=kind)
 
 
-def registers(m: Machine, address: int, name: Value | None, value: Value | None, node: cst.CSTNode) -> None:
-    """`module.register_parameter(name, value)`."""
+REGISTERS = {"register_parameter": "parameter", "register_buffer": "buffer"}
+"""Method -> what it registers; the others register modules."""
+
+
+def registers(
+    m: Machine, address: int, method: str, name: Value | None, value: Value | None, node: cst.CSTNode
+) -> None:
+    """`module.register_parameter(name, value)`, `register_buffer`, `add_module`."""
     if address in m.escaped or not isinstance(name, Const) or value is None:
         return
+    what, label = REGISTERS.get(method, "module"), str(name.value)
     if m.state.get((address, BARE)) is YES:
-        _tell(m, node, "early", str(name.value), "parameter")
-    elif plain(m, value):
-        _tell(m, node, "register", str(name.value), plain(m, value))
+        _tell(m, node, "early", label, what)
+    elif "." in label or not label:
+        _tell(m, node, "name", label, "a name without dots" if label else "a name that is not empty")
+    elif label in api.MODULE_NAMES:
+        _tell(m, node, "name", label, "a name that modules do not use themselves")
+    elif wrong := _misfit(m, what, value):
+        _tell(m, node, "register", label, wrong)
+
+
+def _misfit(m: Machine, what: str, value: Value) -> str:
+    """Why the value cannot be registered as a parameter, buffer or module; "" if it can, or may."""
+    kind = plain(m, value)
+    if what == "parameter":
+        return kind
+    if what == "buffer":
+        return kind if kind != "a plain tensor" else ""
+    return "a tensor" if m.is_tensor(value) else kind
 
 
 __all__ = ["created", "initialised", "refuses", "registers"]

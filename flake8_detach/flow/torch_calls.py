@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     autograd,
     backward_arguments,
+    contexts,
     conversions,
     events,
     hidden,
@@ -24,7 +25,7 @@ from flake8_detach.flow import (
     tensors,
 )
 from flake8_detach.flow.calls import Args, escape
-from flake8_detach.flow.machine import fact
+from flake8_detach.flow.machine import RECOMPUTED, fact
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -109,6 +110,8 @@ def _grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return replace(given, wrappers=(kind, *given.wrappers))
     if args.open:
         given = UNKNOWN
+    elif kind == "torch.set_grad_enabled":
+        contexts.flag(m, node, given)
     m.ledger.enables = m.ledger.enables or (kind == "torch.set_grad_enabled" and given != Const(False))
     parts: tuple[tuple[str, Value], ...] = () if given is None else (("mode", given),)
     return m.new(Thing(kind, parts))
@@ -122,7 +125,13 @@ def _set_grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("torch.is_grad_enabled")
 def _is_grad_enabled(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return Const(m.mode.grad is YES) if m.mode.grad.proved else Scalar("bool")
+    told = m.mode.grad.proved and m.mode.inference is NO  # in inference mode, `enable_grad` makes it say yes
+    return Const(m.mode.grad is YES) if told else Scalar("bool")
+
+
+@model("torch.autograd.detect_anomaly")
+def _detect_anomaly(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing(args.called))
 
 
 @model("torch.autograd.backward")
@@ -455,7 +464,8 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             copied = clone(m, value, done)
         except _CopiesItself:
             return UNKNOWN
-        inside = [a for a in done if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes]
+        kept = [a for a in done if m.state.get((a, RECOMPUTED)) is None]
+        inside = [a for a in kept if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes]
         if inside and args.called == "copy.deepcopy" and len(args.pos) == 1 and not args.open and copied != UNKNOWN:
             tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node), inside=True)
         return copied

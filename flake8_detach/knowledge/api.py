@@ -36,6 +36,24 @@ PROPERTIES = frozenset(
 TENSOR_ONLY = frozenset({"grad", "data", "grad_fn", "is_leaf", "detach", "item", "numpy", "retain_grad"})
 """Attributes of tensors that no module of torch has."""
 
+MODULE_NAMES = frozenset(
+    {"add_module", "apply", "bfloat16", "buffers", "children", "compile", "cpu", "cuda", "double"}
+    | {"eval", "extra_repr", "float", "forward", "get_buffer", "get_parameter", "get_submodule", "half"}
+    | {"load_state_dict", "modules", "named_buffers", "named_children", "named_modules"}
+    | {"named_parameters", "parameters", "register_backward_hook", "register_buffer"}
+    | {"register_forward_hook", "register_forward_pre_hook", "register_full_backward_hook"}
+    | {"register_module", "register_parameter", "requires_grad_", "share_memory", "state_dict", "to"}
+    | {"train", "type", "zero_grad", "training"}
+)
+"""Attributes that every nn.Module has, so that nothing can be registered under these names."""
+
+OF_UNSET = frozenset(
+    {"data", "grad", "requires_grad", "requires_grad_", "is_leaf", "device", "dtype", "grad_fn"}
+    | {"materialize", "copy_", "is_complex", "is_floating_point", "half", "float", "double", "char"}
+    | {"short", "int", "long", "cuda", "cpu", "to", "get_device", "layout", "__hash__"}
+)
+"""What can be asked of a parameter that is not initialised (torch/nn/parameter.py, UninitializedTensorMixin)."""
+
 MODULE_METHODS = frozenset(
     {"parameters", "named_parameters", "state_dict", "buffers", "children", "modules", "named_modules", "zero_grad"}
 )

@@ -11,3 +11,6 @@ GRAD_MODES = frozenset(
     {"no_grad", "inference_mode", "enable_grad", "set_grad_enabled", "autocast", "set_detect_anomaly", "detect_anomaly"}
 )
 """Classes of torch that switch a mode where they are entered."""
+
+ENTERED = frozenset({"torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.autograd.detect_anomaly"})
+"""Those of them that do nothing until they are entered; the others switch when they are made."""

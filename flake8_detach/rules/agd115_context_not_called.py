@@ -38,7 +38,7 @@ class GradModeNotCalled(Rule):
     triggers = (
         frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&"})
         | frozenset({"set_detect_anomaly&", "detect_anomaly&", "@set_grad_enabled", "@autocast"})
-        | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)"}),
+        | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)", "set_grad_enabled()"}),
         frozenset({"torch"}),
     )
     example = Example(
@@ -65,6 +65,8 @@ with torch.no_grad():
         fix = None
         if event.what == "decorator":
             message = f"`@{short}` takes the function for its argument and raises: write `@{short}(...)`"
+        elif event.what == "flag":
+            message = f"`{short}` takes True or False and raises: write `{short}(bool(...))`"
         elif event.what == "argument":
             message = f"`{short}(...)` takes no flag and raises here: use `torch.set_grad_enabled(...)`"
         elif short in NEEDS_ARGUMENT:

@@ -16,7 +16,8 @@ class ParameterOverwritten(Rule):
 
     ## What it does
     Reports a plain tensor, number or array that is assigned to an attribute which holds a Parameter (or anything but a
-    module where a child module is), `register_parameter` with a plain tensor, and a Parameter or module that is
+    module where a child module is), `register_parameter` with a plain tensor or a
+    name that cannot be used, and a Parameter or module that is
     assigned before `super().__init__()` has run.
 
     ## Why is this bad?
@@ -73,6 +74,12 @@ layer.weight = nn.Parameter(torch.eye(3))
             )
         elif event.what == "module":
             message = f"raises: `{event.name}` is a child module and cannot become {event.kind}"
+        elif event.what == "name":
+            message = f"raises: `{event.name}` cannot be registered: it must be {event.kind}"
+        elif event.what == "as buffer":
+            message = f"raises: `{event.name}` is a buffer and cannot become {event.kind}"
+        elif event.what == "buffer":
+            message = f"the layer will raise when it is called: its buffer `{event.name}` becomes a Parameter"
         elif event.what == "register":
             message = f"raises: `{event.name}` is registered with {event.kind}; wrap it in `nn.Parameter`"
         else:

@@ -15,8 +15,9 @@ class MissingApi(Rule):
     Reports what has been removed (`y.creator`, `x.reinforce(...)`, `torch.autograd.variable(...)`); keywords that the
     function does not take (`loss.backward(retain_variables=True)`, a misspelt `requires_grad=`, `requires_grad=` where
     no tensor is made); an attribute that is called (`x.requires_grad()`), a method that is not (`x.detach.numpy()`,
-    `for p in model.parameters:`), an attribute of tensors asked of a module (`model.grad`), and `Variable` or
-    `nn.Parameter` of something that is no tensor.
+    `for p in model.parameters:`), an attribute of tensors asked of a module (`model.grad`), `Variable` or
+    `nn.Parameter` of something that is no tensor, a module that is called but has no `forward`, and the shape or value
+    of a lazy module's parameter before its first call.
 
     ## Why is this bad?
     Python raises an AttributeError or a TypeError when the line runs.

@@ -75,7 +75,7 @@ loss.backward()
             message = f"`{event.subject}.{event.name}` does nothing: the method is not called"
             yield Finding(self.code, message, span, fix=fix)
         elif event.what == "mode":
-            message = f"`{short}` has no effect as a statement: use `with torch.{short}():`"
+            message = f"`{short}` has no effect as a statement: use `with {event.name}():`"
             yield Finding(self.code, message, span)
         elif event.what == "result" and event.owner == "scaler":
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)

@@ -39,6 +39,7 @@ class GradModeLeaks(Rule):
         frozenset({"no_grad", "inference_mode", "set_grad_enabled", "enable_grad"}),
         frozenset({"set_grad_enabled", "__enter__", "enter_context", "yield", "async", "(for)", "@class"}),
     )
+    or_triggers = ((frozenset({"enable_grad", "set_grad_enabled"}), frozenset({"inference_mode"})),)
     example = Example(
         bad="""\
 import torch
@@ -76,5 +77,6 @@ MESSAGES = {
     "async": "`{mode}` has no effect on a coroutine: it is left before the body runs; put `with` inside",
     "class": "`{mode}` on a class covers its constructor only, its methods build graphs; decorate the method",
     "generator": "this runs where it is consumed, outside of `{mode}`, and builds a graph; make it a list",
+    "inference": "`{mode}` does not lift inference mode: nothing here builds a graph; use `inference_mode(False)`",
     "leak": "`{mode}` is never taken back: after this function, nothing is trained; use `with torch.no_grad():`",
 }

@@ -14,8 +14,8 @@ class MetaLearningCut(Rule):
     ## What it does
     Reports `p.data = ...`, `p.data -= ...`, `nn.Parameter(...)`, `load_state_dict(...)` and `vector_to_parameters(...)`
     with a value that has a graph, where that graph is needed: it holds a gradient made with `create_graph=True` that
-    nothing else differentiates; or an optimizer steps what the value was made of, and no backward reaches that; or a
-    `forward` wraps it in a new `nn.Parameter` in every call.
+    nothing else differentiates; or an optimizer steps what the value was made of (or it was told to require grad by
+    hand), and no backward reaches that; or a `forward` wraps it in a new `nn.Parameter` in every call.
 
     ## Why is this bad?
     A leaf takes over the values only. The outer loss does not depend on the inner step any more: the learner, the

@@ -1,0 +1,95 @@
+"""weight_norm, spectral_norm, pruning, parametrizations: a parameter becomes something computed from others.
+
+The result is a tensor with a graph that leads to the new parameters. It saves nothing: torch computes it anew for every
+forward, so that going through it twice is no mistake.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import calls, membership, modules
+from flake8_detach.flow.calls import Args
+from flake8_detach.flow.machine import RECOMPUTED
+from flake8_detach.flow.registry import model
+from flake8_detach.flow.values import NONE, UNKNOWN, YES, Const, Layer, Node, Ref, Tensor, Value
+from flake8_detach.knowledge.parametrizations import REPLACING, RESTORING
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+ORIGINAL = "*original "
+"""Prefix of a slot of a module: the parameter that was there before it was replaced."""
+
+
+@model(*REPLACING)
+def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    spec = REPLACING[args.called]
+    module = args.get(0, "module") or UNKNOWN
+    name = args.get(1, spec.keyword) or Const(spec.default)
+    found = _parameter(m, module, name)
+    if found is None:
+        calls.escape(m, args.values())
+        return module
+    address, attribute, old = found
+    tensor = m.state.cell(old.addresses[0])
+    assert isinstance(tensor, Tensor)
+    short = args.called.rpartition(".")[2]
+    graph = None
+    if not tensor.grad.no:
+        graph = m.graph_node(Node(short, (m.edge(old.addresses[0], tensor),), (), node))
+    made = m.tensor(grad=tensor.grad, leaf=~tensor.grad, shape=tensor.shape, dtype=tensor.dtype, node=graph, made=short)
+    if spec.property:
+        m.state.set((made.addresses[0], RECOMPUTED), YES)
+    m.state.put(address, attribute, made)
+    m.state.set((address, f"{ORIGINAL}{attribute}"), old)
+    for index, original in enumerate(spec.originals):
+        new = old if index == 0 else modules.parameter(m, None, tensor.dtype)
+        _put(m, address, original.format(attribute), new)
+    m.ledger.registered.update(old.addresses)
+    m.state.set((old.addresses[0], membership.MOVED), YES)
+    given = args.pos[2] if len(args.pos) > 2 and spec.property else NONE
+    if modules.is_module(m, given):  # the parametrization itself may have parameters
+        m.state.put(address, f"*parametrization {attribute}", given)
+    return module
+
+
+@model(*RESTORING)
+def _restore(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    module = args.get(0, "module") or UNKNOWN
+    name = args.get(1, "name") or args.get(1, "tensor_name") or Const(RESTORING[args.called])
+    known = isinstance(name, Const) and isinstance(module, Ref) and len(module.addresses) == 1
+    old = m.state.get((module.addresses[0], f"{ORIGINAL}{name.value}")) if known else None  # type: ignore[union-attr]
+    if not isinstance(old, Ref):
+        calls.escape(m, args.values())
+        return module
+    m.state.put(module.addresses[0], str(name.value), old)  # type: ignore[union-attr]
+    return module
+
+
+def _parameter(m: Machine, module: Value, name: Value) -> tuple[int, str, Ref] | None:
+    """The address of the module, the name of its parameter, and that parameter, if all of that is known."""
+    if not isinstance(module, Ref) or len(module.addresses) != 1 or not modules.is_module(m, module):
+        return None
+    if not isinstance(name, Const) or not isinstance(name.value, str):
+        return None
+    old = m.state.get((module.addresses[0], name.value))
+    cell = m.cell(old) if isinstance(old, Ref) else None
+    return (module.addresses[0], name.value, old) if isinstance(cell, Tensor) and cell.parameter else None
+
+
+def _put(m: Machine, address: int, path: str, value: Value) -> None:
+    """Put a parameter at a dotted path below a module, making the containers on the way."""
+    *owners, name = path.split(".")
+    for owner in owners:
+        inner = m.state.get((address, owner))
+        if not isinstance(inner, Ref):
+            inner = m.new(Layer("torch.nn.ModuleDict", (), ()))
+            m.state.put(address, owner, inner)
+        address = inner.addresses[0]
+    m.state.put(address, name, value)
+
+
+__all__ = ["ORIGINAL"]
