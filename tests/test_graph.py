@@ -143,6 +143,15 @@ def test_a_graph_as_long_as_a_program_does_not_end_the_tree(place: Path, run: Co
     assert run("graph", "long.py:1503", "--format", "dot").code == 0
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "corpus_sample").glob("*.py")), ids=lambda path: path.name)
+def test_real_code_can_be_drawn_or_says_why_not(path: Path, run: Command) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number in [i for i, line in enumerate(lines, 1) if "backward(" in line or "loss" in line][:6]:
+        done = run("graph", f"{path}:{number}", "--format", "mermaid")
+        assert done.code in (0, 1), done.err
+        assert bool(done.out) == (done.code == 0)
+
+
 def test_an_op_says_what_it_is_made_of_as_far_as_that_is_known() -> None:
     assert made_of(Item("op", "MulBackward0", ways=(("MulBackward0",),))) == ""
     assert made_of(Item("op", "MeanBackward0/1", ways=(("MeanBackward0",), ("MeanBackward1",)))) == ""
