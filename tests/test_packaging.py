@@ -87,16 +87,19 @@ def test_the_sdist_holds_what_the_tests_need(dist: Path) -> None:
 
 
 def test_flake8_and_the_shell_find_their_way_in(wheel: zipfile.ZipFile) -> None:
-    group, entries = "", {}
+    group = ""
+    entries: dict[tuple[str, str], EntryPoint] = {}
     for line in member(wheel, "entry_points.txt").decode().splitlines():
         if line.startswith("["):
             group = line.strip("[]")
         elif line:
             name, _, value = line.partition(" = ")
-            entries[group, name] = EntryPoint(name, value, group).load()
-    assert entries["flake8.extension", "AGD"] is Plugin
-    assert entries["flake8.report", "agd-json"] is JsonLines
-    assert entries["console_scripts", "flake8-detach"] is main
+            entries[group, name] = EntryPoint(name, value, group)
+    assert entries.pop(("pylsp", "flake8-detach")).value == "flake8_detach.editor"  # needs the extra `lsp` to be loaded
+    loaded = {where: entry.load() for where, entry in entries.items()}
+    assert loaded["flake8.extension", "AGD"] is Plugin
+    assert loaded["flake8.report", "agd-json"] is JsonLines
+    assert loaded["console_scripts", "flake8-detach"] is main
 
 
 def test_flake8_writes_json_lines(place: Path, run: Command) -> None:
