@@ -79,6 +79,7 @@ def detach(
                 storage=storage,
                 why=why,
                 made="detach",
+                batched=tensor.batched,
                 device=tensor.device,
                 inference=tensor.inference | m.mode.inference,
                 form=tensor.form,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, conversions, idle, iteration, modules, operators, shapes, tensors
+from flake8_detach.flow import autograd, conversions, idle, iteration, levels, modules, operators, shapes, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
 from flake8_detach.flow.machine import OPEN
@@ -263,6 +263,7 @@ def _number(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             conversions.truth_of(m, args.node(0, "x", node), value or UNKNOWN)
         else:
             conversions.number(m, node, value or UNKNOWN, args.node(0, "x", node))
+        levels.read(m, node, value or UNKNOWN, f"`{kind}(...)`")
         tensor = m.tensors(value or UNKNOWN)[0][1]
         subject = m.text(args.node(0, "x", node))
         what, of = f"turned into a Python number by `{kind}(...)`", m.tensors(value or UNKNOWN)

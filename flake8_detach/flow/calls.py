@@ -143,7 +143,7 @@ def call_node(m: Machine, node: cst.Call) -> Value:
 
 def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
     """Call a value with evaluated arguments; `node` is the place for reports."""
-    from flake8_detach.flow import custom, custom_ctx, functions, library, methods, modules
+    from flake8_detach.flow import custom, custom_ctx, custom_ops, functions, library, methods, modules
 
     if isinstance(function, Function):
         if function.name == "forward" and function.owner is not None and custom.is_function(function.owner):
@@ -167,6 +167,8 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
             return modules.call_object(m, function, args, node)
         if isinstance(cell, Thing) and cell.kind == custom_ctx.INSTANCE:
             return custom.call_instance(m, function, cell, args, node)
+        if isinstance(cell, Thing) and cell.kind == custom_ops.KIND:
+            return custom_ops.call(m, function, cell, args, node)
         if isinstance(cell, Thing):
             return library.call_thing(m, cell, args, node)
     escape(m, args.values())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, missing, shapes
+from flake8_detach.flow import events, levels, missing, shapes
 from flake8_detach.flow.values import (
     NONE,
     Const,
@@ -60,6 +60,7 @@ def truth_of(m: Machine, node: cst.CSTNode, value: Value) -> None:
 
 def index(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) -> None:
     """`range(x)`, `items[x]`, `x[:n]`: only an integer tensor of one element is an index."""
+    levels.read(m, node, value, "an index")
     for _, tensor in m.tensors(value):
         if tensor.several or tensor.dtype in ("float", "complex"):
             kind = "a tensor with several elements" if tensor.several else f"a {tensor.dtype} tensor"

@@ -43,7 +43,7 @@ from flake8_detach.flow.custom_ctx import (
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Item
 from flake8_detach.flow.machine import MAX_CONTEXTS, MODE
 from flake8_detach.flow.second_order import APPLIED, Applied
-from flake8_detach.flow.state import ABSENT, Version
+from flake8_detach.flow.state import Version
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -119,7 +119,7 @@ def call_method(m: Machine, cls: Class, name: str, args: calls.Args, node: cst.C
 def _apply(m: Machine, cls: Class, forward: Function, args: calls.Args, node: cst.CSTNode, applied: bool) -> Value:
     mode = m.mode
     setup = find_method(m, cls, "setup_context")
-    if setup is None and m.state.get(TRANSFORMED) is not None and not _lacks(m, cls):
+    if setup is None and m.levels and not _lacks(m, cls):
         tell(m, node, "no setup_context", cls, YES)
     call = _call(m, cls, forward, setup is not None, args, node, applied)
     ctx = Ref((call.ctx,))
@@ -556,40 +556,14 @@ def _unless_unused(m: Machine, number: int, event: CustomMisuse) -> Callable[[Re
     return lambda reached: m.sink(event) if reached.inside(number) else None
 
 
-TRANSFORMED = (0, "transformed")
-"""Set while a function is looked at that a transform of torch.func is given."""
-TRANSFORMS = frozenset(
-    {
-        "torch.vmap",
-        *(
-            f"torch.func.{name}"
-            for name in ("grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap")
-        ),
-    }
-)
-"""Transforms that a custom Function has to be made for: with setup_context, and `jvp` or `vmap` of its own."""
-
-
-def transformed(
-    m: Machine,
-    name: str,
-    args: calls.Args,
-    node: cst.CSTNode,
-    call: Callable[[Machine, str, calls.Args, cst.CSTNode], Value],
-) -> Value:
-    """`torch.func.vmap(f)`; `call` does what the transform does otherwise."""
-    given = args.pos[0] if args.pos else UNKNOWN
+def transformed(m: Machine, transform: str, given: Value, node: cst.CSTNode) -> None:
+    """`torch.func.vmap(Fn.apply)`: is the class made for that?"""
     if isinstance(given, Method) and given.name == "apply" and isinstance(given.receiver, Class):
         cls = given.receiver
         if is_function(cls) and find_method(m, cls, "forward") is not None:
-            kind = _unfit(m, cls, name.rpartition(".")[2])
+            kind = _unfit(m, cls, transform.rpartition(".")[2])
             if kind:
                 tell(m, node, kind, cls, YES)
-    outside = m.state.get(TRANSFORMED)
-    m.state.set(TRANSFORMED, YES)
-    result = call(m, name, args, node)
-    m.state.set(TRANSFORMED, ABSENT if outside is None else outside)
-    return result
 
 
 def _unfit(m: Machine, cls: Class, transform: str) -> str:

@@ -401,6 +401,35 @@ class NeedlesslyKept(Event):
 
 
 @dataclass(frozen=True)
+class Transformed(Event):
+    """A function that differentiates or vectorizes another refuses its arguments, or what that other does.
+
+    transform: how messages call it ("func.grad"). problem: what torch refuses, in words; remedy: what to do. at: the
+    call of the transform, if `node` is inside of the function that it runs. sure: how well the facts are known.
+    """
+
+    transform: str
+    problem: str
+    remedy: str
+    at: Site | None
+    sure: Truth
+
+
+@dataclass(frozen=True)
+class Vanished(Event):
+    """A function that is differentiated returns what does not hang on its inputs: the derivative is zero, silently.
+
+    transform: how messages call what differentiates it, at `at`. cause: what lost the gradient, at `node`; None if the
+    inputs are not used at all.
+    """
+
+    transform: str
+    cause: Cause | None
+    at: Site
+    sure: Truth
+
+
+@dataclass(frozen=True)
 class Misstep(Event):
     """Something in the training step happens too early, too late or not at all; `node` is what does.
 

@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     conversions,
     custom_ctx,
     forgotten,
+    forward_ad,
     hidden,
     idle,
     iteration,
@@ -24,6 +25,7 @@ from flake8_detach.flow import (
     operators,
     retention,
     tensors,
+    transforms,
 )
 from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBudget
@@ -289,7 +291,7 @@ def return_(m: Machine, node: cst.Return) -> bool:
 def leave_withs(m: Machine, count: int) -> None:
     """Leaving early runs the `__exit__` of the `with` statements inside: grad mode is what it was before them."""
     if len(m.frame.withs) > count:
-        m.set_mode(m.frame.withs[count])
+        m.go_back(m.frame.withs[count])
 
 
 @statement(cst.Raise)
@@ -543,7 +545,7 @@ def while_(m: Machine, node: cst.While) -> bool:
     def start() -> bool:
         if forever:
             return True
-        again = operators.condition(m, evaluate(m, node.test))
+        again = operators.condition(m, evaluate(m, node.test), node.test)
         operators.narrow(m, node.test, True)
         return again is not NO
 
@@ -661,7 +663,7 @@ def widened(content: Any) -> Any:
 
 @statement(cst.With)
 def with_(m: Machine, node: cst.With) -> bool:
-    mode = m.mode
+    modes = m.modes()
     guards = m.guards
     block = m.block
     for item in node.items:
@@ -670,13 +672,13 @@ def with_(m: Machine, node: cst.With) -> bool:
         entered = enter_context(m, item.item, value)
         if item.asname is not None:
             assign(m, item.asname.name, entered)
-    m.frame.withs.append(mode)
+    m.frame.withs.append(modes)
     alive = execute_body(m, node.body)
     m.frame.withs.pop()
     m.guards = guards
     m.block = block
     if alive:
-        m.set_mode(mode)
+        m.go_back(modes)
     return alive
 
 
@@ -692,6 +694,8 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
             hooks.doubt(m)  # it is removed when the block ends
         if isinstance(value, Ref):
             saved_hooks.entered(m, node, value.addresses[0], cell)
+        if cell.kind == forward_ad.LEVEL:
+            forward_ad.enter(m, node)
         autograd.enter(m, cell.kind, cell.part("mode"), node)
         return cell.part("enters") or value
     if (
@@ -869,7 +873,9 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
             return replace(value, wrappers=(name, *value.wrappers))
         if name in TRANSPARENT or name.startswith(("torch.jit.", "jaxtyping.", "typeguard.", "numba.")):
             return value
-    return calls.call(m, made, calls.Args([value]), decorator) if isinstance(made, (Function, Class)) else UNKNOWN
+    if isinstance(made, (Function, Class)) or transforms.decorates(m, made):
+        return calls.call(m, made, calls.Args([value]), decorator)
+    return UNKNOWN
 
 
 @statement(cst.ClassDef)

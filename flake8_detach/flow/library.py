@@ -14,6 +14,9 @@ from flake8_detach.flow import (
     conversions,
     custom,
     custom_ctx,
+    custom_ops,
+    forward_ad,
+    functional,
     hooks,
     loading,
     missing,
@@ -21,8 +24,11 @@ from flake8_detach.flow import (
     optimizers,
     parametrized,
     saved_hooks,
+    stateless,
     tensor_hooks,
     tensors,
+    traced,
+    transforms,
 )
 from flake8_detach.flow.builtin_calls import call_builtin
 from flake8_detach.flow.calls import Args, escape
@@ -50,7 +56,18 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-REGISTERING = (checkpoints, loading, module_hooks, parametrized, saved_hooks, tensor_hooks)
+REGISTERING = (
+    checkpoints,
+    forward_ad,
+    functional,
+    loading,
+    module_hooks,
+    parametrized,
+    saved_hooks,
+    stateless,
+    tensor_hooks,
+    traced,
+)
 """These rooms are reached through `MODELS` only, which they fill when they are imported."""
 
 
@@ -69,8 +86,6 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return special(m, args, node)
     if name.startswith("builtins."):
         return call_builtin(m, name, args, node)
-    if name in custom.TRANSFORMS:
-        return custom.transformed(m, name, args, node, call_torch)
     if name.startswith("torch."):
         return call_torch(m, name, args, node)
     root = name.partition(".")[0]
@@ -129,8 +144,18 @@ def call_thing(m: Machine, cell: Thing, args: Args, node: cst.CSTNode) -> Value:
         result = call_value(m, cell.part("function") or UNKNOWN, args, node)
         m.set_mode(before)
         return result
+    if cell.kind in CALLED:
+        return CALLED[cell.kind](m, cell, args, node)
     escape(m, args.values())
     return UNKNOWN
+
+
+CALLED = {
+    transforms.KIND: transforms.apply,
+    transforms.COTANGENTS: transforms.pulled,
+    transforms.TANGENTS: transforms.pushed,
+}
+"""Objects that are made to be called."""
 
 
 def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name: str, args: Args) -> Value:
@@ -144,6 +169,8 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         return optimizers.of_scaler(m, node, receiver, cell, name, args)
     if cell.kind.startswith("torch.optim.lr_scheduler."):
         return optimizers.of_scheduler(m, node, receiver, cell, name, args)
+    if cell.kind == custom_ops.KIND:
+        return custom_ops.method(m, node, receiver, cell, name, args)
     if cell.kind.startswith("multiprocessing.") and name in ("put", "send"):
         send(m, args, node)
     if cell.kind == tensor_hooks.NODE and (handle := tensor_hooks.on_node(m, node, cell, name, args)) is not None:

@@ -16,6 +16,7 @@ from flake8_detach.flow import gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event, Misstep
 from flake8_detach.flow.ledger import Ledger
+from flake8_detach.flow.levels import DUAL, Level
 from flake8_detach.flow.retention import Notes
 from flake8_detach.flow.state import CELL, TOKENS, Delta, State, Version
 from flake8_detach.flow.values import (
@@ -99,7 +100,8 @@ class Loop:
 
 @dataclass
 class Frame:
-    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go back to.
+    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go
+    back to, grad mode and whether a level of forward-mode AD is entered.
 
     watch: wants to see each value that is returned, and where (the definition, if it ends without `return`).
     path: a number for the calls that led here.
@@ -113,7 +115,7 @@ class Frame:
     yields: list[Value] = field(default_factory=list)
     yield_modes: list[Mode] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
-    withs: list[Mode] = field(default_factory=list)
+    withs: list[tuple[Mode, Truth | None]] = field(default_factory=list)
     owner: Class | None = None
     watch: Callable[[cst.CSTNode, Value], None] | None = None
     path: int = 0
@@ -138,6 +140,8 @@ class Machine:
         self.presumed = 0
         self.fatal = 0
         self.frames: list[Frame] = []
+        self.levels: list[Level] = []
+        self.buffers_given = 0
         self.contexts: dict[int, int] = {}
         self.escaped: set[int] = set()
         self.patched: set[str] = set()
@@ -257,6 +261,15 @@ class Machine:
 
     def set_mode(self, mode: Mode) -> None:
         self.state.set(MODE, mode)
+
+    def modes(self) -> tuple[Mode, Truth | None]:
+        """What a `with` statement goes back to."""
+        return self.mode, self.state.get(DUAL)
+
+    def go_back(self, modes: tuple[Mode, Truth | None]) -> None:
+        self.set_mode(modes[0])
+        if self.state.get(DUAL) is not modes[1]:
+            self.state.set(DUAL, NO if modes[1] is None else modes[1])
 
     # Cells
 

@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     hidden,
     hooks,
     iteration,
+    levels,
     membership,
     missing,
     module_hooks,
@@ -187,6 +188,8 @@ def _detach_in_place(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, o
 @tensor_method("requires_grad_")
 def _requires_grad(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     asked = args.get(0, "requires_grad")
+    if levels.forbid(m, node, "requires_grad_()", "the transform makes its inputs require grad"):
+        return receiver
     flag = (
         None
         if args.open
@@ -203,6 +206,8 @@ def _requires_grad(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, own
 
 @tensor_method("backward")
 def _backward(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    if levels.forbid(m, node, "backward()", "return the loss, and let torch.func.grad or vjp differentiate it"):
+        return NONE
     backward(m, node, receiver, owner, args)
     return NONE
 
@@ -254,6 +259,8 @@ def _export(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst
 
 @tensor_method("retain_grad")
 def _retain(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    if levels.forbid(m, node, "retain_grad()", "differentiate by this tensor with torch.func.vjp"):
+        return NONE
     for address, tensor in m.tensors(receiver):
         autograd.retain_grad(m, node, address, tensor, m.text(owner))
     return NONE
@@ -311,6 +318,7 @@ def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     name = _called(node, "item")
     if name != "tolist":
         conversions.number(m, node, receiver, owner)
+    levels.read(m, node, receiver, f"`.{name}()`")
     what = f"turned into a Python number by `.{name}()`"
     why = m.cause("scalar", what, node, m.text(owner), tensor.grad, tensor.why, m.tensors(receiver))
     if name == "tolist" and tensor.rank != 1:

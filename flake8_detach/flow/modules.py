@@ -16,6 +16,7 @@ from flake8_detach.flow import (
     freezing,
     functions,
     hidden,
+    levels,
     membership,
     missing,
     recurrent,
@@ -529,6 +530,8 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     spec = layers.layer(layer.kind)
     if m.lazy:
         missing.initialised(m, value)
+    if m.levels:
+        levels.layer(m, node, address, layer, training(m, address), args.get(0, "input") or UNKNOWN)
     if m.state.get((address, "*hooked")) or (m.patched and m.is_patched(f"{layer.kind}.forward")):
         calls.escape(m, args.values())
         return loosened(m, m.tensor(storage=0))

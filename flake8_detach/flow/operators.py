@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, gradients, hidden, shapes, tensors
+from flake8_detach.flow import conversions, gradients, hidden, levels, shapes, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -184,6 +184,7 @@ def to_numpy(m: Machine, node: cst.CSTNode, value: Value, tensor_node: cst.CSTNo
     for _, tensor in m.tensors(value):
         if tensor.grad.yes and m.mode.grad.yes:
             m.raises()
+        levels.numpy(m, node, tensor)
         m.emit(
             ToNumpy,
             node,
@@ -297,6 +298,7 @@ def use_none(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNod
 def truth_of(m: Machine, node: cst.CSTNode, value: Value) -> Truth:
     """Is the value of the expression `node` true? A tensor of several elements is asked in vain."""
     conversions.truth_of(m, node, value)
+    levels.read(m, node, value, "a condition")
     return condition(m, value)
 
 
@@ -608,6 +610,7 @@ def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> 
     for part in (p for p in parts if is_slice(p)):
         for bound in part.items if isinstance(part, Tuple) else ():
             conversions.index(m, node, bound, node)
+    levels.masked(m, node, parts)
     result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
@@ -671,6 +674,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         inputs = tensors.Inputs()
         inputs.add(m, owner, "self")
         inputs.add(m, value, "value")
+        levels.masked(m, node, key.items if isinstance(key, Tuple) else (key,))
         op = ops.method("copy_") or ops.method("add_")
         tensors.tell_write(m, node, owner, m.text(node))
         if op is not None:

@@ -455,6 +455,8 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         inference=a.inference.join(b.inference),
         device=a.device if a.device == b.device else None,
         form=a.form if a.form == b.form else "",
+        batched=a.batched & b.batched,
+        dual=a.dual and b.dual,
     )
 
 

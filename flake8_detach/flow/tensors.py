@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, events, freezing, hidden, shapes
+from flake8_detach.flow import conversions, events, freezing, hidden, levels, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -101,6 +101,14 @@ class Inputs:
             self.unknown = True
             self.unseen = self.unseen or name in TENSORS
 
+    def batched(self) -> frozenset[int]:
+        """The calls of vmap over whose samples a result varies."""
+        return frozenset().union(*(t.batched for _, t, _ in self.tensors))
+
+    def dual(self) -> bool:
+        """Does an input carry a tangent of forward-mode AD?"""
+        return any(t.dual for _, t, _ in self.tensors)
+
     def unclear(self) -> bool:
         """May an input hang on a graph that is not seen?"""
         return self.unseen or any(t.node is None and t.grad is MAYBE and not t.leaf.yes for _, t, _ in self.tensors)
@@ -172,6 +180,8 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         op = replace(op, same="")  # `resolve_conj()`: returns what is stored plainly, and makes plain what is not
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})
     inputs.unknown = inputs.unknown or "*open" in bound
+    if m.levels or m.state.get(levels.DUAL) is not None:
+        levels.op(m, site, op, bound, inputs)
     if _refuse(m, site, op, bound):
         edges = tuple(m.edge(a, t)._replace(sure=False) for a, t, _ in inputs.tensors if not t.grad.no)
         mended = m.graph_node(Node(op.name, edges, (), site, True))
@@ -322,6 +332,8 @@ def _output(
         node=None if grad.no else node,
         why=why,
         made=op.name,
+        batched=inputs.batched(),
+        dual=inputs.dual() and graph in ("yes", "zero") and m.mode.inference.no,
         **{"inference": m.mode.inference, **facts},
     )
 
@@ -385,6 +397,7 @@ def _factory(
         why=why,
         made=op.name if "dtype" not in bound else f"{op.name}(dtype=...)",
         inference=m.mode.inference,
+        batched=inputs.batched(),
     )
     if grad is YES:
         tell_requires(m, site, m.tensors(made)[0][1], YES, m.text(site), m.text(site))
@@ -449,6 +462,7 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> No
     """Tell the rules that these tensors are written in place."""
     freezing.used(m)
     for _, tensor in m.tensors(target):
+        levels.captured(m, site, tensor, subject)
         base = m.state.cell(tensor.base) if tensor.base is not None else None
         if not isinstance(base, Tensor):
             base = None
@@ -488,6 +502,8 @@ def write(
             m.wrote(tensor.storage, site)
             if m.owned:
                 m.steer(tensor)
+        if m.levels:
+            tensor = m.change(address, batched=levels.mixed(m, site, tensor, inputs))
         if m.mode.grad.no or wanted.no:
             continue
         if tensor.leaf.yes and tensor.grad.yes:

@@ -182,8 +182,8 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
         add(cause, True, beside)
     alive: dict[int, bool] = {}
     for number, single in linear.nodes.items():
-        if single and not _alive(m, number, alive):
-            add(_zero(m, number), True)
+        if single and not lets_through(m, number, alive):
+            add(first_zero(m, number), True)
     for leaf in linear.leaves:
         add(_faked(m, leaf), True, leaf=leaf)
     seen: set[int] = set()
@@ -220,7 +220,7 @@ def _faked(m: Machine, leaf: int) -> Cause | None:
     return why if why is not None and why.kind == "faked" and leaf not in m.owned and leaf not in m.escaped else None
 
 
-def _alive(m: Machine, start: int, known: dict[int, bool]) -> bool:
+def lets_through(m: Machine, start: int, known: dict[int, bool]) -> bool:
     """Can anything but zeros come to a leaf through the node?"""
     seen: set[int] = set()
     todo = [start]
@@ -240,7 +240,7 @@ def _alive(m: Machine, start: int, known: dict[int, bool]) -> bool:
     return False
 
 
-def _zero(m: Machine, start: int) -> Cause | None:
+def first_zero(m: Machine, start: int) -> Cause | None:
     """The first node below `start` whose derivative is zero."""
     seen: set[int] = set()
     todo = [start]

@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     events,
     hidden,
     iteration,
+    levels,
     membership,
     methods,
     missing,
@@ -136,6 +137,8 @@ def _detect_anomaly(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("torch.autograd.backward")
 def _autograd_backward(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    if levels.forbid(m, node, "backward()", "return the loss, and let torch.func.grad or vjp differentiate it"):
+        return NONE
     roots = args.get(0, "tensors") or UNKNOWN
     create = fact(args.get(3, "create_graph"), False)
     retain = args.get(2, "retain_graph")
@@ -524,11 +527,6 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
     return Ref(tuple(made))
 
 
-@model("torch.func.functional_call", "torch.nn.utils.stateless.functional_call")
-def _functional_call(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return UNKNOWN
-
-
 @model("torch.jit.script", "torch.compile", "torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel")
 def _same(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.get(0, "module") or args.get(0, "model") or UNKNOWN
@@ -558,6 +556,8 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
     )
     wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     short = cell.kind.rpartition(".")[2]
+    if name in ("sample", "sample_n", "rsample"):
+        levels.random(m, node, f"`.{name}()`")
     if name in ("sample", "sample_n"):
         what = "drawn by `.sample()`, which has no gradient"
         why = m.cause("op", what, node, short, wanted, inputs.why(), inputs.pairs())

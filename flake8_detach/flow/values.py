@@ -294,7 +294,8 @@ class Tensor:
     ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function). base: the address of the tensor
     that it is a view of. why: evidence for having no gradient (or for having lost it). made: the op that made it.
     inference: made in inference mode. form: how it is stored, if numpy has nothing like it ("bfloat16", "sparse",
-    "quantized", "conjugated"); "" says nothing.
+    "quantized", "conjugated"); "" says nothing. batched: the calls of vmap, by number, over whose samples it varies.
+    dual: does it carry a tangent of forward-mode AD?
     """
 
     grad: Truth = MAYBE
@@ -311,6 +312,8 @@ class Tensor:
     inference: Truth = NO
     device: str | None = None
     form: str = ""
+    batched: frozenset[int] = frozenset()
+    dual: bool = False
 
     @property
     def rank(self) -> int | None:
