@@ -545,7 +545,7 @@ def while_(m: Machine, node: cst.While) -> bool:
     def start() -> bool:
         if forever:
             return True
-        again = operators.condition(m, evaluate(m, node.test), node.test)
+        again = operators.condition(m, evaluate(m, node.test))
         operators.narrow(m, node.test, True)
         return again is not NO
 

@@ -30,7 +30,7 @@ class ZeroDerivative(Rule):
     - [torch.func.grad](https://pytorch.org/docs/stable/generated/torch.func.grad.html)
     """
 
-    code = "AGD217"
+    code = "AGD220"
     name = "zero-derivative"
     listens = (Vanished,)
     triggers = (
