@@ -24,6 +24,7 @@ CONTEXTS = frozenset(
         "torch.cuda.amp.autocast",
         "torch.autograd.set_detect_anomaly",
         "torch.autograd.detect_anomaly",
+        "torch.autograd.forward_ad.dual_level",
     }
 )
 """Classes: entering the class itself is a TypeError ("does not support the context manager protocol")."""

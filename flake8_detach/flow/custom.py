@@ -123,6 +123,13 @@ def _apply(m: Machine, cls: Class, forward: Function, args: calls.Args, node: cs
         tell(m, node, "no setup_context", cls, YES)
     call = _call(m, cls, forward, setup is not None, args, node, applied)
     ctx = Ref((call.ctx,))
+    if (
+        applied
+        and any(t.dual for _, t, _ in call.given(m))
+        and find_method(m, cls, "jvp") is None
+        and not _lacks(m, cls)
+    ):
+        tell(m, node, "no jvp", cls, YES)
     if applied and _refused(m, call, forward, setup is not None, args):
         return UNKNOWN
     _check_class(m, call)

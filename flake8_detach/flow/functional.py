@@ -66,8 +66,12 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         create = given.get("create_graph", Const(False)) != Const(False)
         leaves = [_leaf(m, value, create) for value in many]
         traced = [a for value in leaves for a in levels.refs(m, value)]
+    if forward and m.state.get(levels.DUAL, NO) is YES:
+        refuse(m, node, name, "forward mode is active already, and it cannot be nested", "use reverse mode")
+        return UNKNOWN
     before = m.fatal
-    result = transforms.run(m, function, Args(leaves), node, None, on=not forward)
+    around = transforms.level(m, "vmap", name, node) if forward else None
+    result = transforms.run(m, function, Args(leaves), node, around, on=not forward)
     transforms.used(m, result)
     if m.fatal != before or not _output(m, name, short, result, v, inputs, node):
         return UNKNOWN
@@ -237,6 +241,9 @@ def gradcheck(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
             return UNKNOWN
     result = transforms.run(m, function, Args(items), node, None)
     transforms.used(m, result)
+    wrong = next((k for v in pytrees.leaves(m, result) if (k := kind_of(m, v)) not in transforms.AUX), None)
+    if wrong is not None:
+        refuse(m, node, name, f"the function returns {pytrees.article(wrong)}, not a tensor", "return tensors only")
     return Const(True)
 
 

@@ -229,10 +229,15 @@ def initialise(m: Machine, made: Ref, cls: Class, args: calls.Args, node: cst.CS
 
 # Layers
 
+DRAWN = ("Linear", "Bilinear", "Conv1d", "Conv2d", "Conv3d", "Embedding", "RNN", "LSTM", "GRU")
+"""Layers, among others, whose parameters start from random numbers."""
+
 
 def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Value:
     """`nn.Linear(3, 1)`: a new layer with its parameters."""
     spec = layers.layer(name)
+    if m.levels and name.rpartition(".")[2] in DRAWN:
+        levels.random(m, node, f"`{name.removeprefix('torch.')}`, which is initialised here,")
     if spec is None:
         calls.escape(m, args.values())
         return UNKNOWN

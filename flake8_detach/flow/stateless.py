@@ -231,10 +231,12 @@ def _unlike(m: Machine, items: list[Value]) -> tuple[str, str] | None:
     modes = {modules.training(m, item.addresses[0]) for item in refs}
     if {Const(True), Const(False)} <= modes:
         return "some modules are in training mode and some are not", "call `train()` or `eval()` on all of them"
-    each = [[t.grad for _, t in m.tensors(modules.parameters(m, item))] for item in refs]
+    each = [[t for _, t in m.tensors(modules.parameters(m, item))] for item in refs]
     for column in zip(*each, strict=False) if len({len(e) for e in each}) == 1 else ():
-        if {YES, NO} <= set(column):
+        if {YES, NO} <= {t.grad for t in column}:
             return "a parameter requires grad in some modules and not in others", "freeze it in all or in none"
+        if len({t.shape for t in column if t.shape is not None and None not in t.shape}) > 1:
+            return "a parameter has another shape in some modules than in others", ""
     return None
 
 

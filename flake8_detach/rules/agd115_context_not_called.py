@@ -36,7 +36,7 @@ class GradModeNotCalled(Rule):
     offers = ("safe",)
     listens = (ContextNotCalled,)
     triggers = (
-        frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&"})
+        frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&", "dual_level&"})
         | frozenset({"set_detect_anomaly&", "detect_anomaly&", "@set_grad_enabled", "@autocast"})
         | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)", "set_grad_enabled()"}),
         frozenset({"torch"}),
