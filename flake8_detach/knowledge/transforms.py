@@ -1,7 +1,7 @@
 """What functions that differentiate functions take: torch.func, torch.autograd.functional, gradcheck, forward-mode AD.
 
 Source: the signatures and the checks of torch 2.13 (torch/_functorch/eager_transforms.py, vmap.py, functional_call.py,
-torch/autograd/functional.py, gradcheck.py, forward_ad.py); tests/truth/test_transforms_truth.py tries every line.
+torch/autograd/functional.py, gradcheck.py, forward_ad.py); tests/truth/test_transforms.py tries every line.
 """
 
 from __future__ import annotations
@@ -112,7 +112,6 @@ DROPOUTS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_d
 
 DYNAMIC: Mapping[str, str] = {
     "nonzero": "",
-    "argwhere": "",
     "unique": "",
     "unique_consecutive": "",
     "masked_select": "mask",
