@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    assigning,
     autograd,
     calls,
     custom_ctx,
@@ -195,6 +196,7 @@ def _of_tensor(
     custom: Value | None = m.state.get((address, f".{name}"))
     if custom is None:
         missing.removed_attribute(m, node, name)
+        assigning.read(m, node, owner_node, tensor, name)
     return Method(owner, name) if custom is None else custom
 
 
@@ -246,7 +248,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
 def _put_on_tensor(
     m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode
 ) -> None:
-    refused = "it cannot be written" if name in READ_ONLY else ""
+    refused = "it cannot be written" if name in READ_ONLY else assigning.refused(m, address, tensor, name, value)
     if name == "requires_grad" and isinstance(value, Const) and not isinstance(value.value, bool):
         refused = "it must be a bool"
     if refused:
@@ -267,6 +269,7 @@ def _put_on_tensor(
     elif name == "data":
         m.steered.add(tensor.storage)
         hidden.dropped(m, node, "an assignment to `.data`", m.tensors(value), m.text(node))
+        hidden.replaced(m, tensor.storage, node)
         source = m.cell(value)
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")

@@ -157,7 +157,9 @@ def read_grad(
     m.wanted.add(address)
     held: Value = m.state.get((address, "grad"), NONE)
     kept: Truth = m.state.get((address, "kept"), NO)
-    m.emit(
+    known = not m.state.get(SPOILED) and address not in m.escaped
+    why = held.why if isinstance(held, Const) and held.why else m.cause("constant", "never filled by a backward", node)
+    read = m.event(
         GradRead,
         node,
         tensor=tensor,
@@ -166,12 +168,17 @@ def read_grad(
         value=held,
         kept=kept,
         tested=tested,
+        late=known and m.state.get((address, "kept late")) is YES,
+        empty=why,
     )
+    if not m.quiet:
+        m.sink(read)
+        if known and m.ledger.trains and tensor.grad.no:  # told at the end: that its None is used comes first
+            m.ledger.at_end.append(lambda: m.sink(replace(read, trained=True)))
     if held != NONE:
         return held
     if m.state.get(SPOILED) or address in m.escaped or tensor.leaf is MAYBE or tensor.grad is MAYBE:
         return UNKNOWN
-    why = held.why if isinstance(held, Const) and held.why else m.cause("constant", "never filled by a backward", node)
     if tensor.leaf.no and not kept.no:
         return UNKNOWN
     return Const(None, why)
@@ -534,6 +541,8 @@ def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, sub
     if tensor.grad.no:
         m.change(address, grad=MAYBE)
     m.state.set((address, "kept"), YES)
+    if tensor.node in m.retention.passes:  # backward has come by already
+        m.state.set((address, "kept late"), YES)
     if tensor.node is not None:
         known: tuple[int, ...] = m.state.get((tensor.node, "retained"), ())
         m.state.set((tensor.node, "retained"), (*known, address))

@@ -54,6 +54,9 @@ def inputs_problem(m: Machine, inputs: Value | None) -> str:
     if inputs is None or inputs == NONE or m.is_tensor(inputs):
         return ""
     found = iteration.exact(m, inputs) if not isinstance(m.cell(inputs), (Mapping_, Layer)) else None
+    cell = m.cell(inputs)
+    if isinstance(cell, Mapping_) and cell.kind == "OrderedDict":
+        return "`inputs` is an OrderedDict; of mappings it takes only a plain dict"
     if found == []:
         return "`inputs` is empty"
     if any(isinstance(value, (Const, Scalar, Array)) for value in found or ()):

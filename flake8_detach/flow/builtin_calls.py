@@ -258,10 +258,10 @@ def _len(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _number(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     kind = args.called.removeprefix("builtins.")
     value = args.pos[0] if args.pos else None
+    if kind == "bool" and value is not None:
+        conversions.truth_of(m, args.node(0, "x", node), value)
     if m.is_tensor(value or UNKNOWN):
-        if kind == "bool":
-            conversions.truth_of(m, args.node(0, "x", node), value or UNKNOWN)
-        else:
+        if kind != "bool":
             conversions.number(m, node, value or UNKNOWN, args.node(0, "x", node))
         levels.read(m, node, value or UNKNOWN, f"`{kind}(...)`")
         tensor = m.tensors(value or UNKNOWN)[0][1]
@@ -365,7 +365,7 @@ def _dict(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             one = iteration.element(m, args.pos[0])
             rest = one.items[1] if isinstance(one, Tuple) and len(one.items) == 2 else UNKNOWN
             return m.new(Mapping_((), rest))
-        result = cell
+        result = replace(cell, kind="dict")
     for key, value in args.kw.items():
         result = result.put(key, value)
     return m.new(result)

@@ -11,16 +11,19 @@ from flake8_detach.flow import events, levels, missing, shapes
 from flake8_detach.flow.values import (
     NONE,
     Const,
+    External,
     Label,
     Mapping_,
     Ref,
     Scalar,
     Sequence,
     Tensor,
+    Truth,
     Tuple,
     Value,
 )
-from flake8_detach.knowledge import conversions, meaning
+from flake8_detach.knowledge import contexts, conversions, kinds, meaning
+from flake8_detach.knowledge.ops import Op
 
 if TYPE_CHECKING:
     from flake8_detach.flow.calls import Args
@@ -50,12 +53,24 @@ def number(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) ->
 
 
 def truth_of(m: Machine, node: cst.CSTNode, value: Value) -> None:
-    """A tensor is asked whether it is true: `if x`, `not x`, `bool(x)`."""
+    """A tensor is asked whether it is true: `if x`, `not x`, `bool(x)`; or a function that would tell the grad mode."""
+    if isinstance(value, External) and value.name in contexts.ASKING:
+        m.emit(events.ContextNotCalled, node, what="condition", name=value.name)
     tensor = several(m, value)
     if tensor is not None:
         shape = shapes.spelled(tensor.shape)
         problem = f"has the shape {shape}, which is neither true nor false; use `.any()` or `.all()`"
         refuse(m, node, tensor, m.text(node), problem, "")
+
+
+def as_flag(m: Machine, node: cst.CSTNode, option: str, value: Value) -> None:
+    """`nn.CrossEntropyLoss(logits, labels)`: the arguments of the call, given to the constructor."""
+    tensor = several(m, value)
+    if tensor is not None:
+        problem = (
+            f"`{option}` is asked whether it is true; the inputs of a loss go to its call: `Loss()(input, target)`"
+        )
+        refuse(m, node, tensor, m.text(node), problem)
 
 
 def index(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) -> None:
@@ -66,6 +81,13 @@ def index(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) -> 
             kind = "a tensor with several elements" if tensor.several else f"a {tensor.dtype} tensor"
             refuse(m, node, tensor, m.text(subject), f"{kind} is no index; use `int(...)`")
             return
+
+
+def index_of_tensor(m: Machine, node: cst.CSTNode, value: Value) -> None:
+    """`x[indices]`: integers or a mask, never floats."""
+    tensor = next((t for _, t in m.tensors(value) if t.dtype in ("float", "complex")), None)
+    if tensor is not None:
+        refuse(m, node, tensor, m.text(node), f"a {tensor.dtype} tensor is no index; use `.long()`, or a comparison")
 
 
 def iterate(m: Machine, node: cst.CSTNode, value: Value) -> None:
@@ -168,6 +190,16 @@ def rebuilt(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) -
     return False
 
 
+def recopied(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode, asked: Truth) -> None:
+    """`torch.tensor(x)` of a tensor. Told at the end: what the copy does to a backward comes first."""
+    if m.quiet or not m.is_tensor(value):
+        return
+    _, tensor = m.tensors(value)[0]
+    how = m.text(node.func) if isinstance(node, cst.Call) else m.text(node)
+    event = m.event(events.Recopied, node, tensor=tensor, subject=m.text(subject), how=how, asked=asked)
+    m.ledger.at_end.append(lambda: m.sink(event))
+
+
 def joined(m: Machine, node: cst.CSTNode, name: str, value: Value, subject: cst.CSTNode) -> None:
     """`torch.stack([...])`, `torch.cat([...])`: of something else than tensors, or `cat` of 0-dim tensors."""
     cell = m.cell(value)
@@ -220,10 +252,10 @@ def written(
     for _, tensor in m.tensors(target):
         if tensor.dtype not in ("int", "bool", "float"):
             return
-        kinds = [kind for other in others if (kind := _kind(m, other)) is not None]
+        given = [kind for other in others if (kind := _kind(m, other)) is not None]
         if method in conversions.FLOATING and not rounded:
-            kinds.append("float")
-        highest = max((meaning.ORDER.index(kind) for kind in kinds), default=0)
+            given.append("float")
+        highest = max((meaning.ORDER.index(kind) for kind in given), default=0)
         if highest > meaning.ORDER.index(tensor.dtype):
             problem = f"the result is {meaning.ORDER[highest]} and cannot be written into a tensor of {tensor.dtype}"
             refuse(m, node, tensor, m.text(node), problem)
@@ -238,6 +270,32 @@ def _kind(m: Machine, value: Value) -> str | None:
         return value.kind if value.kind in meaning.ORDER else None
     cell = m.cell(value)
     return cell.dtype if isinstance(cell, Tensor) else None
+
+
+def wrong_kind(m: Machine, node: cst.CSTNode, op: Op, bound: Mapping[str, Value]) -> bool:
+    """`(a == b).mean()`: is the op given a kind of numbers that it does not take? Then the rules are told."""
+    last = op.name.rpartition(".")[2]
+    if last == "where" and len(bound) < 3:  # `where(x)` is another name of nonzero
+        return False
+    for name, need in kinds.needs(op.name, op.params[0] if op.params else ""):
+        asked = getattr(bound.get("dtype"), "name", "") if last in kinds.WITH_DTYPE else ""
+        problem = f"{need.advice}"
+        if asked:
+            if meaning.KINDS.get(asked.rpartition(".")[2], "float") in need.kinds:
+                continue
+            refuse(m, node, Tensor(), asked, f"its `dtype` must be a float: {problem}")
+            return True
+        for _, tensor in m.tensors(bound.get(name, NONE)):
+            if tensor.dtype is not None and tensor.dtype not in need.kinds and not tensor.form:
+                refuse(m, node, tensor, m.text(node), f"{problem} (it is given {tensor.dtype})")
+                return True
+    if op.name in kinds.EXCLUDING and "*open" not in bound:
+        name, other, wanted, default = kinds.EXCLUDING[op.name]
+        given = bound.get(other, Const(default))
+        if m.is_tensor(bound.get(name, NONE)) and isinstance(given, Const) and given.value != wanted:
+            refuse(m, node, Tensor(), m.text(node), f'`{name}` needs `{other}="{wanted}"`')
+            return True
+    return False
 
 
 def special(m: Machine, bound: Mapping[str, Value]) -> bool:

@@ -88,7 +88,8 @@ class ToNumpy(Event):
 class GradRead(Event):
     """`.grad` of a tensor is read; `value` is what the slot holds (NONE: it was never filled).
 
-    tested: the read only asks whether there is a gradient (`x.grad is None`). kept: retain_grad() was called.
+    tested: the read only asks whether there is a gradient (`x.grad is None`). kept: retain_grad() was called; late:
+    after the backward. trained: has anything been backwarded before (told at the end)? empty: why it is None, if it is.
     """
 
     tensor: Tensor
@@ -97,6 +98,9 @@ class GradRead(Event):
     value: Value
     kept: Truth
     tested: bool
+    late: bool = False
+    trained: bool = False
+    empty: Cause | None = None
 
 
 @dataclass(frozen=True)
@@ -272,12 +276,12 @@ class Missing(Event):
 class Recopied(Event):
     """A tensor is copied by a function that is meant for numbers, and torch warns: `torch.tensor(x)`.
 
-    subject: its source text. how: what copies ("torch.tensor"). asked: is the copy to require grad?
+    subject: its source text. how: the source text of what copies. asked: is the copy to require grad?
     """
 
     tensor: Tensor
     subject: Label
-    how: str
+    how: Label
     asked: Truth
 
 
@@ -553,7 +557,8 @@ class ContextNotCalled(Event):
     """A context manager of torch is used where it has to be called first.
 
     what: "with" (the class itself), "decorator" (one that needs its argument), "argument" (what takes no argument gets
-    one, so that it makes a function instead), "flag" (what takes a bool gets something else). name: its canonical name.
+    one, so that it makes a function instead), "flag" (what takes a bool gets something else), "condition" (a function
+    that tells the mode, asked whether it is true). name: its canonical name.
     """
 
     what: str

@@ -39,6 +39,13 @@ def wrote(m: Machine, storage: int, site: cst.CSTNode) -> bool:
     return True
 
 
+def replaced(m: Machine, storage: int, site: cst.CSTNode) -> None:
+    """`x.data = y`: what has saved `x` finds other values there."""
+    if storage:
+        m.state.set((storage, WRITTEN), (m.state.address(), site, ".data"))
+        m.ledger.hidden_writes = True
+
+
 def wrote_array(m: Machine, array: Value, site: cst.CSTNode) -> None:
     """A numpy array that may have the memory of a tensor is written."""
     if isinstance(array, Array) and array.storage:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import libcst as cst
 
 from flake8_detach.flow import (
+    assigning,
     attributes,
     autograd,
     calls,
@@ -217,6 +218,7 @@ def delete(m: Machine, node: cst.Del) -> bool:
             m.bind(target.value, UNKNOWN)
         elif isinstance(target, cst.Attribute):
             owner = evaluate(m, target.value)
+            assigning.deleted(m, target, owner, target.attr.value)
             for address, _ in m.cells(owner):
                 m.state.set((address, target.attr.value), UNKNOWN)
         elif isinstance(target, cst.Subscript):

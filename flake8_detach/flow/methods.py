@@ -61,7 +61,7 @@ from flake8_detach.flow.values import (
     Value,
     truth,
 )
-from flake8_detach.knowledge import layers, ops
+from flake8_detach.knowledge import layers, meaning, ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -251,6 +251,15 @@ def _numpy(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.
     return Array(tensor.dtype, NO, why, tensor.storage)
 
 
+@tensor_method("__setstate__")
+def _set_state(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    for address, tensor in m.tensors(receiver):
+        if tensor.leaf.no and tensor.grad.yes:
+            autograd.refuse(m, node, tensor, m.text(owner), f"`{m.text(owner)}` is not a leaf")
+        m.change(address, shape=None, dtype=None, grad=MAYBE, leaf=MAYBE)
+    return NONE
+
+
 @tensor_method("__dlpack__")
 def _export(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     conversions.exported(m, node, receiver, owner)
@@ -416,8 +425,8 @@ def _may_move(args: Args) -> bool:
 
 
 def _cast_kind(name: str, args: Args) -> Dtype | None:
-    if name in tensors.KINDS:
-        return tensors.KINDS[name]
+    if name in meaning.KINDS:
+        return meaning.KINDS[name]
     if name == "byte" or name == "char":
         return "int"
     given = [*args.pos, *args.kw.values()]
@@ -624,7 +633,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name == "state_dict":
         lost = YES if any(t.grad.yes for _, t in m.tensors(modules.parameters(m, receiver))) else MAYBE
         why = m.cause("cut", "detached by `state_dict()`", node, m.text(receiver_node(node)), lost)
-        return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict")))
+        return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict"), "OrderedDict"))
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name == "load_state_dict":
             missing.initialised(m, receiver)

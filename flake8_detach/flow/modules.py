@@ -12,6 +12,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     calls,
+    conversions,
     crossing,
     freezing,
     functions,
@@ -244,6 +245,8 @@ def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Va
     bound = args.bind(spec.params)
     if spec.container:
         return make_container(m, name, spec, args, node)
+    for option in ("size_average", "reduce") if name.endswith("Loss") else ():
+        conversions.as_flag(m, node, option, bound.get(option, NONE))
     made = m.new(Layer(name, tuple((k, v) for k, v in bound.items() if not k.startswith("*"))))
     make_parameters(m, made.addresses[0], spec, bound)
     if name.startswith("torch.nn.Transformer"):

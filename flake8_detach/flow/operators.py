@@ -607,6 +607,8 @@ def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> 
     )
     if basic and conversions.take(m, node, owner, parts):
         return UNKNOWN
+    for part in parts:
+        conversions.index_of_tensor(m, node, part)
     for part in (p for p in parts if is_slice(p)):
         for bound in part.items if isinstance(part, Tuple) else ():
             conversions.index(m, node, bound, node)

@@ -27,7 +27,9 @@ def of_result(m: Machine, op: ops.Op, bound: Bound, inputs: Inputs) -> Shape | N
     if "*open" in bound:
         return None
     shapes = [t.shape for _, t, _ in inputs.tensors]
-    first = shapes[0] if shapes else None
+    # the tensor that the op is about; if that is not known, none of the others stands for it
+    leading = op.params[0] if op.params and op.params[0] in bound else next(iter(bound), None)
+    first = shapes[0] if shapes and inputs.tensors[0][2] == leading else None
     special = SPECIAL.get(op.name.rpartition(".")[2])
     if special is not None:
         return special(m, bound, first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -115,23 +116,26 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return modules.each(m, Ref(tuple(addresses)))
 
 
+def _ordered(m: Machine, first: Value | None) -> Mapping_:
+    """What OrderedDict makes of a mapping or of pairs."""
+    result = Mapping_(kind="OrderedDict")
+    if first is None:
+        return result
+    cell = m.cell(first)
+    if isinstance(cell, Mapping_):
+        return replace(cell, kind="OrderedDict")
+    for pair in iteration.exact(m, first) or [UNKNOWN]:
+        if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
+            return Mapping_((), UNKNOWN, "OrderedDict")
+        result = result.put(pair.items[0].value, pair.items[1])
+    return result
+
+
 @model("collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict")
 def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     name = args.called
     if name.endswith("OrderedDict"):
-        first = args.pos[0] if args.pos else None
-        if first is None:
-            return m.new(Mapping_())
-        cell = m.cell(first)
-        if isinstance(cell, Mapping_):
-            return m.new(cell)
-        pairs = iteration.exact(m, first)
-        result = Mapping_()
-        for pair in pairs or []:
-            if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
-                return m.new(Mapping_((), UNKNOWN))
-            result = result.put(pair.items[0].value, pair.items[1])
-        return m.new(result if pairs is not None else Mapping_((), UNKNOWN))
+        return m.new(_ordered(m, args.pos[0] if args.pos else None))
     if name.endswith("defaultdict"):
         return m.new(Mapping_((), UNKNOWN))
     items = iteration.exact(m, args.pos[0]) if args.pos and name.endswith("deque") else []

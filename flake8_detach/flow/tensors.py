@@ -42,17 +42,6 @@ from flake8_detach.knowledge import meaning, ops, scalars
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
-KINDS: Mapping[str, Dtype] = {
-    **dict.fromkeys(
-        ["float", "float16", "float32", "float64", "half", "double", "bfloat16", "float8_e4m3fn", "float8_e5m2"],
-        "float",
-    ),
-    **dict.fromkeys(["int", "int8", "int16", "int32", "int64", "short", "long", "uint8", "qint8", "quint8"], "int"),
-    "bool": "bool",
-    **dict.fromkeys(["complex64", "complex128", "cfloat", "cdouble", "chalf", "complex32"], "complex"),
-}
-"""torch dtypes by name -> kind."""
-
 BATCH = Foreign("batch")
 """What a data loader yields: tensors or containers of tensors that do not require grad."""
 
@@ -152,6 +141,10 @@ def condition(m: Machine, op: ops.Op, bound: Mapping[str, Value], text: str) -> 
         return None if "*open" in bound else False
     if not wanted:
         return None if value == UNKNOWN else value != Const(None)
+    if wanted == "<tall>":  # a matrix, or a stack of them, with more rows than columns
+        cell = m.cell(value)
+        sides = cell.shape[-2:] if isinstance(cell, Tensor) and cell.shape is not None else ()
+        return sides[0] > sides[1] if len(sides) == 2 and sides[0] is not None and sides[1] is not None else None
     if wanted == "<tensor>":
         return None if value == UNKNOWN else m.is_tensor(value)
     if wanted.startswith("<"):
@@ -166,7 +159,7 @@ def condition(m: Machine, op: ops.Op, bound: Mapping[str, Value], text: str) -> 
 def dtype_of(value: Value | None) -> Dtype | None:
     """The kind of dtype that a value given as `dtype=` names."""
     if isinstance(value, External):
-        return KINDS.get(value.name.rpartition(".")[2])
+        return meaning.KINDS.get(value.name.rpartition(".")[2])
     return None
 
 
@@ -182,6 +175,8 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     inputs.unknown = inputs.unknown or "*open" in bound
     if m.levels or m.state.get(levels.DUAL) is not None:
         levels.op(m, site, op, bound, inputs)
+    if conversions.wrong_kind(m, site, op, bound):
+        return m.tensor(storage=0)  # go on as if it had been mended somehow
     if _refuse(m, site, op, bound):
         edges = tuple(m.edge(a, t)._replace(sure=False) for a, t, _ in inputs.tensors if not t.grad.no)
         mended = m.graph_node(Node(op.name, edges, (), site, True))
@@ -416,7 +411,7 @@ def tell_requires(
     m: Machine, site: cst.CSTNode, tensor: Tensor, asked: Truth, subject: Label, how: Label, assigned: bool = False
 ) -> None:
     """Tell the rules that requires_grad is switched; an integer tensor cannot require grad."""
-    if (asked.yes and tensor.dtype in ("int", "bool")) or (
+    if (asked.yes and (tensor.dtype in ("int", "bool") or tensor.form == "quantized")) or (
         (asked is NO or assigned) and tensor.leaf.no and tensor.grad.yes
     ):
         m.raises()
@@ -550,7 +545,7 @@ def python(m: Machine, value: Value, depth: int = 0) -> object:
     if isinstance(value, Const):
         return value.value
     if isinstance(value, External):
-        return KINDS.get(value.name.rpartition(".")[2], meaning.UNKNOWN)
+        return meaning.KINDS.get(value.name.rpartition(".")[2], meaning.UNKNOWN)
     items: tuple[Value, ...] | None = value.items if isinstance(value, Tuple) else None
     cell = m.cell(value)
     if isinstance(cell, Sequence):

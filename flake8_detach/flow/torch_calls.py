@@ -144,6 +144,8 @@ def _autograd_backward(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     retain = args.get(2, "retain_graph")
     keep = create if retain in (None, NONE) else fact(retain)
     problem = backward_arguments.inputs_problem(m, args.get(5, "inputs"))
+    if args.get(4, "grad_variables") not in (None, NONE) and args.get(1, "grad_tensors") not in (None, NONE):
+        problem = "`grad_variables` is the old name of `grad_tensors`: give one of them"
     if problem:
         backward_arguments.tell(m, node, problem)
         return NONE
@@ -159,6 +161,13 @@ def _autograd_backward(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         kept = YES if left else keep
         autograd.backward(m, node, root, args.node(0, "tensors", node), "backward", kept, create, gradient)
     return NONE
+
+
+@model("torch.autograd.graph.get_gradient_edge")
+def _gradient_edge(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    for _, tensor in m.tensors(args.get(0, "tensor") or UNKNOWN):
+        autograd.tell_hook(m, node, tensor, m.text(args.node(0, "tensor", node)), "get_gradient_edge")
+    return UNKNOWN
 
 
 @model("torch.autograd.grad")
@@ -289,6 +298,7 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     inputs.add(m, data, "data")
     if conversions.rebuilt(m, node, data, args.node(0, "data", node)):
         return m.tensor(storage=0)  # go on as if it had been mended somehow
+    conversions.recopied(m, node, data, args.node(0, "data", node), grad)
     lost = inputs.grad()
     dtype = tensors.dtype_of(args.kw.get("dtype")) or (
         tensors.literal_kind(m, data) if "dtype" not in args.kw else None

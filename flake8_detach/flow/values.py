@@ -343,17 +343,21 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Mapping_:
-    """dict: values under known constant keys, and `rest`, which stands for values under other keys (None: none)."""
+    """dict: values under known constant keys, and `rest`, which stands for values under other keys (None: none).
+
+    kind: "dict", or "OrderedDict" where it was made as one.
+    """
 
     items: tuple[tuple[Any, Value], ...] = ()
     rest: Value | None = None
+    kind: str = field(default="dict", compare=False)
 
     def get(self, key: Any) -> Value | None:
         return next((v for k, v in self.items if k == key and type(k) is type(key)), None)
 
     def put(self, key: Any, value: Value) -> Mapping_:
         kept = tuple((k, v) for k, v in self.items if not (k == key and type(k) is type(key)))
-        return Mapping_((*kept, (key, value)), self.rest)
+        return Mapping_((*kept, (key, value)), self.rest, self.kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,3 +14,6 @@ GRAD_MODES = frozenset(
 
 ENTERED = frozenset({"torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.autograd.detect_anomaly"})
 """Those of them that do nothing until they are entered; the others switch when they are made."""
+
+ASKING = frozenset({"torch.is_grad_enabled", "torch.is_inference_mode_enabled"})
+"""Functions that tell the mode; without brackets they are always true."""

@@ -7,12 +7,23 @@ them with torch: one meaning for all three.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda _self: "UNKNOWN"})()
 """A Python value that is not known."""
 
 ORDER = ("bool", "int", "float", "complex")
+Kind: TypeAlias = Literal["float", "int", "bool", "complex"]
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(
+        ["float", "float16", "float32", "float64", "half", "double", "bfloat16", "float8_e4m3fn", "float8_e5m2"],
+        "float",
+    ),
+    **dict.fromkeys(["int", "int8", "int16", "int32", "int64", "short", "long", "uint8", "qint8", "quint8"], "int"),
+    "bool": "bool",
+    **dict.fromkeys(["complex64", "complex128", "cfloat", "cdouble", "chalf", "complex32"], "complex"),
+}
+"""torch dtypes by name -> kind."""
 
 
 class Argument(NamedTuple):

@@ -154,8 +154,16 @@ def _op(name: str) -> Op | None:
     if isinstance(record, str):  # "torch.add self": the record of torch.add, with `self` for `input`
         other, _, first = record.partition(" ")
         record = renamed(table[other], "input", first) if first else table[other]
-    return None if record is None else Op(name.rstrip(":"), **_unpacked(record))
+    if record is None:
+        return None
+    op = Op(name.rstrip(":"), **_unpacked(record))
+    return replace(op, when=(*_NO_DERIVATIVE[name], *op.when)) if name in _NO_DERIVATIVE else op
 
+
+_NO_DERIVATIVE: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
+    "torch.linalg.qr": (("mode='r'", {"graph": "raises"}), ("mode='complete' & A=<tall>", {"graph": "raises"})),
+}
+"""What the ops of ops.json do not say: options with which backward raises (tests/truth/test_kinds.py asks torch)."""
 
 _WORDS = {"outputs", "fields", "params", "writes"}
 _SETS = {"saves", "may_save"}

@@ -17,7 +17,9 @@ class ChangeRequiresGradOfNonleaf(Rule):
 
     ## What it does
     Reports `y.requires_grad = False` and `y.requires_grad_(False)` on the result of an operation that carries a graph,
-    and `detach_()` on a view. Also a value that is no bool, and assignments to `grad_fn` and `is_leaf`.
+    and `detach_()` on a view. Also what the attributes of autograd refuse: a flag that is no bool, a `.grad` that is no
+    tensor or of another shape or dtype, integer `.data`, assignments to `grad_fn` and `is_leaf`, `grad_dtype` and
+    `__setstate__` of what is not a leaf.
 
     ## Why is this bad?
     PyTorch raises "you can only change requires_grad flags of leaf variables" and "Can't detach views in-place".
@@ -40,7 +42,8 @@ class ChangeRequiresGradOfNonleaf(Rule):
     offers = ("safe",)
     listens = (Requires, DetachedInPlace)
     triggers = (
-        frozenset({".requires_grad=", "requires_grad_", "detach_", ".grad_fn=", ".is_leaf="}),
+        frozenset({".requires_grad=", "requires_grad_", "detach_", ".grad_fn=", ".is_leaf=", ".grad=", ".data="})
+        | frozenset({"grad_dtype", "__setstate__"}),
         frozenset({"torch"}),
     )
     example = Example(

@@ -57,9 +57,10 @@ w = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
     )
 
     def check(self, event: Requires, source: Source) -> Iterable[Finding]:
-        if event.guarded or not event.asked.yes or event.tensor.dtype not in ("int", "bool"):
+        kinds = {"int": "an integer", "bool": "a bool", "quantized": "a quantized"}
+        kind = kinds.get(event.tensor.form or event.tensor.dtype or "")
+        if event.guarded or not event.asked.yes or kind is None:
             return
-        kind = "an integer" if event.tensor.dtype == "int" else "a bool"
         yield Finding(
             self.code,
             f"`{event.how}` raises: `{event.subject}` is {kind} tensor; only float tensors require grad",

@@ -13,8 +13,8 @@ class GradModeNotCalled(Rule):
     """A grad mode is entered without being called.
 
     ## What it does
-    Reports `with torch.no_grad:`, the same for the other modes and for autocast, `with torch.no_grad(flag):`, and
-    `@torch.set_grad_enabled` without its argument.
+    Reports `with torch.no_grad:`, the same for the other modes and for autocast, `with torch.no_grad(flag):`,
+    `@torch.set_grad_enabled` without its argument, and `if torch.is_grad_enabled:`.
 
     ## Why is this bad?
     Python raises "'type' object does not support the context manager protocol" when the block is entered, often the
@@ -38,7 +38,8 @@ class GradModeNotCalled(Rule):
     triggers = (
         frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&", "dual_level&"})
         | frozenset({"set_detect_anomaly&", "detect_anomaly&", "@set_grad_enabled", "@autocast"})
-        | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)", "set_grad_enabled()"}),
+        | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)", "set_grad_enabled()"})
+        | frozenset({"is_grad_enabled", "is_inference_mode_enabled"}),
         frozenset({"torch"}),
     )
     example = Example(
@@ -63,7 +64,9 @@ with torch.no_grad():
             return
         short = event.name.rpartition(".")[2]
         fix = None
-        if event.what == "decorator":
+        if event.what == "condition":
+            message = f"`{short}` is a function and always true: write `{short}()`"
+        elif event.what == "decorator":
             message = f"`@{short}` takes the function for its argument and raises: write `@{short}(...)`"
         elif event.what == "flag":
             message = f"`{short}` takes True or False and raises: write `{short}(bool(...))`"

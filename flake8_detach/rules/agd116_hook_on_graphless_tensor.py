@@ -33,7 +33,7 @@ class HookOnGraphlessTensor(Rule):
     code = "AGD116"
     name = "hook-on-graphless-tensor"
     listens = (Hooked,)
-    triggers = (frozenset({"retain_grad", "register_hook", "register_post_accumulate_grad_hook"}),)
+    triggers = (frozenset({"retain_grad", "register_hook", "register_post_accumulate_grad_hook", "get_gradient_edge"}),)
     example = Example(
         bad="""\
 import torch

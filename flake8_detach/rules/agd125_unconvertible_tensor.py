@@ -16,7 +16,8 @@ class UnconvertibleTensor(Rule):
     `if x:`, `max(a, b)`, `"%.2f" % x`, `torch.tensor([a, b])`); a format spec on anything but a plain 0-dim tensor;
     an index into, or a loop over, a tensor without dimensions; a float tensor as an index or in `range`; a numpy array
     of what numpy has not (bfloat16, sparse, quantized, lazily conjugated); `ndarray * tensor`; numbers in
-    `torch.stack`; `json.dumps`; and an in-place operation whose result does not fit (`counts /= 2` of integers).
+    `torch.stack`; `json.dumps`; an in-place operation whose result does not fit (`counts /= 2` of integers); and an
+    operation on numbers of the wrong kind (`(a == b).mean()`, float indices, `&` of floats).
 
     ## Why is this bad?
     PyTorch or Python raises when the line runs: "only one element tensors can be converted to Python scalars",

@@ -15,7 +15,8 @@ class GradOfDetached(Rule):
 
     ## What it does
     Reports a read of `.grad` on a tensor that was cut from the graph (by `.detach()`, `.data`, a copy, or because it
-    was computed while grad mode was off) and was not made to require grad afterwards.
+    was computed while grad mode was off) and was not made to require grad afterwards; after a backward also on one that
+    never required grad.
 
     ## Why is this bad?
     No backward ever fills it: it is always `None`, and PyTorch says nothing.
@@ -58,7 +59,8 @@ print(x.grad)
         tensor = event.tensor
         if event.tested or event.value != NONE or not (tensor.grad.no and tensor.leaf.yes):
             return
-        if tensor.why is None or tensor.why.kind not in ("cut", "mode"):
+        never = tensor.why is not None and tensor.why.kind == "constant" and event.trained
+        if tensor.why is None or not (never or tensor.why.kind in ("cut", "mode")):
             return
         yield Finding(
             self.code,
@@ -66,5 +68,5 @@ print(x.grad)
             source.span(event.node),
             confidence(tensor.grad, tensor.leaf),
             trail(tensor.why, source),
-            cause=tensor.why.site,
+            cause=event.empty if never else tensor.why.site,
         )

@@ -58,6 +58,9 @@ print(y.grad)
 
     def check(self, event: GradRead, source: Source) -> Iterable[Finding]:
         tensor = event.tensor
+        if event.late and event.value == NONE and not event.tested and tensor.grad.yes and tensor.leaf.no:
+            message = f"`{event.subject}.grad` is None: `retain_grad()` was called after the backward"
+            yield Finding(self.code, message, source.span(event.node), confidence(tensor.grad, event.kept))
         if event.tested or event.value != NONE or not event.kept.no or not (tensor.grad.yes and tensor.leaf.no):
             return
         yield Finding(
