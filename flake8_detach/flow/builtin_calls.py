@@ -292,7 +292,7 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("enumerate")
 def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    source = args.get(0, "iterable") or UNKNOWN
+    source = iteration.iterated(m, node, args.get(0, "iterable") or UNKNOWN)
     known = iteration.exact(m, source)
     if known is not None and len(args.pos) == 1:
         return m.new(
@@ -321,7 +321,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     kind = args.called.removeprefix("builtins.")
     if not args.pos:
         return m.new(Sequence(kind, (), filled=NO)) if kind != "tuple" else Tuple(())
-    source = args.pos[0]
+    source = iteration.iterated(m, node, args.pos[0])
     conversions.iterate(m, args.nodes.get(0, node), source)
     known = iteration.exact(m, source)
     consumed = m.cell(source)

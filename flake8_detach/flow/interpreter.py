@@ -466,7 +466,7 @@ def bound_names(node: cst.CSTNode) -> list[str]:
 
 @statement(cst.For)
 def for_(m: Machine, node: cst.For) -> bool:
-    source = evaluate(m, node.iter)
+    source = iteration.iterated(m, node.iter, evaluate(m, node.iter))
     conversions.iterate(m, node.iter, source)
     idle.consumed(m, source)
     outside = idle.enter_consumer(m, source)

@@ -43,6 +43,20 @@ UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 
 
+def iterated(m: Machine, node: cst.CSTNode, value: Value) -> Value:
+    """What `for` goes through: for an object of the file what its `__iter__` returns, if that is no iterator of the
+    file, whose `__next__` nobody knows how often to call."""
+    if not isinstance(m.cell(value), Instance):
+        return value
+    from flake8_detach.flow import calls, modules
+
+    method = modules.find(m, value, "__iter__")
+    if method is None:
+        return value
+    found = calls.call(m, method, calls.Args([]), node)
+    return UNKNOWN if isinstance(m.cell(found), Instance) else found
+
+
 def exact(m: Machine, value: Value) -> list[Value] | None:
     """All elements in order, if they are known."""
     if isinstance(value, Tuple):
@@ -194,7 +208,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
     m.frames.append(frame)
     try:
         first = node.for_in
-        source = m.evaluate(first.iter)
+        source = iterated(m, first.iter, m.evaluate(first.iter))
         conversions.iterate(m, first.iter, source)
         items = exact(m, source)
         every, some = once(m, source), filled(m, source)

@@ -539,6 +539,8 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
             found = cell.get(key.value)
             if found is not None:
                 return found
+        if cell.default is not None and cell.rest is None and isinstance(owner, Ref):
+            return _missing(m, node, owner.addresses[0], cell, key)
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
         candidates += [cell.rest] if cell.rest is not None else []
         return candidates[0] if candidates and all(c == candidates[0] for c in candidates) else UNKNOWN
@@ -556,6 +558,26 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
     if isinstance(cell, Thing):
         return cell.part("element") or UNKNOWN
     return UNKNOWN
+
+
+def _missing(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: Value) -> Value:
+    """What a defaultdict makes for a key that it does not have.
+
+    One list stands for the lists of all keys that are not known; nothing is known of what is in it.
+    """
+    from flake8_detach.flow import calls
+
+    if isinstance(key, Const):
+        made = calls.call(m, cell.default or UNKNOWN, calls.Args([]), node)
+        now = m.state.cell(address)
+        if isinstance(now, Mapping_):
+            m.state.set((address, CELL), now.put(key.value, made))
+        return made
+    if cell.items or cell.default != External("builtins.list"):
+        return UNKNOWN
+    made = m.new(Sequence("list", None, UNKNOWN))
+    m.state.set((address, CELL), Mapping_((), made))
+    return made
 
 
 def is_slice(key: Value) -> bool:

@@ -424,7 +424,8 @@ class _Joiner:
             else:
                 items.append((key, UNKNOWN))
         rests = [(path, c.rest) for path, c in enumerate(cells) if c.rest is not None]
-        return Mapping_(tuple(items), self.mixed(rests, depth) if rests else None)
+        default = cells[0].default if all(c.default == cells[0].default for c in cells) else None
+        return Mapping_(tuple(items), self.mixed(rests, depth) if rests else None, default=default)
 
     def presumed(self, value: Value) -> Value:
         """`value` from a loop that is presumed to have run."""

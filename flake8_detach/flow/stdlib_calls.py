@@ -137,7 +137,8 @@ def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if name.endswith("OrderedDict"):
         return m.new(_ordered(m, args.pos[0] if args.pos else None))
     if name.endswith("defaultdict"):
-        return m.new(Mapping_((), UNKNOWN))
+        alone = len(args.pos) == 1 and not args.kw and not args.open
+        return m.new(Mapping_((), None, default=args.pos[0]) if alone else Mapping_((), UNKNOWN))
     items = iteration.exact(m, args.pos[0]) if args.pos and name.endswith("deque") else []
     made = m.new(Sequence("deque", tuple(items) if items is not None else None, filled=MAYBE if args.pos else NO))
     if name.endswith("deque") and (len(args.pos) > 1 or args.kw.get("maxlen", NONE) != NONE or args.open):

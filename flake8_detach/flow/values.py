@@ -346,18 +346,20 @@ class Mapping_:
     """dict: values under known constant keys, and `rest`, which stands for values under other keys (None: none).
 
     kind: "dict", or "OrderedDict" where it was made as one.
+    default: what a defaultdict calls for the value of a key that is missing.
     """
 
     items: tuple[tuple[Any, Value], ...] = ()
     rest: Value | None = None
     kind: str = field(default="dict", compare=False)
+    default: Value | None = None
 
     def get(self, key: Any) -> Value | None:
         return next((v for k, v in self.items if k == key and type(k) is type(key)), None)
 
     def put(self, key: Any, value: Value) -> Mapping_:
         kept = tuple((k, v) for k, v in self.items if not (k == key and type(k) is type(key)))
-        return Mapping_((*kept, (key, value)), self.rest, self.kind)
+        return Mapping_((*kept, (key, value)), self.rest, self.kind, self.default)
 
 
 @dataclass(frozen=True, slots=True)
