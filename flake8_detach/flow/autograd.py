@@ -340,8 +340,10 @@ def _freed(
 
     def used_up(number: int, node: Node) -> tuple[Truth, cst.CSTNode | None] | None:
         freed: Truth = m.state.get((number, "freed"), NO)
-        if not node.saved or freed.no or not (only is None or number in only):
+        if freed.no or not (only is None or number in only):
             return None
+        if not node.saved and _behind(m, number, lambda _, inner: inner.saved or None) is None:
+            return None  # it is used up as a whole, see `walk`, but perhaps nothing that it leads to had saved anything
         again = freed is PRESUMED_YES and m.state.get((number, "freed at")) is not site
         if freed is MAYBE or again:  # a branch that frees and this one may exclude each other, unless they are one
             unsure.append(number)
@@ -410,6 +412,26 @@ def _behind(m: Machine, start: int, look: Callable[[int, Node], T | None]) -> T 
     return found[start]
 
 
+def _single(m: Machine, start: list[Edge]) -> frozenset[int]:
+    """The nodes that backward comes to without passing through one that stands for many: `iteration._many`."""
+    found: set[int] = set()
+    todo = [e.node for e in start if e.node is not None]
+    while todo:
+        number = todo.pop()
+        if number not in found:
+            m.step()
+            found.add(number)
+            node = m.state.graph[number]
+            if node.op != "join" or not any(e.sure for e in node.edges):
+                todo.extend(e.node for e in node.edges if e.node is not None)
+    return frozenset(found)
+
+
+def _chooses(m: Machine, node: Node) -> bool:
+    """Does it lead to what is one of several: of two paths, or of the elements of a list?"""
+    return any(not e.sure or (e.node is not None and m.state.graph[e.node].op == "join") for e in node.edges)
+
+
 def reaches(m: Machine, root: int, start: Tensor, address: int, tensor: Tensor) -> Truth:
     """Does the graph of the tensor `start` at `root` lead to `tensor` at `address`?"""
     if root == address:
@@ -456,7 +478,7 @@ def walk(
     surely: dict[int, bool] = {}
     leaves: dict[int, bool] = {}
     todo = list(start)
-    opened = False
+    opened = plural = False
     while todo:
         edge = todo.pop()
         m.step()
@@ -468,6 +490,8 @@ def walk(
             continue
         surely[edge.node] = edge.sure
         node: Node = m.state.graph[edge.node]
+        if node.op == "join" and any(e.sure for e in node.edges):
+            plural = True
         opened = opened or node.open
         for kept in node.kept:
             if edge.sure and m.written_since(kept.storage, kept.version):
@@ -476,10 +500,16 @@ def walk(
     m.retention.backwards += 1
     m.retention.passes.update(dict.fromkeys(surely, m.retention.backwards))
     if not retain.yes:
+        one_of_many = frozenset(surely) - _single(m, start) if plural else frozenset()
         for number, sure in surely.items():
-            if m.state.graph[number].saved and (only is None or number in only):
+            node = m.state.graph[number]
+            # whichever graph lies behind a choice, this backward has used it up, and the next one comes to the same
+            whole = sure and only is None and node.op != "join" and _chooses(m, node)
+            if (node.saved or whole) and (only is None or number in only):
                 before: Truth = m.state.get((number, "freed"), NO)
-                m.state.set((number, "freed"), before | (YES if sure and retain is NO else MAYBE))
+                m.state.set(
+                    (number, "freed"), before | (YES if sure and retain is NO and number not in one_of_many else MAYBE)
+                )
                 m.state.set((number, "freed at"), site)
     from flake8_detach.flow import backward_hooks
 

@@ -15,11 +15,13 @@ from flake8_detach.flow.values import (
     YES,
     Array,
     Const,
+    Edge,
     External,
     Foreign,
     Instance,
     Layer,
     Mapping_,
+    Node,
     Ref,
     Scalar,
     Sequence,
@@ -223,14 +225,41 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if every:
             return _each(m, node, first, one, some, kind)
         oldest = m.state.address()
-        result = _nested(m, node, first, one if items is None or len(items) > UNROLL else common(m, items))
+        if items is not None and len(items) <= UNROLL:
+            one = common(m, items)
+        result = _nested(m, node, first, one)
         gradients.several(m, oldest)
+        if not _shared(m, one):
+            _many(m, oldest, result)
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
         return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE))
     finally:
         m.frames.pop()
+
+
+def _shared(m: Machine, one: Value) -> bool:
+    """Have the elements gone through a graph before? Then they most often share a part of it: the outputs of one
+    forward; unless each of them had a graph of its own."""
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    nodes = [m.state.graph[t.node] for part in parts for _, t in m.tensors(part) if t.node is not None]
+    return any(node.op != "join" or not all(e.sure for e in node.edges) for node in nodes)
+
+
+def _many(m: Machine, oldest: int, value: Value) -> None:
+    """A tensor made since the address `oldest` stands for the elements of a list, each with a graph of its own: a
+    backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join",
+    whose one edge is sure."""
+    if isinstance(value, Tuple):
+        for item in value.items:
+            _many(m, oldest, item)
+    for address, tensor in m.tensors(value):
+        if tensor.node is not None and address >= oldest and tensor.node >= oldest:
+            graph, node = m.state.graph, m.state.address()
+            made = graph[tensor.node]
+            graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path)
+            m.change(address, node=node)
 
 
 def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
