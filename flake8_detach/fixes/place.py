@@ -110,7 +110,16 @@ def rebindable(source: Source, target: cst.BaseExpression) -> bool:
     tree = _definition(source, here) if isinstance(here, cst.FunctionDef) else source.tree
     if tree is None or not isinstance(here, (cst.FunctionDef, cst.Module)):
         return False
-    return _bindings(tree, target.value) == {"assignment"}
+    return set(_bindings(tree, target.value)) == {"assignment"}
+
+
+def bound_once(source: Source, name: cst.Name) -> bool:
+    """Is the name bound by one statement of its scope, or one parameter, and by nothing else?"""
+    here = scope(source, name)
+    tree = _definition(source, here) if isinstance(here, cst.FunctionDef) else source.tree
+    return (
+        isinstance(here, (cst.FunctionDef, cst.Module)) and tree is not None and len(_bindings(tree, name.value)) == 1
+    )
 
 
 def _definition(source: Source, function: cst.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -120,29 +129,29 @@ def _definition(source: Source, function: cst.FunctionDef) -> ast.FunctionDef | 
     return next((node for node in defs if node.lineno == line), None)
 
 
-def _bindings(tree: ast.AST, name: str) -> set[str]:
-    """How `name` is bound in the scope of `tree`: by an "assignment" or by something "other", if at all."""
-    found: set[str] = set()
+def _bindings(tree: ast.AST, name: str) -> list[str]:
+    """How `name` is bound in the scope of `tree`, each time: by an "assignment" or by something "other"."""
+    found: list[str] = []
     todo = list(ast.iter_child_nodes(tree))
     while todo:
         node = todo.pop()
         if isinstance(node, (ast.For, ast.AsyncFor, ast.With, ast.AsyncWith, ast.comprehension, ast.NamedExpr)):
             heads = [item.optional_vars for item in node.items] if hasattr(node, "items") else [node.target]
             names = [part.id for head in heads if head for part in ast.walk(head) if isinstance(part, ast.Name)]
-            found |= {"other"} if name in names else set()
+            found += ["other"] * (name in names)
         elif isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load):
-            found.add("assignment")
+            found.append("assignment")
         else:  # parameters, definitions, imports, `except ... as`, `global`
             held = [getattr(node, field, None) for field in ("arg", "name", "asname", "names")]
             known = not isinstance(node, ast.keyword) and any(
                 name == each or (isinstance(each, list) and name in each) for each in held
             )
-            found |= {"other"} if known else set()
+            found += ["other"] * known
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
             todo.extend(ast.iter_child_nodes(node))
         else:  # a function within may bind it, too
             inner = (part for part in ast.walk(node) if isinstance(part, (ast.Global, ast.Nonlocal)))
-            found |= {"other"} if any(name in part.names for part in inner) else set()
+            found += ["other", "other"] * any(name in part.names for part in inner)
     return found
 
 

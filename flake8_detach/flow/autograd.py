@@ -164,6 +164,7 @@ def read_grad(
         node,
         tensor=tensor,
         subject=m.text(owner_node),
+        made_at=None if tensor.node is None else m.state.graph[tensor.node].site,
         subject_node=owner_node,
         value=held,
         kept=kept,

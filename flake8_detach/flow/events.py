@@ -90,6 +90,7 @@ class GradRead(Event):
 
     tested: the read only asks whether there is a gradient (`x.grad is None`). kept: retain_grad() was called; late:
     after the backward. trained: has anything been backwarded before (told at the end)? empty: why it is None, if it is.
+    made_at: where the tensor was computed, if it was.
     """
 
     tensor: Tensor
@@ -101,6 +102,7 @@ class GradRead(Event):
     late: bool = False
     trained: bool = False
     empty: Cause | None = None
+    made_at: Site | None = None
 
 
 @dataclass(frozen=True)
@@ -345,7 +347,8 @@ class Retained(Event):
 
     how: "sum" (a variable is added to), "state" (its next value is computed from it), "container" (`node` puts it into
     one). subject: the variable, or the source text of what puts it there. tensor: what is kept. freed: has backward
-    gone through its graph already, so that only the nodes are held, not the saved tensors; and where.
+    gone through its graph already, so that only the nodes are held, not the saved tensors; and where. whole: is the
+    tensor itself what is kept, not a part of it?
     """
 
     how: str
@@ -354,6 +357,7 @@ class Retained(Event):
     freed: Truth
     freed_at: Site | None
     loop: Site
+    whole: bool = False
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ class Watch:
                     if added and not any(_fills(m.state.graph[n]) for n in added):
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
-                        yield self._suspect(m, how, site, slot[1], now, old.node)
+                        yield self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
 
     def _over_modules(self, m: Machine) -> bool:
         """Does the loop visit modules: `for layer in self.layers`?"""
@@ -175,7 +175,7 @@ class Watch:
                 assert kept.node is not None
                 if kept.rank != 0 and not _freed(m, kept.node, self.start)[0].no:
                     continue  # its elements are wanted, and weigh more than the nodes of a graph that was freed
-                yield self._suspect(m, "container", site, "", tensor, kept.node, address)
+                yield self._suspect(m, "container", site, "", tensor, kept.node, address, whole=m.is_tensor(value))
 
     def _suspect(
         self,
@@ -186,6 +186,8 @@ class Watch:
         tensor: Tensor,
         kept: int,
         container: int | None = None,
+        *,
+        whole: bool,
     ) -> Suspect:
         assert tensor.node is not None
         freed, at = _freed(m, kept, self.start)
@@ -198,6 +200,7 @@ class Watch:
             freed=freed,
             freed_at=at,
             loop=self.node,
+            whole=whole,
         )
         return Suspect(event, kept if container is not None else tensor.node, container)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.rules._base import Finding
 from flake8_detach.rules._evidence import confidence, trail
 from flake8_detach.source import Source
 
 
-def lost_term(code: str, event: LostTerm, source: Source, what: str) -> Iterable[Finding]:
+def lost_term(code: str, event: LostTerm, source: Source, what: str, fix: Fix | None = None) -> Iterable[Finding]:
     """The finding at the place of the cut. what: "`x` was cut by `.detach()`"."""
     line = source.line(event.backward)
     if event.constant:
@@ -23,5 +24,6 @@ def lost_term(code: str, event: LostTerm, source: Source, what: str) -> Iterable
         source.span(event.node),
         confidence(event.cause.lost),
         trail(event.cause, source),
+        fix,
         cause=event.node,
     )

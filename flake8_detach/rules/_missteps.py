@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Misstep
 from flake8_detach.rules._base import Finding, Note, Rule
 from flake8_detach.rules._evidence import confidence
@@ -29,4 +30,9 @@ class OrderRule(Rule):
         line = source.line(event.at) if event.at is not None else 0
         trail = (Note(source.span(event.at), "the other place"),) if event.at is not None else ()
         text = message.format(at=line, subject=event.subject)
-        yield Finding(self.code, text, source.span(event.node), confidence(event.sure), trail, cause=event.cause)
+        fix = self.repair(event, source)
+        yield Finding(self.code, text, source.span(event.node), confidence(event.sure), trail, fix, event.cause)
+
+    def repair(self, event: Misstep, source: Source) -> Fix | None:
+        """What puts it in order, if that is certain to."""
+        return None

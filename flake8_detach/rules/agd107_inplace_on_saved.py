@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Backward, InPlace
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -26,7 +29,9 @@ class InplaceOnSaved(Rule):
     Operations whose saved tensors depend on values that the file does not show are left out.
 
     ## Fix safety
-    Shown only: use the out-of-place form (`y = y + 1`), or move the write behind the backward.
+    Unsafe: the out-of-place form is written (`y = y + 1`, `y = y.add(1)`, no `inplace=True`) where a name of this
+    function is written as a whole. Other names of the same tensor then keep the old values. A write to an item, a view
+    or a parameter that is stepped is left to you.
 
     ## References
     - [In-place correctness checks](https://pytorch.org/docs/stable/notes/autograd.html#in-place-correctness-checks)
@@ -34,6 +39,7 @@ class InplaceOnSaved(Rule):
 
     code = "AGD107"
     name = "inplace-on-saved"
+    offers = ("unsafe",)
     listens = (Backward, InPlace)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -80,9 +86,43 @@ y.sum().backward()
             source.span(event.node),
             confidence(event.root.grad, written.sure),
             tuple(trail),
+            _out_of_place(written.at, source),
             cause=written.at,
             first_only=True,
         )
+
+
+def _out_of_place(write: Any, source: Source) -> Fix | None:
+    """`y = y + 1` for `y += 1`, `y = y.add(1)` for `y.add_(1)`; no `inplace=True`."""
+    import libcst as cst
+
+    build, place = fixes.build, fixes.place
+    line = None if write is None else place.statement(source, write)
+    if line is None:
+        return None
+    small = line.body[0]
+    if isinstance(small, cst.AugAssign):
+        target, value = small.target, small.value
+        if not isinstance(target, cst.Name) or not place.rebindable(source, target):
+            return None
+        name, sign = target.value, code(small.operator).removesuffix("=")
+        right = (
+            code(value) if value.lpar or isinstance(value, (cst.Name, cst.Call, cst.BaseNumber)) else f"({code(value)})"
+        )
+        text = f"{name} = {name} {sign} {right}"
+        return build.offer(f"write `{_short(text)}`", "unsafe", build.replace_statement(source, write, text))
+    if not isinstance(write, cst.Call):
+        return None
+    if any(arg.keyword and arg.keyword.value == "inplace" for arg in write.args):
+        edits = () if place.alone(source, write) else build.remove_argument(source, write, "inplace")
+        return build.offer("drop `inplace=True`", "unsafe", edits)
+    owner = write.func.value if isinstance(write.func, cst.Attribute) else None
+    if not isinstance(owner, cst.Name) or not place.alone(source, write) or not place.rebindable(source, owner):
+        return None
+    assert isinstance(write.func, cst.Attribute)
+    plain = write.func.attr.value.removesuffix("_")
+    edits = build.insert_before(source, write, f"{owner.value} = ") + build.rename(source, write.func, plain)
+    return build.offer(f"write `{owner.value} = {owner.value}.{plain}(...)`", "unsafe", edits)
 
 
 VIEWS = {

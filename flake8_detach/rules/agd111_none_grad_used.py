@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import NoneUsed
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import trail
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 
 @register
@@ -23,7 +25,8 @@ class NoneGradUsed(Rule):
     A backward of something unknown may have filled it; then nothing is reported.
 
     ## Fix safety
-    Shown only: test for None, or let the loss reach the tensor.
+    Unsafe: `x.grad.zero_()` becomes `x.grad = None`, which clears as well and needs no gradient. Whatever else uses the
+    gradient is left to you: test for None, or let the loss reach the tensor.
 
     ## References
     - [torch.optim.Optimizer.zero_grad](https://pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html)
@@ -31,6 +34,7 @@ class NoneGradUsed(Rule):
 
     code = "AGD111"
     name = "none-grad-used"
+    offers = ("unsafe",)
     listens = (NoneUsed,)
     triggers = (frozenset({"grad"}),)
     example = Example(
@@ -63,7 +67,22 @@ for _ in range(2):
             self.code,
             f"`{event.subject}` is None here: {why.what}{where}",
             source.span(event.node),
+            fix=_cleared(event, source),
             trail=trail(why, source),
             cause=why,
             first_only=True,
         )
+
+
+def _cleared(event: NoneUsed, source: Source) -> Fix | None:
+    """`x.grad = None` for a statement `x.grad.zero_()`."""
+    import libcst as cst
+
+    node = event.node
+    call = source.parent(node)
+    if not isinstance(node, cst.Attribute) or node.attr.value != "zero_" or not isinstance(call, cst.Call):
+        return None
+    if not fixes.place.alone(source, call):
+        return None
+    text = f"{code(node.value)} = None"
+    return fixes.build.offer(f"write `{text}`", "unsafe", fixes.build.replace_statement(source, call, text))

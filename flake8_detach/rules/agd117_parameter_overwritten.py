@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import KeptOut
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 FORMS = frozenset({"__init__ after =", "Parameter=", ".weight=other", ".bias=other", "register_parameter"})
 """What this looks like where nothing in the file trains."""
@@ -29,8 +31,9 @@ class ParameterOverwritten(Rule):
     parametrizations), are not reported.
 
     ## Fix safety
-    Shown only: write in place (`with torch.no_grad(): self.weight.copy_(value)`), which keeps the Parameter that the
-    optimizer knows; `nn.Parameter(value)` makes a new one, which it does not.
+    Unsafe: the assignment becomes `with torch.no_grad(): self.weight.copy_(value)`, which keeps the Parameter that the
+    optimizer knows, and its shape; a tensor that is registered is wrapped in `nn.Parameter`. What is assigned too early
+    is left to you.
 
     ## References
     - [torch.nn.Parameter](https://pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html)
@@ -39,6 +42,7 @@ class ParameterOverwritten(Rule):
 
     code = "AGD117"
     name = "parameter-overwritten"
+    offers = ("unsafe",)
     listens = (KeptOut,)
     triggers = (
         frozenset({"nn", "Module", "Parameter", "register_parameter", "LightningModule", ".weight=", ".bias="}),
@@ -84,4 +88,25 @@ layer.weight = nn.Parameter(torch.eye(3))
             message = f"raises: `{event.name}` is registered with {event.kind}; wrap it in `nn.Parameter`"
         else:
             message = f"raises: the {event.kind} `{event.name}` is assigned before `super().__init__()` has run"
-        yield Finding(self.code, message, source.span(event.node))
+        yield Finding(self.code, message, source.span(event.node), fix=_copied(event, source))
+
+
+def _copied(event: KeptOut, source: Source) -> Fix | None:
+    """Write the values into the Parameter that is there; wrap what is registered."""
+    import libcst as cst
+
+    build, place, node = fixes.build, fixes.place, event.node
+    if event.what == "register" and isinstance(node, cst.Call):
+        value, name = place.argument(node, 1, "param"), place.spelling(source, "torch.nn.Parameter", node)
+        if value is None or not name:
+            return None
+        around = build.insert_before(source, value, f"{name}("), build.insert_after(source, value, ")")
+        return build.offer(f"wrap it in `{name}`", "unsafe", *around)
+    line, mode = place.statement(source, node), place.spelling(source, "torch.no_grad", node)
+    if event.what != "parameter" or "tensor" not in event.kind or line is None or not mode:
+        return None
+    small = line.body[0]
+    if not isinstance(small, cst.Assign) or len(small.targets) != 1:
+        return None
+    text = f"with {mode}():\n{build.indent_unit(source)}{code(node)}.copy_({code(small.value)})"
+    return build.offer(f"write it with `copy_` under `{mode}()`", "unsafe", build.replace_statement(source, node, text))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import GradRead
 from flake8_detach.flow.values import NONE
 from flake8_detach.rules._base import Example, Finding, Rule, register
@@ -25,7 +27,8 @@ class GradOfDetached(Rule):
     A comparison with None (`x.grad is None`) asks for exactly this and is not reported.
 
     ## Fix safety
-    Shown only: read the gradient on the tensor that it was detached from, or call `.requires_grad_()` after the detach.
+    Unsafe: the gradient is read on the tensor that was detached, where both names are bound once, in the same function.
+    Otherwise call `.requires_grad_()` after the detach, if the detached tensor is a leaf of its own.
 
     ## References
     - [torch.Tensor.grad](https://pytorch.org/docs/stable/generated/torch.Tensor.grad.html)
@@ -34,6 +37,7 @@ class GradOfDetached(Rule):
 
     code = "AGD201"
     name = "grad-of-detached"
+    offers = ("unsafe",)
     listens = (GradRead,)
     triggers = (frozenset({"grad"}),)
     example = Example(
@@ -68,5 +72,26 @@ print(x.grad)
             source.span(event.node),
             confidence(tensor.grad, tensor.leaf),
             trail(tensor.why, source),
+            None if never else _origin(event, source),
             cause=event.empty if never else tensor.why.site,
         )
+
+
+def _origin(event: GradRead, source: Source) -> Fix | None:
+    """Read it on the tensor that was detached, if both names mean the same all along."""
+    import libcst as cst
+
+    site = None if event.tensor.why is None else event.tensor.why.site
+    name = event.subject_node
+    if not isinstance(site, cst.Call) or not isinstance(site.func, cst.Attribute) or not isinstance(name, cst.Name):
+        return None
+    origin = site.func.value
+    if site.func.attr.value != "detach" or not isinstance(origin, cst.Name) or origin.value == name.value:
+        return None
+    place = fixes.place
+    if not (
+        place.same_scope(source, origin, name) and place.bound_once(source, origin) and place.bound_once(source, name)
+    ):
+        return None
+    edits = fixes.build.replace(source, name, origin.value)
+    return fixes.build.offer(f"read `{origin.value}.grad`", "unsafe", edits)

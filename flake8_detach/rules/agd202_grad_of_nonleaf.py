@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import GradRead
 from flake8_detach.flow.values import NONE
 from flake8_detach.rules._base import Example, Finding, Rule, register
@@ -25,7 +27,9 @@ class GradOfNonleaf(Rule):
     certainly changes.
 
     ## Fix safety
-    Shown only: call `retain_grad()` before backward, or build the leaf on the device and with the dtype that it needs.
+    Unsafe: `x.retain_grad()` is inserted after the statement that made `x`, where that stands in the same function; it
+    keeps one more tensor in memory. Where the leaf itself was meant, build it on the device and with the dtype that it
+    needs.
 
     ## References
     - [torch.Tensor.retain_grad](https://pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html)
@@ -34,6 +38,7 @@ class GradOfNonleaf(Rule):
 
     code = "AGD202"
     name = "grad-of-nonleaf"
+    offers = ("unsafe",)
     listens = (GradRead,)
     triggers = (frozenset({"grad"}),)
     example = Example(
@@ -68,7 +73,25 @@ print(y.grad)
             f"`{event.subject}.grad` stays None: `{event.subject}` is not a leaf (made by `{_maker(tensor.made)}`)",
             source.span(event.node),
             confidence(tensor.grad, tensor.leaf),
+            fix=_retained(event, source),
         )
+
+
+def _retained(event: GradRead, source: Source) -> Fix | None:
+    """Call `retain_grad()` right after the tensor was made, if it got there the name that it is read by."""
+    import libcst as cst
+
+    line = None if event.made_at is None else fixes.place.statement(source, event.made_at)
+    if line is None or not isinstance(line.body[0], cst.Assign) or not isinstance(event.subject_node, cst.Name):
+        return None
+    name = event.subject_node.value
+    targets = [target.target for target in line.body[0].targets]
+    if not any(isinstance(target, cst.Name) and target.value == name for target in targets):
+        return None
+    if not fixes.place.same_scope(source, line, event.subject_node):
+        return None
+    call = f"{name}.retain_grad()"
+    return fixes.build.offer(f"insert `{call}`", "unsafe", fixes.build.insert_line(source, line, call, after=True))
 
 
 def _maker(op: str) -> str:

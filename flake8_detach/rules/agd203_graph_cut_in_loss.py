@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
+from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
 
 
@@ -28,8 +29,8 @@ class GraphCutInLoss(Rule):
     their own.
 
     ## Fix safety
-    Shown only: without the cut other gradients flow. For `torch.tensor([a, b])` write `torch.stack([a, b])`; for
-    `.item()`, nothing at all.
+    Unsafe: the cut is taken out (`.detach()`, `.item()`, `.data`, `float()`), and `torch.tensor([a, b])` becomes
+    `torch.stack([a, b])`, where that is one expression. The value of the loss stays the same, but other gradients flow.
 
     ## References
     - [torch.Tensor.item](https://pytorch.org/docs/stable/generated/torch.Tensor.item.html)
@@ -39,6 +40,7 @@ class GraphCutInLoss(Rule):
 
     code = "AGD203"
     name = "graph-cut-in-loss"
+    offers = ("unsafe",)
     listens = (LostTerm,)
     triggers = (frozenset({"backward", "manual_backward"}),)
     example = Example(
@@ -71,4 +73,4 @@ loss.backward()
             return
         subject = str(cause.name or cause.subject)
         what = f"`{subject}` was {cause.what}" if subject else f"the value was {cause.what}"
-        yield from lost_term(self.code, event, source, what)
+        yield from lost_term(self.code, event, source, what, connected(source, cause))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 
 @register
@@ -23,7 +25,8 @@ class GradientPenaltyWithoutCreateGraph(Rule):
     A gradient that only scales or shifts something else (adversarial examples, loss weights, steps by hand) is silent.
 
     ## Fix safety
-    Shown only: `create_graph=True` costs memory and keeps the graph.
+    Unsafe: `create_graph=True` is passed, which keeps the graph in memory and changes the gradients, as it should. Not
+    offered for `backward()`, which would leak.
 
     ## References
     - [torch.autograd.grad](https://pytorch.org/docs/stable/generated/torch.autograd.grad.html)
@@ -31,6 +34,7 @@ class GradientPenaltyWithoutCreateGraph(Rule):
 
     code = "AGD206"
     name = "gradient-penalty-without-create-graph"
+    offers = ("unsafe",)
     listens = (LostTerm,)
     triggers = (frozenset({"backward", "manual_backward"}), frozenset({"grad"}))
     example = Example(
@@ -60,4 +64,13 @@ loss.backward()
 
     def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
         if event.cause.kind == "gradient" and not event.guarded:
-            yield from lost_term(self.code, event, source, f"the gradient was {event.cause.what}")
+            edits = fixes.build.add_argument(source, event.node, "create_graph", "True") if _is_grad(event.node) else ()
+            fix = fixes.build.offer("pass `create_graph=True`", "unsafe", edits)
+            yield from lost_term(self.code, event, source, f"the gradient was {event.cause.what}", fix)
+
+
+def _is_grad(node: Any) -> bool:
+    """Is it a call of `autograd.grad`? `backward(create_graph=True)` leaks."""
+    import libcst as cst
+
+    return isinstance(node, cst.Call) and code(node.func).rpartition(".")[2] == "grad"

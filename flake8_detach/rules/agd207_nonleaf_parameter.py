@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 
 @register
@@ -26,7 +28,8 @@ class NonleafParameter(Rule):
     and loses the parameter on a GPU; it is reported as likely.
 
     ## Fix safety
-    Shown only: move, cast and scale the tensor inside of `nn.Parameter(...)`.
+    Unsafe: what is done with the Parameter is moved into its brackets, where it is one expression. What is learned is
+    then the moved, cast or scaled value.
 
     ## References
     - [torch.nn.parameter.Parameter](https://pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html)
@@ -34,6 +37,7 @@ class NonleafParameter(Rule):
 
     code = "AGD207"
     name = "nonleaf-parameter"
+    offers = ("unsafe",)
     listens = (Unregistered,)
     triggers = (frozenset({"__init__", "forward"}), frozenset({"Parameter"}), frozenset({"Parameter()", *TRAINING}))
     example = Example(
@@ -72,7 +76,31 @@ class Scale(nn.Module):
         message = f"`{event.subject}` is not trained: {op} makes a tensor of the Parameter, and only that is kept"
         if not event.moved.proved:
             message = f"`{event.subject}` is not trained where {op} moves it: what is kept is a copy, no Parameter"
-        yield Finding(self.code, message, source.span(event.node), confidence(event.moved))
+        yield Finding(self.code, message, source.span(event.node), confidence(event.moved), fix=_inside(event, source))
+
+
+def _inside(event: Unregistered, source: Source) -> Fix | None:
+    """Move what is done with the Parameter into its brackets."""
+    import libcst as cst
+
+    build, place = fixes.build, fixes.place
+    line = place.statement(source, event.node)
+    if line is None or not isinstance(line.body[0], cst.Assign) or line.body[0].value.lpar:
+        return None
+    made: cst.BaseExpression = line.body[0].value
+    name = place.spelling(source, "torch.nn.Parameter", event.node)
+    while not (isinstance(made, cst.Call) and code(made.func) == name):
+        if isinstance(made, cst.Call) and isinstance(made.func, cst.Attribute) and not made.lpar:
+            made = made.func.value
+        elif isinstance(made, cst.BinaryOperation) and not made.lpar:
+            made = made.left
+        else:
+            return None
+    data = place.argument(made, 0)
+    if data is None or len(made.args) != 1 or made.lpar or made is line.body[0].value:
+        return None
+    edits = (build.delete_after(source, data, made), build.insert_after(source, line.body[0].value, ")"))
+    return build.offer(f"move it into `{name}(...)`", "unsafe", *edits)
 
 
 def written(op: str) -> str:

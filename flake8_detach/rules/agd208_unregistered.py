@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -29,7 +31,8 @@ class UnregisteredModule(Rule):
     registers or optimizes it by other means.
 
     ## Fix safety
-    Shown only: `nn.ModuleList([...])`, `nn.ModuleDict({...})`, `nn.ParameterList([...])`, `nn.Parameter(...)`.
+    Unsafe: the list, dict or tuple is wrapped in `nn.ModuleList`, `nn.ModuleDict`, `nn.ParameterList`, a tensor in
+    `nn.Parameter`, where it is written out in the assignment. The layers are trained and saved then.
 
     ## References
     - [torch.nn.ModuleList](https://pytorch.org/docs/stable/generated/torch.nn.ModuleList.html)
@@ -38,6 +41,7 @@ class UnregisteredModule(Rule):
 
     code = "AGD208"
     name = "unregistered"
+    offers = ("unsafe",)
     listens = (Unregistered,)
     triggers = (frozenset({"__init__", "forward"}), frozenset({"=[", *TRAINING}))
     example = Example(
@@ -81,7 +85,32 @@ class Net(nn.Module):
         container = {"dict": ("ModuleDict", "ParameterDict")}.get(event.container, ("ModuleList", "ParameterList"))
         kind = container[event.what == "parameters"]
         message = MESSAGES[event.what].format(it=event.subject, held=event.container, kind=kind)
-        yield Finding(self.code, message, source.span(event.node), confidence(event.seen))
+        yield Finding(
+            self.code, message, source.span(event.node), confidence(event.seen), fix=_registered(event, kind, source)
+        )
+
+
+def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
+    """Wrap what is assigned."""
+    import libcst as cst
+
+    line = fixes.place.statement(source, event.node)
+    if line is None or not isinstance(line.body[0], (cst.Assign, cst.AnnAssign)) or event.what == "call":
+        return None
+    value = line.body[0].value
+    displays = (cst.List, cst.ListComp, cst.Tuple, cst.Dict, cst.DictComp)
+    if value is None or (event.what != "tensor" and not isinstance(value, displays)):
+        return None
+    parts = [getattr(part, "value", part) for part in getattr(value, "elements", [getattr(value, "elt", value)])]
+    if event.what != "tensor" and (
+        not parts or any(part is not value and isinstance(part, displays) for part in parts)
+    ):
+        return None  # what is put in later, or a list of lists, nn.ModuleList may not take
+    name = fixes.place.spelling(source, f"torch.nn.{'Parameter' if event.what == 'tensor' else kind}", line)
+    if not name:
+        return None
+    around = fixes.build.insert_before(source, value, f"{name}("), fixes.build.insert_after(source, value, ")")
+    return fixes.build.offer(f"wrap it in `{name}`", "unsafe", *around)
 
 
 MESSAGES = {

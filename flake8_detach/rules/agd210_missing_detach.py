@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.flow.events import Misstep
 from flake8_detach.rules._base import Example, register
 from flake8_detach.rules._missteps import OrderRule
+from flake8_detach.source import Source
 
 
 @register
@@ -22,7 +26,8 @@ class MissingDetach(OrderRule):
     Nothing is reported where the gradients are cleared between the two losses: that wastes time but harms nobody.
 
     ## Fix safety
-    Shown only: `.detach()` what is handed over, or clear the gradients before the second backward.
+    Unsafe: `.detach()` is inserted for what is handed over. The other optimizer's gradients change, as they should. Not
+    offered where several values are handed over, or where the backward stands in another function.
 
     ## References
     - [DCGAN tutorial](https://pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html)
@@ -72,3 +77,14 @@ for real in torch.randn(4, 8, 3):
     g_opt.step()
 """,
     )
+
+    def repair(self, event: Misstep, source: Source) -> Fix | None:
+        """Detach the only value that is handed over."""
+        import libcst as cst
+
+        node = event.node
+        if not isinstance(node, cst.Call) or len(node.args) != 1:
+            return None
+        value = fixes.place.argument(node, 0)
+        edits = () if value is None else fixes.build.postfix(source, value, ".detach()")
+        return fixes.build.offer("insert `.detach()`", "unsafe", edits)

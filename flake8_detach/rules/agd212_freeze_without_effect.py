@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import AttributeMade, Dropped, FreezeUndone
 from flake8_detach.rules._base import Example, Finding, Rule, register
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 MISSPELT = frozenset(
     {"require_grad", "require_grads", "requires_grads", "required_grad", "required_grads", "requiers_grad"}
@@ -32,7 +34,8 @@ class FreezeWithoutEffect(Rule):
     An attribute of a module that the class or the file reads itself is taken for a flag of the program's own.
 
     ## Fix safety
-    Shown only: `module.requires_grad_(False)`, `p.requires_grad = False`.
+    Unsafe: the statement is put right, so it has an effect: `module.requires_grad_(False)`, `p.requires_grad = False`.
+    A freeze that is undone, or that goes to a copy, is left to you; `.data` alone is dropped.
 
     ## References
     - [torch.nn.Module.requires_grad_](https://pytorch.org/docs/stable/generated/torch.nn.Module.html)
@@ -40,6 +43,7 @@ class FreezeWithoutEffect(Rule):
 
     code = "AGD212"
     name = "freeze-without-effect"
+    offers = ("unsafe",)
     listens = (AttributeMade, Dropped, FreezeUndone)
     triggers = (
         frozenset({".requires_grad=", "requires_grad_", "requires_grad==;", *MISSPELT}),
@@ -63,7 +67,7 @@ encoder.requires_grad_(False)
     def check(self, event: AttributeMade | Dropped | FreezeUndone, source: Source) -> Iterable[Finding]:
         message = "" if event.guarded else self._message(event, source)
         if message:
-            yield Finding(self.code, message, source.span(event.node))
+            yield Finding(self.code, message, source.span(event.node), fix=_repair(event, source))
 
     def _message(self, event: AttributeMade | Dropped | FreezeUndone, source: Source) -> str:
         if isinstance(event, FreezeUndone):
@@ -84,3 +88,32 @@ encoder.requires_grad_(False)
         if event.name in MISSPELT:
             return f"`.{event.name}` is no attribute of PyTorch and changes nothing: it is spelt `requires_grad`"
         return ""
+
+
+def _repair(event: AttributeMade | Dropped | FreezeUndone, source: Source) -> Fix | None:
+    """Make the statement do what it says."""
+    import libcst as cst
+
+    build, node = fixes.build, event.node
+    line = fixes.place.statement(source, node)
+    if isinstance(event, FreezeUndone) or line is None:
+        return None
+    if isinstance(event, Dropped):
+        if not isinstance(node, cst.Comparison) or len(node.comparisons) != 1:
+            return None
+        text = f"{code(node.left)} = {code(node.comparisons[0].comparator)}"
+        return build.offer(f"write `{text}`", "unsafe", build.replace_statement(source, node, text))
+    if not isinstance(node, cst.Attribute):
+        return None
+    if event.owner == "temporary":
+        data = node.value
+        edits = (
+            build.delete_attribute(source, data)
+            if isinstance(data, cst.Attribute) and data.attr.value == "data"
+            else ()
+        )
+        return build.offer("drop `.data`", "unsafe", edits)
+    if event.owner == "module" and isinstance(line.body[0], cst.Assign) and len(line.body[0].targets) == 1:
+        text = f"{code(node.value)}.requires_grad_({code(line.body[0].value)})"
+        return build.offer(f"write `{text}`", "unsafe", build.replace_statement(source, node, text))
+    return build.offer("write `requires_grad`", "unsafe", build.rename(source, node, "requires_grad"))

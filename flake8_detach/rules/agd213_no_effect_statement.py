@@ -7,7 +7,7 @@ from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Dropped
 from flake8_detach.knowledge import contexts, idle
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
-from flake8_detach.source import Source
+from flake8_detach.source import Source, code
 
 
 @register
@@ -28,8 +28,9 @@ class NoEffectStatement(Rule):
     What is not known to be a tensor, module, optimizer, scheduler or scaler is not reported.
 
     ## Fix safety
-    Unsafe: `()` is added to `zero_grad`, `step`, `backward`, `eval` and `train`, which then do what the name says.
-    For the rest the fix is up to you: assign the result, use the method with `_`, or `with torch.no_grad():`.
+    Unsafe: `()` is added to `zero_grad`, `step`, `backward`, `eval` and `train`, which then do what the name says. For
+    a result that is thrown away the assignment is shown only. The rest is up to you: assign it, use the method with
+    `_`, or `with torch.no_grad():`.
 
     ## References
     - [torch.Tensor.detach](https://pytorch.org/docs/stable/generated/torch.Tensor.detach.html)
@@ -38,7 +39,7 @@ class NoEffectStatement(Rule):
 
     code = "AGD213"
     name = "no-effect-statement"
-    offers = ("unsafe",)
+    offers = ("unsafe", "display")
     listens = (Dropped,)
     triggers = (
         frozenset(f"{name};" for names in idle.ACTIONS.values() for name in names)
@@ -81,7 +82,15 @@ loss.backward()
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
         elif event.what == "result":
             message = f"`.{short}()` makes a new tensor, which is thrown away: `{event.subject}` stays as it was"
-            yield Finding(self.code, message, span)
+            import libcst as cst
+
+            fix = None
+            func = event.node.func if isinstance(event.node, cst.Call) else None
+            if isinstance(func, cst.Attribute) and fixes.place.rebindable(source, func.value):
+                target = f"{code(func.value)} = "
+                edits = fixes.build.insert_before(source, event.node, target)
+                fix = fixes.build.offer(f"write `{target}...`", "display", edits)
+            yield Finding(self.code, message, span, fix=fix)
 
 
 CALLED = frozenset({"zero_grad", "step", "backward", "eval", "train"})

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.flow.events import Misstep
 from flake8_detach.rules._base import Example, register
 from flake8_detach.rules._missteps import OrderRule
+from flake8_detach.source import Source, code
 
 
 @register
@@ -26,7 +30,8 @@ class MissingZeroGrad(OrderRule):
     Where unknown code holds the optimizer, it may clear the gradients, and nothing is reported.
 
     ## Fix safety
-    Shown only: `optimizer.zero_grad()` before the backward.
+    Unsafe: `optimizer.zero_grad()` is inserted before the backward, where the optimizer is stepped in the same
+    function. The gradients are then those of one iteration, so the values change, as they should.
 
     ## References
     - [torch.optim.Optimizer.zero_grad](https://pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html)
@@ -63,3 +68,18 @@ for batch in torch.randn(10, 8, 4):
     optimizer.step()
 """,
     )
+
+    def repair(self, event: Misstep, source: Source) -> Fix | None:
+        """Clear the gradients of the optimizer that is stepped."""
+        import libcst as cst
+
+        step = event.at
+        if not isinstance(step, cst.Call) or not isinstance(step.func, cst.Attribute) or step.func.attr.value != "step":
+            return None
+        if not fixes.place.same_scope(source, event.node, step):
+            return None
+        owner = fixes.place.argument(step, 0) if step.args else step.func.value  # scaler.step(optimizer)
+        if not isinstance(owner, (cst.Name, cst.Attribute)):
+            return None
+        call = f"{code(owner)}.zero_grad()"
+        return fixes.build.offer(f"insert `{call}`", "unsafe", fixes.build.insert_line(source, event.node, call))

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.flow.events import Misstep
 from flake8_detach.rules._base import Example, register
 from flake8_detach.rules._missteps import OrderRule
+from flake8_detach.source import Source
 
 
 @register
@@ -21,7 +25,8 @@ class ZeroGradBeforeStep(OrderRule):
     Nothing is reported if one of the optimizer's parameters may have a gradient when it steps.
 
     ## Fix safety
-    Shown only: clear before the backward, or after the step.
+    Unsafe: `zero_grad()` is moved behind the step, where both stand in one block. The step then uses the gradients, so
+    the values change, as they should.
 
     ## References
     - [torch.optim.Optimizer.zero_grad](https://pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html)
@@ -57,3 +62,8 @@ loss.backward()
 optimizer.step()
 """,
     )
+
+    def repair(self, event: Misstep, source: Source) -> Fix | None:
+        """Clear after the step."""
+        edits = fixes.build.move(source, event.node, event.at, after=True) if event.at is not None else ()
+        return fixes.build.offer("move it behind the step", "unsafe", edits)

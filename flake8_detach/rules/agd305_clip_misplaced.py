@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.flow.events import Misstep
 from flake8_detach.rules._base import Example, register
 from flake8_detach.rules._missteps import OrderRule
+from flake8_detach.source import Source
 
 
 @register
@@ -23,7 +27,8 @@ class ClipMisplaced(OrderRule):
     Clipping to infinity, or to a number beyond 1e5, only measures the norm and may stand anywhere.
 
     ## Fix safety
-    Shown only: clip between backward (and `scaler.unscale_(optimizer)`) and step.
+    Unsafe: the clipping is moved to before the step or behind the backward, where both stand in one block. Then it has
+    an effect, so the values change. Where it is missing `scaler.unscale_(optimizer)`, that is left to you.
 
     ## References
     - [torch.nn.utils.clip_grad_norm_](https://pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html)
@@ -69,3 +74,13 @@ for batch in torch.randn(10, 8, 4):
     optimizer.step()
 """,
     )
+
+    def repair(self, event: Misstep, source: Source) -> Fix | None:
+        """Clip between backward and step."""
+        if event.at is None or event.what not in ("clip-late", "clip-early"):
+            return None
+        early = event.what == "clip-early"
+        where = "behind the backward" if early else "before the step"
+        return fixes.build.offer(
+            f"move it {where}", "unsafe", fixes.build.move(source, event.node, event.at, after=early)
+        )

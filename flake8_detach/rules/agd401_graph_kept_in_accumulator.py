@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.flow.events import Retained
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
-from flake8_detach.rules._kept import cause, held, trail
+from flake8_detach.rules._kept import cause, detached, held, trail
 from flake8_detach.source import Source
 
 
@@ -29,8 +29,8 @@ class GraphKeptInAccumulator(Rule):
     elements that are written out.
 
     ## Fix safety
-    Adding `.item()` or `.detach()` keeps the values that are summed up; it is not offered as an edit, because which of
-    the two is wanted shows only where the sum is used.
+    Safe: `.detach()` is inserted where the sum is made, which keeps the values; nothing backwards the sum. Unsafe where
+    that rests on a presumption. Where the sum is only printed, `.item()` serves as well.
 
     ## References
     - [PyTorch FAQ: my model reports "cuda runtime error(2): out of memory"](https://pytorch.org/docs/stable/notes/faq.html)
@@ -38,6 +38,7 @@ class GraphKeptInAccumulator(Rule):
 
     code = "AGD401"
     name = "graph-kept-in-accumulator"
+    offers = ("safe", "unsafe")
     listens = (Retained,)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -82,5 +83,6 @@ print(total / 100)
             source.span(event.node),
             confidence(event.tensor.grad),
             trail(event, source),
+            detached(event, source, "safe" if event.tensor.grad.proved and not event.presumed else "unsafe"),
             cause=cause(event),
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.flow.events import Retained
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
-from flake8_detach.rules._kept import cause, held, trail
+from flake8_detach.rules._kept import cause, detached, held, trail
 from flake8_detach.source import Source
 
 
@@ -26,8 +26,8 @@ class GraphKeptInContainer(Rule):
     of the file may reach, is not reported; nor is a deque with a `maxlen`.
 
     ## Fix safety
-    Adding `.item()` or `.detach()` keeps the values; it is not offered as an edit, because which of the two is wanted
-    shows only where the list is used.
+    Unsafe: `.detach()` is inserted for what is put in, which keeps the values, but what other files do with the
+    container cannot be seen. Not offered for what only holds the tensor: a tuple, a dict.
 
     ## References
     - [PyTorch FAQ: my model reports "cuda runtime error(2): out of memory"](https://pytorch.org/docs/stable/notes/faq.html)
@@ -35,6 +35,7 @@ class GraphKeptInContainer(Rule):
 
     code = "AGD402"
     name = "graph-kept-in-container"
+    offers = ("unsafe",)
     listens = (Retained,)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -79,5 +80,6 @@ print(len(history), history[-1])
             source.span(event.node),
             confidence(event.tensor.grad),
             trail(event, source),
+            detached(event, source, "unsafe"),
             cause=cause(event),
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flake8_detach.flow.events import Retained
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
-from flake8_detach.rules._kept import cause, held, trail
+from flake8_detach.rules._kept import cause, detached, held, trail
 from flake8_detach.source import Source
 
 
@@ -26,8 +26,8 @@ class StateCarriedWithGraph(Rule):
     backward in each iteration through a state that was not detached raises: that is backward-twice.
 
     ## Fix safety
-    Adding `.detach()` where the state is handed to the next iteration keeps all values; it is not offered as an edit,
-    because the place for it may as well be a `with torch.no_grad():` around the loop.
+    Unsafe: `.detach()` is inserted where the state is computed, which keeps the values, but no gradient comes through
+    the state any more. Not offered for a tuple of states; a `with torch.no_grad():` around the loop may serve better.
 
     ## References
     - [torch.no_grad](https://pytorch.org/docs/stable/generated/torch.no_grad.html)
@@ -35,6 +35,7 @@ class StateCarriedWithGraph(Rule):
 
     code = "AGD403"
     name = "state-carried-with-graph"
+    offers = ("unsafe",)
     listens = (Retained,)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -79,5 +80,6 @@ with torch.no_grad():
             source.span(event.node),
             confidence(event.tensor.grad),
             trail(event, source),
+            detached(event, source, "unsafe"),
             cause=cause(event),
         )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Evaluated
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
@@ -26,7 +28,8 @@ class EvaluationBuildsGraph(Rule):
     not reported: it may need their gradient.
 
     ## Fix safety
-    Wrapping the loop in `with torch.no_grad():` keeps all values; it is not offered as an edit.
+    Unsafe: the loop is put under `with torch.no_grad():`, which keeps the values, but what it leaves behind carries no
+    graph.
 
     ## References
     - [Autograd mechanics: evaluation mode](https://pytorch.org/docs/stable/notes/autograd.html#evaluation-mode-nn-module-eval)
@@ -34,6 +37,7 @@ class EvaluationBuildsGraph(Rule):
 
     code = "AGD404"
     name = "evaluation-builds-graph"
+    offers = ("unsafe",)
     listens = (Evaluated,)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -75,5 +79,11 @@ print(right)
             "put the loop under `torch.no_grad()`",
             source.span(event.node),
             confidence(event.result.grad),
+            fix=self._repair(event, source),
             cause=event.loop,
         )
+
+    def _repair(self, event: Evaluated, source: Source) -> Fix | None:
+        mode = fixes.place.spelling(source, "torch.no_grad", event.loop)
+        edits = fixes.build.wrap_in_with(source, event.loop, f"{mode}()") if mode else ()
+        return fixes.build.offer(f"put the loop under `{mode}()`", "unsafe", edits)

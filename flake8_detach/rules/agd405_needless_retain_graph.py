@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import NeedlesslyKept
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.source import Source
@@ -24,7 +25,8 @@ class NeedlessRetainGraph(Rule):
     If the loss is handed to code outside of the file, that may backward it again: it is not reported.
 
     ## Fix safety
-    Not offered as an edit: the gradients stay the same without it.
+    Unsafe: `retain_graph=True` is taken out. The gradients stay the same; another file that backwards through the same
+    graph would raise.
 
     ## References
     - [torch.Tensor.backward](https://pytorch.org/docs/stable/generated/torch.Tensor.backward.html)
@@ -32,6 +34,7 @@ class NeedlessRetainGraph(Rule):
 
     code = "AGD405"
     name = "needless-retain-graph"
+    offers = ("unsafe",)
     listens = (NeedlesslyKept,)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
@@ -66,4 +69,7 @@ for x in torch.randn(100, 8, 4):
             self.code,
             f"`retain_graph=True` keeps the graph of `{event.subject}`, but nothing backwards through it again",
             source.span(event.node),
+            fix=fixes.build.offer(
+                "drop `retain_graph=True`", "unsafe", fixes.build.remove_argument(source, event.node, "retain_graph")
+            ),
         )

@@ -23,7 +23,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from fixture_format import Fixture, name, paths, read
+from fixture_format import Fixture, name, paths, read, without_asserts
+
+from flake8_detach.config import Settings
+from flake8_detach.fixes.fixer import fix
+from flake8_detach.rules import check, load
+from flake8_detach.source import Source
 
 if not (importlib.util.find_spec("torch") and importlib.util.find_spec("numpy")):
     absent = 'the fixtures were not run: install torch and numpy (pip install "flake8-detach[oracle]")'
@@ -60,6 +65,7 @@ class Run(NamedTuple):
     trace: str
     warned: tuple[Warned, ...]
     cpu: float
+    out: str
 
 
 def execute(path: str, answer: Connection) -> None:
@@ -88,7 +94,7 @@ def execute(path: str, answer: Connection) -> None:
         line = lineno if filename == path else None if frame is None else frame.f_lineno
         warned.append(Warned(tuple(cls.__name__ for cls in category.__mro__), str(message), line))
 
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()) as out:
         warnings.simplefilter("always")
         warnings.showwarning = note  # type: ignore[assignment]
         try:
@@ -108,6 +114,7 @@ def execute(path: str, answer: Connection) -> None:
             "".join(traceback.format_exception(error)) if error else "",
             tuple(warned),
             cpu,
+            out.getvalue(),
         )
     )
 
@@ -169,6 +176,30 @@ def test_torch_does_what_the_fixture_says(path: Path) -> None:
     result = run(path)
     found = complaints(fixture, result)
     assert not found, "\n".join([*found, *map(str, result.warned), result.trace])
+
+
+SAFE = [
+    path
+    for path in paths()
+    if path.name.startswith("bad_")
+    and not path.name.endswith(".fixed.py")
+    and "safe" in load()[path.parent.name].offers
+    if read(path).truth.outcome != "raises"
+]
+"""What torch runs to its end, of the rules that have safe fixes."""
+
+
+@pytest.mark.parametrize("path", SAFE, ids=name)
+def test_a_safe_fix_changes_nothing_that_is_printed(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    outcome = fix(text, lambda now: check(Source(now), Settings()), {"safe"})
+    printed = []
+    for file, program in (("before.py", text), ("after.py", outcome.text)):
+        (tmp_path / file).write_text(without_asserts(program), encoding="utf-8")
+        result = run(tmp_path / file)
+        assert not result.raised, result.trace
+        printed.append(result.out)
+    assert printed[0] == printed[1]
 
 
 LOSS = "import torch\nloss = torch.ones(2, requires_grad=True).sum().detach()\n"
