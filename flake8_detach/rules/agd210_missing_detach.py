@@ -35,6 +35,7 @@ class MissingDetach(OrderRule):
 
     code = "AGD210"
     name = "missing-detach"
+    offers = ("unsafe",)
     triggers = (frozenset({"backward", "manual_backward", "autograd"}), frozenset({"step"}))
     messages: ClassVar = {
         "crossed": "not detached: backward on line {at} leaves gradients that `{subject}` steps with, too",

@@ -39,6 +39,7 @@ class MissingZeroGrad(OrderRule):
 
     code = "AGD301"
     name = "missing-zero-grad"
+    offers = ("unsafe",)
     triggers = (frozenset({"backward", "manual_backward", "autograd"}), frozenset({"step"}))
     messages: ClassVar = {
         "stale": "backward adds to gradients that the step on line {at} has used: nothing clears them in between",

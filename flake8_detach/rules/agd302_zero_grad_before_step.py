@@ -34,6 +34,7 @@ class ZeroGradBeforeStep(OrderRule):
 
     code = "AGD302"
     name = "zero-grad-before-step"
+    offers = ("unsafe",)
     triggers = (frozenset({"zero_grad", ".grad="}), frozenset({"step"}))
     messages: ClassVar = {
         "cleared": "the gradients are cleared before `step()` on line {at} has used them: that step learns nothing",

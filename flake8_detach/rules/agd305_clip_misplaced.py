@@ -37,6 +37,7 @@ class ClipMisplaced(OrderRule):
 
     code = "AGD305"
     name = "clip-misplaced"
+    offers = ("unsafe",)
     triggers = (frozenset({"clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"}),)
     messages: ClassVar = {
         "clip-early": "clips nothing: the gradients that are stepped with come from the backward on line {at}, later",
