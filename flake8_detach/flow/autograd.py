@@ -14,6 +14,7 @@ from flake8_detach.flow import (
     freezing,
     gradients,
     hidden,
+    leaks,
     shapes,
     tensors,
     terms,
@@ -272,6 +273,7 @@ def backward(
         if api == "backward":
             terms.ask(m, node, root_node, address, tensor, not gradient)
             unspent.ask(m, node, root_node, start)
+            leaks.ask(m, start)
         walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)

@@ -175,6 +175,9 @@ class Machine:
         self.wanted: set[int] = set()
         self.unspent: dict[unspent.Key, unspent.Term] = {}
         self.spent: set[unspent.Key] = set()
+        # what `leaks` needs: log-probabilities of what was drawn from that very distribution; did anything leak?
+        self.scores: set[int] = set()
+        self.leaking = False
         # what `forgotten` needs: the names that scopes read
         self.tree: ast.Module | None = None
         self.read_names: set[str] | None = None

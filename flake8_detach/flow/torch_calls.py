@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     events,
     hidden,
     iteration,
+    leaks,
     levels,
     membership,
     methods,
@@ -569,8 +570,7 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
     if name in ("sample", "sample_n", "rsample"):
         levels.random(m, node, f"`.{name}()`")
     if name in ("sample", "sample_n"):
-        what = "drawn by `.sample()`, which has no gradient"
-        why = m.cause("op", what, node, short, wanted, inputs.why(), inputs.pairs())
+        why = m.cause("op", leaks.DRAWN, node, short, wanted, inputs.why(), inputs.pairs())
         kind = distributions.SAMPLE_DTYPE.get(short, "float")
         shape = drawn(m, cell) if not args.pos and not args.kw else None
         return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample")
@@ -591,6 +591,8 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             # which tensors the formula needs again is not known, only that log_prob always needs some
             saved = (Saved(0, (0,), "value", node),) if name == "log_prob" else ()
             graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
+            if name == "log_prob" and args.pos:
+                leaks.score(m, graph, args.pos[0], tensors.gather(m, dict(cell.parts)).pairs())
         lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
         cause = inputs.why() if wanted.no else lost
         value = m.cell(args.pos[0]) if name == "log_prob" and args.pos else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import crossing, schedules, unspent
+from flake8_detach.flow import crossing, leaks, schedules, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -127,6 +127,7 @@ def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
     moves(m)
     for address in addresses:
         unspent.cleared(m, address)
+        leaks.cleared(m, address)
         g = look(m, address)
         if g.late.yes:
             _tell_late(m, g)
@@ -190,6 +191,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     note(m, optimizer, STEPPED, YES)
     unspent.stepped(m, owned)
     mine = parameters(m, owned)
+    leaks.stepped(m, site, mine)
     found = {address: look(m, address) for address in mine}
     if found:
         _judge(m, site, optimizer, found, scaler)

@@ -12,22 +12,27 @@ from flake8_detach.source import Source
 
 @register
 class MissingDetach(OrderRule):
-    """The loss of one network leaves gradients on another, whose optimizer then steps with them.
+    """A gradient goes on into parameters where the method wants a constant, and an optimizer steps with it.
 
     ## What it does
     Reports a module that is given the output of another one without `.detach()`, if its loss puts gradients on the
     other's parameters, if the other's own loss adds to them without a clearing in between, and if an optimizer steps
     with the sum: the discriminator's half of a GAN step, where `zero_grad()` stands at the top of the iteration only.
+    Reports what the `log_prob` of a sample is multiplied with, if it carries a gradient that an optimizer steps with:
+    the advantage of an actor-critic. Reports a target `r + gamma * net(next).max(1)` that the same net is regressed on.
 
     ## Why is this bad?
-    The generator is trained to make the discriminator's work easier and harder at once. PyTorch says nothing.
+    The generator is trained to make the discriminator's work easier and harder at once; the critic is pushed by the
+    actor's loss, which is no measure of it; the net of Q-learning meets its targets by lowering them. PyTorch says
+    nothing.
 
     ## Known problems
-    Nothing is reported where the gradients are cleared between the two losses: that wastes time but harms nobody.
+    Nothing is reported where the gradients are cleared before a step: that wastes time but harms nobody. A sample that
+    comes from a buffer is not known to be drawn from the distribution that judges it.
 
     ## Fix safety
-    Unsafe: `.detach()` is inserted for what is handed over. The other optimizer's gradients change, as they should. Not
-    offered where several values are handed over, or where the backward stands in another function.
+    Unsafe: `.detach()` is inserted for the value, or for what is handed over. The other gradients change, as they
+    should. Not offered where several values are handed over, or where the backward stands in another function.
 
     ## References
     - [DCGAN tutorial](https://pytorch.org/tutorials/beginner/dcgan_faces_tutorial.html)
@@ -39,6 +44,10 @@ class MissingDetach(OrderRule):
     triggers = (frozenset({"backward", "manual_backward", "autograd"}), frozenset({"step"}))
     messages: ClassVar = {
         "crossed": "not detached: backward on line {at} leaves gradients that `{subject}` steps with, too",
+        "score": "`{subject}` is not detached: what a sample's `log_prob` is multiplied with has to be a constant, but "
+        "the step on line {at} trains it",
+        "bootstrap": "`{subject}` is not detached: the net that is trained (line {at}) makes its own target, and would "
+        "move that, too",
     }
     example = Example(
         bad="""\
@@ -80,12 +89,12 @@ for real in torch.randn(4, 8, 3):
     )
 
     def repair(self, event: Misstep, source: Source) -> Fix | None:
-        """Detach the only value that is handed over."""
+        """Detach the value, or the only one that is handed over."""
         import libcst as cst
 
-        node = event.node
-        if not isinstance(node, cst.Call) or len(node.args) != 1:
-            return None
-        value = fixes.place.argument(node, 0)
+        value = event.node
+        if event.what not in ("score", "bootstrap"):
+            one = isinstance(value, cst.Call) and len(value.args) == 1
+            value = fixes.place.argument(value, 0) if one else None
         edits = () if value is None else fixes.build.postfix(source, value, ".detach()")
         return fixes.build.offer("insert `.detach()`", "unsafe", edits)
