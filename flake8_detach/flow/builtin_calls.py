@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, conversions, idle, iteration, levels, modules, operators, shapes, tensors
+from flake8_detach.flow import (
+    autograd,
+    containers,
+    conversions,
+    idle,
+    iteration,
+    levels,
+    modules,
+    operators,
+    shapes,
+    tensors,
+)
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
 from flake8_detach.flow.machine import OPEN
@@ -305,7 +316,8 @@ def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @builtin("zip")
 def _zip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if args.open:
-        return m.new(Sequence("iterable"))
+        rows = containers.columns(m, args.pos[0]) if len(args.pos) == 1 and not args.nodes else None
+        return rows or m.new(Sequence("iterable"))
     known = [iteration.exact(m, v) for v in args.pos]
     if known and all(k is not None for k in known):
         rows = tuple(Tuple(tuple(row)) for row in zip(*(k or [] for k in known), strict=False))

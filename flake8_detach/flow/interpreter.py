@@ -14,6 +14,7 @@ from flake8_detach.flow import (
     attributes,
     autograd,
     calls,
+    containers,
     contexts,
     conversions,
     custom_ctx,
@@ -222,12 +223,9 @@ def delete(m: Machine, node: cst.Del) -> bool:
             for address, _ in m.cells(owner):
                 m.state.set((address, target.attr.value), UNKNOWN)
         elif isinstance(target, cst.Subscript):
-            owner = evaluate(m, target.value)  # a read of `module._parameters` counts, too
-            for address, cell in m.cells(owner):
-                if isinstance(cell, Mapping_):
-                    m.state.set((address, CELL), Mapping_((), UNKNOWN))
-                elif isinstance(cell, Sequence):
-                    m.state.set((address, CELL), Sequence(cell.kind, None, iteration.element(m, owner)))
+            owner = evaluate(m, target.value)
+            keys = [index(m, e.slice) for e in target.slice]
+            containers.delete(m, owner, keys[0] if len(keys) == 1 else UNKNOWN)
     return True
 
 
@@ -494,7 +492,8 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
 
     cell = m.cell(source)
     counted = isinstance(cell, Sequence) and cell.kind == "range" and some is YES  # one of length 0 or 1 is unrolled
-    return repeated(m, node, start, some, counted or (known is not None and len(known) > 1))
+    twice = counted or (known is not None and len(known) > 1)
+    return repeated(m, node, start, some, twice, presume=not iteration.optional(source, node.iter))
 
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
@@ -555,12 +554,17 @@ def while_(m: Machine, node: cst.While) -> bool:
 
 
 def repeated(
-    m: Machine, node: cst.For | cst.While, start: Callable[[], bool], some: Any, twice: bool, forever: bool = False
+    m: Machine,
+    node: cst.For | cst.While,
+    start: Callable[[], bool],
+    some: Any,
+    twice: bool,
+    forever: bool = False,
+    presume: bool = False,
 ) -> bool:
     """A loop of unknown length: the first iteration, the second one on what it left, then joined until nothing changes.
 
-    some: does it run at all? If that is not known it is presumed for a `for` (who loops over nothing?) and open for a
-    `while`.
+    some: does it run at all? If that is not known, `presume` says whether to take it that it does.
     """
     if some is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
@@ -627,7 +631,7 @@ def repeated(
     if len(paths) > 1:
         m.state.join(paths)
         paths = [m.state.rollback(loop.mark)]
-    m.state.join([{}, paths[0]], presume=isinstance(node, cst.For))
+    m.state.join([{}, paths[0]], presume=presume)
     return True
 
 

@@ -158,6 +158,26 @@ def filled(m: Machine, value: Value) -> Truth:
     return MAYBE
 
 
+def optional(value: Value, node: cst.BaseExpression) -> bool:
+    """May a loop over it as well run not at all? Who loops over something loops over at least one, presumably, but not
+    over a part of it, over what is left of it, or over what is empty unless somebody says otherwise."""
+    if isinstance(node, cst.Subscript):
+        return any(isinstance(part.slice, cst.Slice) and part.slice.lower is not None for part in node.slice)
+    if isinstance(node, cst.BooleanOperation):
+        return isinstance(node.operator, cst.Or)
+    if isinstance(node, (cst.GeneratorExp, cst.ListComp, cst.SetComp)):
+        return bool(node.for_in.ifs)
+    if isinstance(node, cst.Call) and isinstance(node.func, (cst.Name, cst.Attribute)):
+        name = node.func.value if isinstance(node.func, cst.Name) else node.func.attr.value
+        if name in WRAPPERS and node.args:
+            return optional(value, node.args[0].value)
+        return name in ("filter", "getattr")
+    return value == External("sys.argv")
+
+
+WRAPPERS = frozenset({"enumerate", "list", "tuple", "sorted", "reversed", "tqdm", "iter"})
+
+
 def consume(m: Machine, value: Value) -> None:
     """A generator that has been gone through is empty."""
     idle.consumed(m, value)

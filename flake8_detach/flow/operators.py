@@ -261,8 +261,9 @@ def _concatenate(m: Machine, left: Value, right: Value) -> Value | None:
         if a.items is not None and b.items is not None:
             return m.new(Sequence(a.kind, a.items + b.items, filled=a.filled | b.filled))
         elements = [v for c in (a, b) for v in (c.items if c.items is not None else (c.element,))]
-        same = all(v == elements[0] for v in elements)
-        return m.new(Sequence(a.kind, None, elements[0] if same else UNKNOWN, filled=a.filled | b.filled))
+        from flake8_detach.flow import iteration
+
+        return m.new(Sequence(a.kind, None, iteration.common(m, elements), filled=a.filled | b.filled))
     return None
 
 

@@ -1,0 +1,128 @@
+"""What containers of the standard library do beyond lists and dicts: defaultdict, `del x[k]`, zip(*rows), dataclasses.
+
+Elements are known one by one where their number and keys are, else by a summary that stands for all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import calls, iteration
+from flake8_detach.flow.registry import model
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    NONE,
+    UNKNOWN,
+    Const,
+    External,
+    Function,
+    Instance,
+    Mapping_,
+    Ref,
+    Sequence,
+    Tuple,
+    Value,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+FACTORY = "*factory"
+"""Slot of a dict: what a defaultdict calls for a key that is not there."""
+
+
+def defaultdict(m: Machine, args: calls.Args) -> Value:
+    """`collections.defaultdict(factory)`, empty: what else it is given is not followed."""
+    factory = args.get(0, "default_factory")
+    if not isinstance(factory, (External, Function)) or len(args.pos) > 1 or args.open:
+        return m.new(Mapping_((), UNKNOWN))
+    made = m.new(Mapping_())
+    m.state.set((made.addresses[0], FACTORY), factory)
+    return made
+
+
+def missing(m: Machine, owner: Value, cell: Mapping_, key: Value, node: cst.CSTNode) -> Value | None:
+    """`owner[key]` of a key that the dict does not have for sure: a defaultdict makes a value. None for other dicts."""
+    if not isinstance(owner, Ref) or (factory := m.state.get((owner.addresses[0], FACTORY))) is None:
+        return None
+    address = owner.addresses[0]
+    known = isinstance(key, Const)
+    if cell.rest is not None:
+        return cell.rest if known and cell.items else _one_of_many(m, cell.rest)
+    if cell.items and not known:  # may be the same object as one that has a key of its own
+        m.state.set((address, CELL), Mapping_((), UNKNOWN))
+        return UNKNOWN
+    made = calls.call(m, factory, calls.Args([]), node)
+    m.state.set((address, CELL), cell.put(key.value, made) if isinstance(key, Const) else Mapping_((), made))
+    return made
+
+
+def _one_of_many(m: Machine, value: Value) -> Value:
+    """A list that stands for those under all keys: how many elements each has is not known."""
+    cell = m.cell(value)
+    if isinstance(cell, Sequence) and cell.items and isinstance(value, Ref):
+        some = iteration.common(m, list(cell.items))
+        m.state.set((value.addresses[0], CELL), Sequence(cell.kind, None, some, filled=MAYBE))
+    return value
+
+
+def delete(m: Machine, owner: Value, key: Value) -> None:
+    """`del owner[key]`."""
+    if not isinstance(owner, Ref) or len(owner.addresses) != 1:
+        return
+    address, cell = owner.addresses[0], m.state.cell(owner.addresses[0])
+    if isinstance(cell, Mapping_):
+        if isinstance(key, Const):
+            m.state.set((address, CELL), replace(cell, items=tuple(i for i in cell.items if i[0] != key.value)))
+        else:
+            m.state.set((address, CELL), Mapping_((), UNKNOWN))
+    elif isinstance(cell, Sequence):
+        m.retention.shrink(address)
+        items = cell.items
+        if items is not None and isinstance(key, Const) and isinstance(key.value, int):
+            if -len(items) <= key.value < len(items):
+                left = [*items]
+                del left[key.value]
+                m.state.set((address, CELL), replace(cell, items=tuple(left), filled=truth(bool(left))))
+        else:
+            element = cell.element if items is None else iteration.common(m, list(items))
+            m.state.set((address, CELL), Sequence(cell.kind, None, element))
+
+
+def columns(m: Machine, row: Value) -> Value | None:
+    """`zip(*rows)` of rows that are all like `row`: its columns."""
+    if not isinstance(row, Tuple):
+        return None
+    return m.new(Sequence("iterable", tuple(m.new(Sequence("tuple", None, part)) for part in row.items), filled=MAYBE))
+
+
+@model("builtins.dict.fromkeys")
+def _fromkeys(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    """`dict.fromkeys(keys, value)`."""
+    keys = iteration.exact(m, args.pos[0]) if args.pos and not args.open else None
+    value = args.get(1, "value") or NONE
+    if keys is None or not all(isinstance(key, Const) for key in keys):
+        return m.new(Mapping_((), value if args.pos and not args.open else UNKNOWN))
+    return m.new(Mapping_(tuple((key.value, value) for key in dict.fromkeys(keys) if isinstance(key, Const))))
+
+
+@model("dataclasses.replace", "copy.replace")
+def _replace(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    """A new object with the attributes of the old one, some of them exchanged."""
+    old = args.pos[0] if args.pos else UNKNOWN
+    cell = m.cell(old)
+    if not isinstance(cell, Instance) or not isinstance(old, Ref) or args.open:
+        calls.escape(m, args.values())
+        return UNKNOWN
+    made = m.new(cell)
+    for name in m.state.names(old.addresses[0]):
+        m.state.put(made.addresses[0], name, args.kw.get(name, m.state.get((old.addresses[0], name))))
+    return made
+
+
+__all__ = ["columns", "defaultdict", "delete", "missing"]
