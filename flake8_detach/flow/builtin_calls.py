@@ -316,8 +316,8 @@ def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @builtin("zip")
 def _zip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if args.open:
-        rows = containers.columns(m, args.pos[0]) if len(args.pos) == 1 and not args.nodes else None
-        return rows or m.new(Sequence("iterable"))
+        columns = containers.columns(m, args.pos[0]) if len(args.pos) == 1 and not args.nodes else None
+        return columns or m.new(Sequence("iterable"))
     known = [iteration.exact(m, v) for v in args.pos]
     if known and all(k is not None for k in known):
         rows = tuple(Tuple(tuple(row)) for row in zip(*(k or [] for k in known), strict=False))

@@ -884,6 +884,9 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
     return UNKNOWN
 
 
+DATACLASSES = frozenset({"dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"})
+
+
 @statement(cst.ClassDef)
 def class_def(m: Machine, node: cst.ClassDef) -> bool:
     bases = tuple(evaluate(m, b.value) for b in node.bases)
@@ -900,11 +903,14 @@ def class_def(m: Machine, node: cst.ClassDef) -> bool:
     value: Value = cls
     for decorator in node.decorators:
         made = evaluate(m, decorator.decorator)
+        if isinstance(decorator.decorator, cst.Call):  # @dataclass(frozen=True)
+            maker = evaluate(m, decorator.decorator.func)
+            made = maker if isinstance(maker, External) and maker.name in DATACLASSES else made
         cell = m.cell(made)
         name = made.name if isinstance(made, External) else cell.kind if isinstance(cell, Thing) else "?"
         if name in MODES:
             idle.decorated_class(m, decorator.decorator, name)
-        if name in ("dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"):
+        if name in DATACLASSES:
             m.state.set((frame_id, "*fields"), fields(node))
         elif name not in TRANSPARENT and not name.startswith("torch."):
             value = UNKNOWN
