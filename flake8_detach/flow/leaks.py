@@ -138,7 +138,7 @@ def _linear(m: Machine, start: int) -> set[int]:
 
 
 def _below(m: Machine, start: Edge) -> tuple[set[int], set[int]]:
-    """The nodes and the leaves that are surely reached."""
+    """The nodes and the leaves that are surely reached; where paths of the program met, by either of them."""
     nodes: set[int] = set()
     leaves: set[int] = set()
     todo = [start]
@@ -149,7 +149,8 @@ def _below(m: Machine, start: Edge) -> tuple[set[int], set[int]]:
         elif edge.node not in nodes:
             nodes.add(edge.node)
             m.step()
-            todo.extend(e for e in m.state.graph[edge.node].edges if e.sure)
+            node = m.state.graph[edge.node]
+            todo.extend(e for e in node.edges if e.sure or node.op == "join")  # wrong whenever that path is taken
     return nodes, leaves
 
 
