@@ -31,7 +31,7 @@ from flake8_detach.flow import (
 )
 from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import MAX_DEPTH, Frame, Loop, Machine, OutOfBudget
-from flake8_detach.flow.state import CELL, Comparison, Delta
+from flake8_detach.flow.state import Comparison, Delta
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -44,7 +44,6 @@ from flake8_detach.flow.values import (
     Foreign,
     Function,
     Joined,
-    Mapping_,
     Method,
     Mode,
     Ref,
