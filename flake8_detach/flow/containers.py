@@ -1,4 +1,4 @@
-"""What containers of the standard library do beyond lists and dicts: defaultdict, `del x[k]`, zip(*rows), dataclasses.
+"""What containers of the standard library do beyond lists and dicts: `del x[k]`, zip(*rows), dataclasses.
 
 Elements are known one by one where their number and keys are, else by a summary that stands for all of them.
 """
@@ -18,8 +18,6 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     Const,
-    External,
-    Function,
     Instance,
     Mapping_,
     Ref,
@@ -31,44 +29,6 @@ from flake8_detach.flow.values import (
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
-
-FACTORY = "*factory"
-"""Slot of a dict: what a defaultdict calls for a key that is not there."""
-
-
-def defaultdict(m: Machine, args: calls.Args) -> Value:
-    """`collections.defaultdict(factory)`, empty: what else it is given is not followed."""
-    factory = args.get(0, "default_factory")
-    if not isinstance(factory, (External, Function)) or len(args.pos) > 1 or args.open:
-        return m.new(Mapping_((), UNKNOWN))
-    made = m.new(Mapping_())
-    m.state.set((made.addresses[0], FACTORY), factory)
-    return made
-
-
-def missing(m: Machine, owner: Value, cell: Mapping_, key: Value, node: cst.CSTNode) -> Value | None:
-    """`owner[key]` of a key that the dict does not have for sure: a defaultdict makes a value. None for other dicts."""
-    if not isinstance(owner, Ref) or (factory := m.state.get((owner.addresses[0], FACTORY))) is None:
-        return None
-    address = owner.addresses[0]
-    known = isinstance(key, Const)
-    if cell.rest is not None:
-        return cell.rest if known and cell.items else _one_of_many(m, cell.rest)
-    if cell.items and not known:  # may be the same object as one that has a key of its own
-        m.state.set((address, CELL), Mapping_((), UNKNOWN))
-        return UNKNOWN
-    made = calls.call(m, factory, calls.Args([]), node)
-    m.state.set((address, CELL), cell.put(key.value, made) if isinstance(key, Const) else Mapping_((), made))
-    return made
-
-
-def _one_of_many(m: Machine, value: Value) -> Value:
-    """A list that stands for those under all keys: how many elements each has is not known."""
-    cell = m.cell(value)
-    if isinstance(cell, Sequence) and cell.items and isinstance(value, Ref):
-        some = iteration.common(m, list(cell.items))
-        m.state.set((value.addresses[0], CELL), Sequence(cell.kind, None, some, filled=MAYBE))
-    return value
 
 
 def delete(m: Machine, owner: Value, key: Value) -> None:
@@ -125,4 +85,4 @@ def _replace(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
     return made
 
 
-__all__ = ["columns", "defaultdict", "delete", "missing"]
+__all__ = ["columns", "delete"]

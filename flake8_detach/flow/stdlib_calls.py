@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, containers, iteration, modules, tensors
+from flake8_detach.flow import calls, iteration, modules, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.torch_calls import tell_copy
