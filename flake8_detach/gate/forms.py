@@ -180,15 +180,18 @@ def _class(node: Any, words: set[str]) -> None:
 
 
 def _assigns_early(body: list[ast.stmt]) -> bool:
-    """Does an `__init__` store what a call makes before it calls that of the base class? Or does it never call that?"""
+    """Does an `__init__` store what a call makes before it calls that of its base class, or without it?"""
+    stores = False
     for statement in body:
-        nodes = list(ast.walk(statement))
-        if any(node.__class__ is ast.Attribute and node.attr == "__init__" for node in nodes):
-            return False
-        stores = (node for node in nodes if node.__class__ in (ast.Assign, ast.AnnAssign))
-        if any(node.value.__class__ is ast.Call for node in stores):
-            return True
-    return True
+        for node in ast.walk(statement):
+            if node.__class__ is ast.Attribute:
+                if node.attr == "__init__":
+                    return False
+            elif node.__class__ is ast.Assign and node.targets[0].__class__ is ast.Attribute:
+                stores = True
+                if node.value.__class__ is ast.Call:
+                    return True
+    return stores
 
 
 def _assigned(node: Any, words: set[str]) -> None:
