@@ -395,7 +395,8 @@ def _legacy_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         what = "copied by `torch.Tensor(...)`, which keeps the values only"
         why = m.cause("cut", what, node, "", inputs.grad(), inputs.why(), inputs.pairs())
     one = len(args.pos) == 1 and not isinstance(args.pos[0], (Const, Scalar))
-    shape = shapes.literal(m, args.pos[0]) if one else shapes.sizes(m, {"*size": Tuple(tuple(args.pos))})
+    sizes = args.pos or [Const(0)]  # `torch.Tensor()` is empty, unlike `torch.tensor(0.0)`
+    shape = shapes.literal(m, args.pos[0]) if one else shapes.sizes(m, {"*size": Tuple(tuple(sizes))})
     return m.tensor(grad=NO, leaf=YES, shape=shape, dtype="float", why=why, made="torch.tensor")
 
 
@@ -425,7 +426,19 @@ def _vector_to_parameters(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return NONE
 
 
-@model("torch.nn.Parameter", "torch.nn.Buffer")
+@model("torch.nn.Buffer")
+def _buffer(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """A new leaf that a module lists among its buffers: no Parameter, so that a plain tensor may take its place.
+
+    It requires grad if what it is made from does (torch/nn/parameter.py, Buffer).
+    """
+    data = args.get(0, "data") or UNKNOWN
+    source = m.cell(data)
+    grad = source.grad if isinstance(source, Tensor) else fact(None)
+    return autograd.copy_of(m, node, data, m.text(args.node(0, "data", node)), "`nn.Buffer(...)`", grad)
+
+
+@model("torch.nn.Parameter")
 def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     data = args.get(0, "data") or UNKNOWN
     asked = args.get(1, "requires_grad")
@@ -434,8 +447,6 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     tensor = source if isinstance(source, Tensor) else Tensor()
     if not args.open and missing.no_tensor(m, node, "nn.Parameter", data):
         return m.tensor(storage=0)
-    if args.called == "torch.nn.Buffer":
-        grad = NO
     if grad.yes:
         tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, m.text(args.node(0, "data", node)), m.text(node))
         grad = MAYBE if tensor.dtype in ("int", "bool") else grad
