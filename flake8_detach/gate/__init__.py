@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 from flake8_detach.gate.forms import complete
 from flake8_detach.gate.links import Links
 from flake8_detach.gate.reading import Facts, read
+from flake8_detach.knowledge.contexts import GRAD_MODES
 
 if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
     from flake8_detach.rules._base import Rule
@@ -116,7 +117,7 @@ def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
 
 def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
     """Names that stand for one of `words`: after `import numpy as xp`, `xp`; after `from numpy import *`, any ("*")."""
-    wanted = {_identifier(word) for word in words}
+    wanted = {_identifier(word) for word in words if word.isidentifier() or _identifier(word) in GRAD_MODES}
     found = set()
     for fact in facts:
         for name, parts in fact.imports:
