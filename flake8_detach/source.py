@@ -222,7 +222,8 @@ def _depth(tree: ast.AST) -> int:
         if depth > deepest:
             deepest = depth
         depth += 1
-        for field in node.__dict__.values():  # ast.iter_child_nodes takes three times as long
+        for name in node._fields:  # ast.iter_child_nodes takes twice as long; pyflakes hangs attributes on the nodes
+            field = getattr(node, name, None)
             if field.__class__ is list:
                 todo += [(child, depth) for child in field if isinstance(child, ast.AST)]
             elif isinstance(field, ast.AST):

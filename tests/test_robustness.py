@@ -286,3 +286,12 @@ def test_flake8_in_several_processes(place: Path) -> None:
     )
     assert done.stderr == ""
     assert [line.split(" `")[0] for line in done.stdout.splitlines()] == [f"./{n}.py:7:16: AGD102" for n in "abc"]
+
+
+def test_what_other_plugins_hang_on_the_tree_is_not_followed() -> None:
+    """pyflakes gives each node its parent; it may run first."""
+    tree = ast.parse("import torch\n\n\ndef f(x):\n    return x.backward()\n")
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            child._pyflakes_parent = node  # type: ignore[attr-defined]
+    assert lint("import torch\n\n\ndef f(x):\n    return x.backward()\n", tree, Settings()) == []
