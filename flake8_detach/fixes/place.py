@@ -48,6 +48,12 @@ def same_scope(source: Source, node: cst.CSTNode, other: cst.CSTNode) -> bool:
     return one is two or (isinstance(one, cst.Module) and isinstance(two, cst.Module))
 
 
+def same_block(source: Source, line: cst.SimpleStatementLine, other: cst.SimpleStatementLine) -> bool:
+    """Do both statements stand in the same block? Those outside of any do: each has a module of libcst for itself."""
+    one, two = source.parent(line), source.parent(other)
+    return one is two or (isinstance(one, cst.Module) and isinstance(two, cst.Module))
+
+
 def spelling(source: Source, name: str, node: cst.CSTNode) -> str:
     """How `torch.no_grad` is spelt at `node` by the imports of the file; "" unless that is certain."""
     line = source.line(node)
