@@ -548,6 +548,25 @@ def test_bound_once(text: str, answer: bool) -> None:
     assert place.bound_once(source, name) is answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("x = f()\nuse(x.grad)\n", True, id="the attribute"),
+        pytest.param("x = f()\nuse(x.grad, y.x, x=1)\n", True, id="what is no such name"),
+        pytest.param("x = f()\nuse(x.grad, x)\n", False, id="itself"),
+        pytest.param("x = f()\nuse(x.grad, x.data)\n", False, id="another attribute"),
+        pytest.param("x = f()\ndef g(): return x\nuse(x.grad)\n", False, id="in a function within"),
+        pytest.param("x = f(x)\ndef g(x):\n    use(x.grad)\n", True, id="a name of another scope"),
+    ],
+)
+def test_read_only_for(text: str, answer: bool) -> None:
+    source = Source(text)
+    attribute = node_of(source, "x.grad")
+    assert isinstance(attribute, cst.Attribute)
+    assert isinstance(attribute.value, cst.Name)
+    assert place.read_only_for(source, attribute.value, "grad") is answer
+
+
 def test_no_fix_is_offered_when_one_of_its_parts_is_impossible() -> None:
     assert build.offer("test", "safe", (edit(1, 0, 0, "x"),), ()) is None
 

@@ -128,6 +128,16 @@ def bound_once(source: Source, name: cst.Name) -> bool:
     )
 
 
+def read_only_for(source: Source, name: cst.Name, attribute: str) -> bool:
+    """Is the name read for this attribute of it and for nothing else, in its scope and the functions within?"""
+    here = scope(source, name)
+    tree = _definition(source, here) if isinstance(here, cst.FunctionDef) else source.tree
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute) and node.attr == attribute}
+    reads = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    return tree is not None and all(id(node) in bases for node in reads if node.id == name.value)
+
+
 def _definition(source: Source, function: cst.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The definition as `ast` has it."""
     line = source.line(function.name)
