@@ -567,6 +567,24 @@ def test_read_only_for(text: str, answer: bool) -> None:
     assert place.read_only_for(source, attribute.value, "grad") is answer
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("with m.no():\n    here\n", True, id="in the block"),
+        pytest.param("with f() as a, m.no():\n    if a:\n        here\n", True, id="deeper, with another"),
+        pytest.param("@m.no()\ndef f():\n    here\n", True, id="decorated"),
+        pytest.param("with m.no():\n    with m.yes():\n        here\n", False, id="something else entered since"),
+        pytest.param("with m.no():\n    def f():\n        here\n", False, id="function that is run later"),
+        pytest.param("with m.no(1):\n    here\n", False, id="with an argument"),
+        pytest.param("with m.no:\n    here\n", False, id="not called"),
+        pytest.param("m.no()\nhere\n", False, id="elsewhere"),
+    ],
+)
+def test_entered(text: str, answer: bool) -> None:
+    source = Source(text)
+    assert place.entered(source, node_of(source, "here"), "m.no") is answer
+
+
 def test_no_fix_is_offered_when_one_of_its_parts_is_impossible() -> None:
     assert build.offer("test", "safe", (edit(1, 0, 0, "x"),), ()) is None
 

@@ -63,6 +63,23 @@ def spelling(source: Source, name: str, node: cst.CSTNode) -> str:
     return ""
 
 
+def entered(source: Source, node: cst.CSTNode, mode: str) -> bool:
+    """Is `node` directly inside `with <mode>():`, other blocks that enter nothing aside, or a function decorated so?"""
+    place = source.parent(node)
+    while place is not None and not isinstance(place, (cst.ClassDef, cst.Lambda, cst.Module)):
+        if isinstance(place, cst.With):
+            return any(_calls(item.item, mode) for item in place.items)
+        if isinstance(place, cst.FunctionDef):
+            return any(_calls(decorator.decorator, mode) for decorator in place.decorators)
+        place = source.parent(place)
+    return False
+
+
+def _calls(node: cst.BaseExpression, name: str) -> bool:
+    """Is the expression `name()`?"""
+    return isinstance(node, cst.Call) and not node.args and node.func.deep_equals(cst.parse_expression(name))
+
+
 def argument(call: cst.BaseExpression, place: int, keyword: str = "") -> cst.BaseExpression | None:
     """What the call is given for its parameter at `place`, or under its name; None if that cannot be told."""
     if not isinstance(call, cst.Call) or any(arg.star for arg in call.args):
