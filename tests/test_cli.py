@@ -291,6 +291,16 @@ def test_diff_writes_nothing_and_prints_a_patch(place: Path, run: Command) -> No
 
 
 @words
+def test_diff_says_what_a_repair_by_hand_would_be(place: Path, run: Command) -> None:
+    (place / "a.py").write_text("x = shown_c\n")
+    line = "a.py:1:5: AGD101 `shown_c` is shown"
+    tail = "0 would be fixed, 1 remaining.\n"
+    assert run("fix", "--diff", "a.py") == (1, "", f"{line} [by hand: drop `shown_`]\n{tail}")
+    assert run("fix", "--diff", "--unsafe-fixes", "a.py") == (1, "", f"{line} [by hand: drop `shown_`]\n{tail}")
+    assert run("fix", "a.py").lines[0] == line
+
+
+@words
 def test_diff_of_a_clean_file_is_empty(place: Path, run: Command) -> None:
     (place / "a.py").write_text("x = 1\n")
     assert run("fix", "--diff", "a.py") == (0, "", "")

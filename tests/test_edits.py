@@ -13,7 +13,7 @@ from conftest import find_words
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flake8_detach.fixes import build
+from flake8_detach.fixes import build, place
 from flake8_detach.fixes.document import Document, write
 from flake8_detach.fixes.edits import Applicability, Change, Edit, Fix, Lines, apply, moved
 from flake8_detach.fixes.fixer import Outcome, fix
@@ -295,6 +295,294 @@ def test_wrap_in_with_refuses_the_body_of_a_one_line_if() -> None:
     suite = source.chunks[0].module.body[0].body
     assert isinstance(suite, cst.SimpleStatementSuite)
     assert build.wrap_in_with(source, suite.body[0], "torch.no_grad()") == ()
+
+
+def call_of(source: Source, code: str) -> cst.Call:
+    node = node_of(source, code)
+    assert isinstance(node, cst.Call)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "result"),
+    [
+        pytest.param("f()\n", "f()", "f(k=True)\n", id="no argument"),
+        pytest.param("f( )\n", "f()", "f( k=True)\n", id="blank between the brackets"),
+        pytest.param("f(a)\n", "f(a)", "f(a, k=True)\n", id="one argument"),
+        pytest.param("f((a))\n", "f((a))", "f((a), k=True)\n", id="parentheses of the argument"),
+        pytest.param("f(a, j=1,)\n", "f(a,j=1,)", "f(a, j=1, k=True,)\n", id="trailing comma"),
+        pytest.param("f(*a)\n", "f(*a)", "f(*a, k=True)\n", id="star"),
+        pytest.param(
+            "f(\n    a,  # why\n    b,  # how\n)\n", "f(a,#whyb,#how)",
+            "f(\n    a,  # why\n    b, k=True,  # how\n)\n", id="comments stay",
+        ),
+        pytest.param("f(a,\r\n  b)\r\n", "f(a,b)", "f(a,\r\n  b, k=True)\r\n", id="CRLF"),
+        pytest.param("f(a, k=False, b=1)\n", "f(a,k=False,b=1)", "f(a, k=True, b=1)\n", id="another value"),
+        pytest.param("f(k=(False))\n", "f(k=(False))", "f(k=(True))\n", id="another value in parentheses"),
+        pytest.param("f(k=g(  # why\n))\n", "f(k=g(#why))", None, id="another value with a comment"),
+        pytest.param("f(k=True)\n", "f(k=True)", None, id="has it"),
+        pytest.param("f(**options)\n", "f(**options)", None, id="options that may hold it"),
+        pytest.param("f(x for x in y)\n", "f(xforxiny)", None, id="a generator stands alone"),
+        pytest.param("f((x for x in y))\n", "f((xforxiny))", "f((x for x in y), k=True)\n", id="its own brackets"),
+    ],
+)  # fmt: skip
+def test_add_argument(text: str, code: str, result: str | None) -> None:
+    source = Source(text)
+    assert built(text, build.add_argument(source, call_of(source, code), "k", "True")) == result
+    if result:
+        ast.parse(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "result"),
+    [
+        pytest.param("f(k=1)\n", "f(k=1)", "f()\n", id="only one"),
+        pytest.param("f(k=1,)\n", "f(k=1,)", "f()\n", id="only one, with a comma"),
+        pytest.param("f(k=1, a=2)\n", "f(k=1,a=2)", "f(a=2)\n", id="first"),
+        pytest.param("f(a, k=(1), b=2)\n", "f(a,k=(1),b=2)", "f(a, b=2)\n", id="in the middle, in parentheses"),
+        pytest.param("f((a), k=1)\n", "f((a),k=1)", "f((a))\n", id="last"),
+        pytest.param("f(\n    a,\n    k=1,\n)\n", "f(a,k=1,)", "f(\n    a,\n)\n", id="last of several lines"),
+        pytest.param("f(\r\n    k=1,\r\n    a=2)\r\n", "f(k=1,a=2)", "f(\r\n    a=2)\r\n", id="CRLF"),
+        pytest.param("f(a,  # why\n  k=1)\n", "f(a,#whyk=1)", None, id="comment"),
+        pytest.param("f(k)\n", "f(k)", None, id="not given by its name"),
+        pytest.param("f(**k)\n", "f(**k)", None, id="options"),
+    ],
+)  # fmt: skip
+def test_remove_argument(text: str, code: str, result: str | None) -> None:
+    source = Source(text)
+    assert built(text, build.remove_argument(source, call_of(source, code), "k")) == result
+    if result:
+        ast.parse(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "result"),
+    [
+        pytest.param("y = float(x)\n", "float(x)", "y = x\n", id="name"),
+        pytest.param("y = -float(a + b)\n", "float(a+b)", "y = -(a + b)\n", id="needs parentheses"),
+        pytest.param("y = float((a + b))\n", "float((a+b))", "y = (a + b)\n", id="has parentheses"),
+        pytest.param("y = (float(x))\n", "float(x)", "y = (x)\n", id="parentheses around the call stay"),
+        pytest.param("y = float(  # why\n  x)\n", "float(#whyx)", None, id="comment"),
+        pytest.param("y = float(*x)\n", "float(*x)", None, id="star"),
+        pytest.param("y = float(x=x)\n", "float(x=x)", None, id="keyword"),
+        pytest.param("y = float()\n", "float()", None, id="no argument"),
+    ],
+)
+def test_unwrap(text: str, code: str, result: str | None) -> None:
+    source = Source(text)
+    assert built(text, build.unwrap(source, call_of(source, code))) == result
+
+
+def test_rename_touches_the_attribute_only() -> None:
+    source = Source("y = (x  # why\n     . add_(1))\nadd_(y)\n")
+    node = call_of(source, "x#why.add_(1)")
+    assert built(source.text, build.rename(source, node.func, "add")) == "y = (x  # why\n     . add(1))\nadd_(y)\n"
+    assert build.rename(source, node_of(source, "add_"), "add") == ()
+
+
+NOT_A_LINE = [
+    pytest.param("a = 1; b = here\n", id="second of two statements"),
+    pytest.param("a = here; b = 1\n", id="first of two statements"),
+    pytest.param("if a: b = here\n", id="one-line if"),
+    pytest.param("if here:\n    a = 1\n", id="head of an if"),
+    pytest.param("for a in here:\n    b = 1\n", id="head of a loop"),
+    pytest.param("@here\ndef f(): pass\n", id="decorator"),
+    pytest.param("def f(a=here): pass\n", id="default"),
+    pytest.param("f = lambda: here\n", id="lambda"),
+    pytest.param("a = [here for _ in b]\n", id="comprehension"),
+    pytest.param("if a:\n    b = 1\n\x0c    c = here\n", id="form feed in the indentation"),
+]
+"""`here` is in no statement that has its lines for itself and is run where it stands."""
+
+
+@pytest.mark.parametrize("text", NOT_A_LINE)
+def test_builders_of_statements_refuse_what_is_not_a_line_of_its_own(text: str) -> None:
+    text = f"{text}other = 1\n"
+    source = Source(text)
+    node = node_of(source, "here")
+    assert build.insert_line(source, node, "new()") == ()
+    assert build.insert_line(source, node, "new()", after=True) == ()
+    assert build.replace_statement(source, node, "new()") == ()
+    assert build.delete_statement(source, node) == ()
+    assert build.move(source, node, node_of(source, "other")) == ()
+    assert build.move(source, node_of(source, "other"), node) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [
+        pytest.param("here()\n", "new()\nhere()\n", "here()\nnew()\n", id="top level"),
+        pytest.param("here()", "new()\nhere()", "here()\nnew()", id="no final newline"),
+        pytest.param(
+            "if a:\n\t# why\n\tb = here  # how\nc\n", "if a:\n\t# why\n\tnew()\n\tb = here  # how\nc\n",
+            "if a:\n\t# why\n\tb = here  # how\n\tnew()\nc\n", id="tabs, comments",
+        ),
+        pytest.param(
+            "b = f(\n    here,\n)\n", "new()\nb = f(\n    here,\n)\n", "b = f(\n    here,\n)\nnew()\n",
+            id="several lines",
+        ),
+        pytest.param("a\r\nhere\r\n", "a\r\nnew()\r\nhere\r\n", "a\r\nhere\r\nnew()\r\n", id="CRLF"),
+    ],
+)  # fmt: skip
+def test_insert_line(text: str, before: str, after: str) -> None:
+    source = Source(text)
+    node = node_of(source, "here")
+    assert built(text, build.insert_line(source, node, "new()")) == before
+    assert built(text, build.insert_line(source, node, "new()", after=True)) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        pytest.param("a = here  # why\n", "with m:\n    new()  # why\n", id="comment behind it stays"),
+        pytest.param("if a:\n  b = (here)\n", "if a:\n  with m:\n      new()\n", id="indented"),
+        pytest.param("a = f(\n  here,\n)\nb\n", "with m:\n    new()\nb\n", id="several lines"),
+        pytest.param("here()\r\n", "with m:\r\n    new()\r\n", id="CRLF"),
+        pytest.param("a = f(  # why\n  here)\n", None, id="comment inside"),
+    ],
+)
+def test_replace_statement(text: str, result: str | None) -> None:
+    source = Source(text)
+    assert built(text, build.replace_statement(source, node_of(source, "here"), "with m:\n    new()")) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        pytest.param("a\nhere()\nb\n", "a\nb\n", id="line"),
+        pytest.param("here()  # why\nb\n", "b\n", id="with the comment on it"),
+        pytest.param("# above\nhere()\nb\n", "# above\nb\n", id="comment above stays"),
+        pytest.param("a\r\nf(\r\n  here)\r\nb\r\n", "a\r\nb\r\n", id="several lines, CRLF"),
+        pytest.param("if a:\n    here()\nb\n", None, id="only one of its block"),
+        pytest.param("if a:\n    b\n    here()\nc\n", "if a:\n    b\nc\n", id="last of its block"),
+        pytest.param("a\nhere()", None, id="no final newline"),
+    ],
+)
+def test_delete_statement(text: str, result: str | None) -> None:
+    source = Source(text)
+    assert built(text, build.delete_statement(source, node_of(source, "here"))) == result
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [
+        pytest.param("there()\na\nhere()\n", "here()\nthere()\na\n", "there()\nhere()\na\n", id="up"),
+        pytest.param("here()\na\nthere()\n", "a\nhere()\nthere()\n", "a\nthere()\nhere()\n", id="down"),
+        pytest.param(
+            "if a:\n  there()  # t\n  b = f(\n      here)  # h\n",
+            "if a:\n  b = f(\n      here)  # h\n  there()  # t\n",
+            "if a:\n  there()  # t\n  b = f(\n      here)  # h\n", id="comments and lines go with it",
+        ),
+        pytest.param("there()\r\na\r\nhere\r\n", "here\r\nthere()\r\na\r\n", "there()\r\nhere\r\na\r\n", id="CRLF"),
+        pytest.param("there()\nif a:\n    here()\n    b\n", None, None, id="another block"),
+        pytest.param("f(here, there)\nb\n", None, None, id="the same statement"),
+        pytest.param("there()\na\nhere()", None, None, id="no final newline"),
+    ],
+)  # fmt: skip
+def test_move(text: str, before: str | None, after: str | None) -> None:
+    source = Source(text)
+    nodes = node_of(source, "here"), node_of(source, "there")
+    assert built(text, build.move(source, *nodes)) == before
+    assert built(text, build.move(source, *nodes, after=True)) == after
+
+
+@pytest.mark.parametrize(
+    ("imports", "result"),
+    [
+        pytest.param("import torch", "with torch.no_grad():\n    here()\n", id="plain"),
+        pytest.param("import torch as th", "with th.no_grad():\n    here()\n", id="as"),
+        pytest.param("from torch import no_grad", "with no_grad():\n    here()\n", id="from"),
+        pytest.param("import os", None, id="not imported"),
+    ],
+)
+def test_under_no_grad_spells_it_as_the_file_imports_it(imports: str, result: str | None) -> None:
+    source = Source(f"{imports}\nhere()\n")
+    made = built(source.text, build.under_no_grad(source, node_of(source, "here")))
+    assert made == (f"{imports}\n{result}" if result else None)
+
+
+def test_a_name_that_is_imported_further_down_has_no_spelling() -> None:
+    source = Source("here()\nimport torch\n")
+    assert build.under_no_grad(source, node_of(source, "here")) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("x = f()\nuse(x)\n", True, id="assigned"),
+        pytest.param("def g(x):\n    use(x)\n", False, id="parameter: the caller holds it"),
+        pytest.param("x = f()\ndef g():\n    use(x)\n", False, id="of another scope"),
+        pytest.param("for x in y:\n    use(x)\n", False, id="of a loop: the list holds it"),
+        pytest.param("with f() as x:\n    use(x)\n", False, id="of a with"),
+        pytest.param("import x\nuse(x)\n", False, id="import"),
+        pytest.param("def g():\n    global x\n    x = 1\n    use(x)\n", False, id="global"),
+        pytest.param("x = f()\n[use(x) for y in z]\n", False, id="in a comprehension"),
+    ],
+)
+def test_rebindable(text: str, answer: bool) -> None:
+    source = Source(text)
+    assert place.rebindable(source, call_of(source, "use(x)").args[0].value) is answer
+
+
+def test_an_attribute_may_be_bound_again_if_it_hangs_on_names() -> None:
+    source = Source("use(a.b.c)\nuse(f().c)\n")
+    assert place.rebindable(source, node_of(source, "a.b.c"))
+    assert not place.rebindable(source, node_of(source, "f().c"))
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("x = 1\nuse(x)\n", True, id="once"),
+        pytest.param("def g(x):\n    use(x)\n", True, id="parameter"),
+        pytest.param("def g(x):\n    x = 1\n    use(x)\n", False, id="parameter and assignment"),
+        pytest.param("x = 1\nuse(x)\nx = 2\n", False, id="twice"),
+        pytest.param("x = 1\ndef g():\n    global x\n    x = 2\nuse(x)\n", False, id="by a function within"),
+        pytest.param("x = 1\ndef g():\n    x = 2\nuse(x)\n", True, id="a function with a name of its own"),
+    ],
+)
+def test_bound_once(text: str, answer: bool) -> None:
+    source = Source(text)
+    name = call_of(source, "use(x)").args[0].value
+    assert isinstance(name, cst.Name)
+    assert place.bound_once(source, name) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("x = f()\nuse(x.grad)\n", True, id="the attribute"),
+        pytest.param("x = f()\nuse(x.grad, y.x, x=1)\n", True, id="what is no such name"),
+        pytest.param("x = f()\nuse(x.grad, x)\n", False, id="itself"),
+        pytest.param("x = f()\nuse(x.grad, x.data)\n", False, id="another attribute"),
+        pytest.param("x = f()\ndef g(): return x\nuse(x.grad)\n", False, id="in a function within"),
+        pytest.param("x = f(x)\ndef g(x):\n    use(x.grad)\n", True, id="a name of another scope"),
+    ],
+)
+def test_read_only_for(text: str, answer: bool) -> None:
+    source = Source(text)
+    attribute = node_of(source, "x.grad")
+    assert isinstance(attribute, cst.Attribute)
+    assert isinstance(attribute.value, cst.Name)
+    assert place.read_only_for(source, attribute.value, "grad") is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        pytest.param("with m.no():\n    here\n", True, id="in the block"),
+        pytest.param("with f() as a, m.no():\n    if a:\n        here\n", True, id="deeper, with another"),
+        pytest.param("@m.no()\ndef f():\n    here\n", True, id="decorated"),
+        pytest.param("with m.no():\n    with m.yes():\n        here\n", False, id="something else entered since"),
+        pytest.param("with m.no():\n    def f():\n        here\n", False, id="function that is run later"),
+        pytest.param("with m.no(1):\n    here\n", False, id="with an argument"),
+        pytest.param("with m.no:\n    here\n", False, id="not called"),
+        pytest.param("m.no()\nhere\n", False, id="elsewhere"),
+    ],
+)
+def test_entered(text: str, answer: bool) -> None:
+    source = Source(text)
+    assert place.entered(source, node_of(source, "here"), "m.no") is answer
 
 
 def test_no_fix_is_offered_when_one_of_its_parts_is_impossible() -> None:

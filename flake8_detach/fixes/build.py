@@ -175,7 +175,8 @@ def delete_statement(source: Source, node: cst.CSTNode) -> Edits:
     if line is None or place.indent(source, line) is None:
         return ()
     span, block = source.span(line), source.parent(line)
-    if len(getattr(block, "body", ())) < 2 or span.end_line >= len(source.lines):
+    needed = not isinstance(block, cst.Module) and len(getattr(block, "body", ())) < 2
+    if needed or span.end_line >= len(source.lines):
         return ()
     return (Edit(Span(span.line, 0, span.end_line + 1, 0), ""),)
 
@@ -183,7 +184,7 @@ def delete_statement(source: Source, node: cst.CSTNode) -> Edits:
 def move(source: Source, node: cst.CSTNode, there: cst.CSTNode, *, after: bool = False) -> Edits:
     """Move the statement of `node` to before (after) that of `there`, which has to be in the same block."""
     line, goal = place.statement(source, node), place.statement(source, there)
-    if line is None or goal is None or line is goal or source.parent(line) is not source.parent(goal):
+    if line is None or goal is None or line is goal or not place.same_block(source, line, goal):
         return ()
     indent, span = place.indent(source, line), source.span(line)
     if indent is None or place.indent(source, goal) != indent or span.end_line >= len(source.lines):

@@ -48,6 +48,12 @@ def same_scope(source: Source, node: cst.CSTNode, other: cst.CSTNode) -> bool:
     return one is two or (isinstance(one, cst.Module) and isinstance(two, cst.Module))
 
 
+def same_block(source: Source, line: cst.SimpleStatementLine, other: cst.SimpleStatementLine) -> bool:
+    """Do both statements stand in the same block? Those outside of any do: each has a module of libcst for itself."""
+    one, two = source.parent(line), source.parent(other)
+    return one is two or (isinstance(one, cst.Module) and isinstance(two, cst.Module))
+
+
 def spelling(source: Source, name: str, node: cst.CSTNode) -> str:
     """How `torch.no_grad` is spelt at `node` by the imports of the file; "" unless that is certain."""
     line = source.line(node)
@@ -55,6 +61,23 @@ def spelling(source: Source, name: str, node: cst.CSTNode) -> str:
         if imported < line and (name == dotted or name.startswith(f"{dotted}.")):
             return local + name[len(dotted) :]
     return ""
+
+
+def entered(source: Source, node: cst.CSTNode, mode: str) -> bool:
+    """Is `node` directly inside `with <mode>():`, other blocks that enter nothing aside, or a function decorated so?"""
+    place = source.parent(node)
+    while place is not None and not isinstance(place, (cst.ClassDef, cst.Lambda, cst.Module)):
+        if isinstance(place, cst.With):
+            return any(_calls(item.item, mode) for item in place.items)
+        if isinstance(place, cst.FunctionDef):
+            return any(_calls(decorator.decorator, mode) for decorator in place.decorators)
+        place = source.parent(place)
+    return False
+
+
+def _calls(node: cst.BaseExpression, name: str) -> bool:
+    """Is the expression `name()`?"""
+    return isinstance(node, cst.Call) and not node.args and node.func.deep_equals(cst.parse_expression(name))
 
 
 def argument(call: cst.BaseExpression, place: int, keyword: str = "") -> cst.BaseExpression | None:
@@ -120,6 +143,16 @@ def bound_once(source: Source, name: cst.Name) -> bool:
     return (
         isinstance(here, (cst.FunctionDef, cst.Module)) and tree is not None and len(_bindings(tree, name.value)) == 1
     )
+
+
+def read_only_for(source: Source, name: cst.Name, attribute: str) -> bool:
+    """Is the name read for this attribute of it and for nothing else, in its scope and the functions within?"""
+    here = scope(source, name)
+    tree = _definition(source, here) if isinstance(here, cst.FunctionDef) else source.tree
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute) and node.attr == attribute}
+    reads = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    return tree is not None and all(id(node) in bases for node in reads if node.id == name.value)
 
 
 def _definition(source: Source, function: cst.FunctionDef) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

@@ -108,5 +108,7 @@ def _copied(event: KeptOut, source: Source) -> Fix | None:
     small = line.body[0]
     if not isinstance(small, cst.Assign) or len(small.targets) != 1:
         return None
-    text = f"with {mode}():\n{build.indent_unit(source)}{code(node)}.copy_({code(small.value)})"
-    return build.offer(f"write it with `copy_` under `{mode}()`", "unsafe", build.replace_statement(source, node, text))
+    text, where = f"{code(node)}.copy_({code(small.value)})", ""
+    if not place.entered(source, node, mode):
+        text, where = f"with {mode}():\n{build.indent_unit(source)}{text}", f" under `{mode}()`"
+    return build.offer(f"write it with `copy_`{where}", "unsafe", build.replace_statement(source, node, text))

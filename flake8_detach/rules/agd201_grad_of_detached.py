@@ -27,7 +27,8 @@ class GradOfDetached(Rule):
     A comparison with None (`x.grad is None`) asks for exactly this and is not reported.
 
     ## Fix safety
-    Unsafe: the gradient is read on the tensor that was detached, where both names are bound once, in the same function.
+    Unsafe: the gradient is read on the tensor that was detached, where both names are bound once, in the same function,
+    and the detached one is used for nothing else: if the loss were computed from it, the other would get none either.
     Otherwise call `.requires_grad_()` after the detach, if the detached tensor is a leaf of its own.
 
     ## References
@@ -46,7 +47,7 @@ import torch
 
 x = torch.ones(3, requires_grad=True)
 copy = x.detach()
-(copy * x).sum().backward()
+(x * x).sum().backward()
 print(copy.grad)
 """,
         good="""\
@@ -54,7 +55,7 @@ import torch
 
 x = torch.ones(3, requires_grad=True)
 copy = x.detach()
-(copy * x).sum().backward()
+(x * x).sum().backward()
 print(x.grad)
 """,
     )
@@ -93,5 +94,7 @@ def _origin(event: GradRead, source: Source) -> Fix | None:
         place.same_scope(source, origin, name) and place.bound_once(source, origin) and place.bound_once(source, name)
     ):
         return None
+    if not place.read_only_for(source, name, "grad"):
+        return None  # a loss of the detached one gives the other no gradient either
     edits = fixes.build.replace(source, name, origin.value)
     return fixes.build.offer(f"read `{origin.value}.grad`", "unsafe", edits)
