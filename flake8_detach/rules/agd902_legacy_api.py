@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import libcst as cst
+
 from flake8_detach import fixes
 from flake8_detach.fixes.edits import Applicability, Fix
 from flake8_detach.flow.events import Legacy
@@ -84,11 +86,13 @@ def replacement(event: Legacy, source: Source) -> Fix | None:
     given = {arg.keyword.value for arg in call.args if arg.keyword}
     if event.open or old.unless in given or (old.keywords and len(given) < len(call.args)):
         return None
-    if "." in old.name:
-        name = fixes.place.spelling(source, old.name, call)
-        edits = fixes.build.replace(source, call.func, name) if name else ()
+    room, _, name = old.name.rpartition(".")
+    dotted = isinstance(call.func, cst.Attribute)
+    if dotted and (not room or event.name == f"{room}.{call.func.attr.value}"):  # another name in the same module
+        edits = fixes.build.rename(source, call.func, name)
     else:
-        edits = fixes.build.rename(source, call.func, old.name)
+        spelt = fixes.place.spelling(source, old.name, call)
+        edits = fixes.build.replace(source, call.func, spelt) if spelt else ()
     kind: Applicability = "safe" if old.same else "display"
     title = f"write `{old.name.removeprefix('torch.nn.utils.')}`"
     if not old.first:
