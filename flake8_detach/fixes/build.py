@@ -116,11 +116,14 @@ def add_argument(source: Source, call: cst.Call, keyword: str, value: str) -> Ed
 
 def add_first_argument(source: Source, call: cst.Call, value: str) -> Edits:
     """Give the call `value` in front of its arguments."""
-    if call.args:
-        span = source.span(call.args[0])
+    if not call.args:
+        span = source.span(call)
+        return (Edit(_point(span.end_line, span.end_column - 1), value),)
+    first = call.args[0]
+    if first.keyword:
+        span = source.span(first)
         return (Edit(_point(span.line, span.column), f"{value}, "),)
-    span = source.span(call)
-    return (Edit(_point(span.end_line, span.end_column - 1), value),)
+    return () if first.star else insert_before(source, first.value, f"{value}, ")
 
 
 def remove_argument(source: Source, call: cst.Call, keyword: str) -> Edits:
