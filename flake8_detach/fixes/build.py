@@ -114,6 +114,18 @@ def add_argument(source: Source, call: cst.Call, keyword: str, value: str) -> Ed
     return insert_after(source, last, f", {keyword}={value}")
 
 
+def add_first_argument(source: Source, call: cst.Call, value: str) -> Edits:
+    """Give the call `value` in front of its arguments."""
+    if not call.args:
+        span = source.span(call)
+        return (Edit(_point(span.end_line, span.end_column - 1), value),)
+    first = call.args[0]
+    if first.keyword:
+        span = source.span(first)
+        return (Edit(_point(span.line, span.column), f"{value}, "),)
+    return () if first.star else insert_before(source, first.value, f"{value}, ")
+
+
 def remove_argument(source: Source, call: cst.Call, keyword: str) -> Edits:
     """Take `keyword=...` out of the call, with its comma; `()` where a comment would go with it."""
     index = next((i for i, arg in enumerate(call.args) if arg.keyword and arg.keyword.value == keyword), None)

@@ -597,3 +597,17 @@ class LossForgotten(Event):
 
     how: str
     subject: Label
+
+
+@dataclass(frozen=True)
+class Legacy(Event):
+    """Something is called that PyTorch keeps for old code only; `old` is its entry in knowledge/legacy.py.
+
+    name: its qualified name (`Tensor.resize` for a method). spelt: does the call itself name it, so that another name
+    can be written there? open: `*args` or `**kwargs` hand it what is not known.
+    """
+
+    name: str
+    old: Any
+    spelt: bool
+    open: bool

@@ -23,6 +23,7 @@ from flake8_detach.flow import (
     hidden,
     idle,
     iteration,
+    legacy,
     library,
     operators,
     retention,
@@ -862,6 +863,7 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
     if isinstance(made, External):
         name = made.name
         contexts.decorates(m, decorator, made)
+        legacy.decorates(m, decorator, made)
     elif isinstance(cell, Thing):
         name = cell.kind
         mode = cell.part("mode")

@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     forward_ad,
     functional,
     hooks,
+    legacy,
     loading,
     missing,
     module_hooks,
@@ -81,6 +82,7 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return custom.apply_of_nothing(m, args, node)
     if name.startswith("torch.") and (missing.removed_function(m, node, name) or missing.keywords(m, node, name, args)):
         return UNKNOWN
+    legacy.called(m, node, name, args)
     special = MODELS.get(name)
     if special is not None:
         return special(m, args, node)

@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     hidden,
     hooks,
     iteration,
+    legacy,
     levels,
     membership,
     missing,
@@ -157,6 +158,7 @@ def _of_tensor(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Ar
         return UNKNOWN
     if missing.removed_method(m, node, name) or missing.keywords(m, node, f"Tensor.{name}", args):
         return UNKNOWN
+    legacy.called(m, node, f"Tensor.{name}", args)
     if m.lazy and any(missing.unset(m, node, address, name) for address in receiver.addresses):
         return UNKNOWN
     special = TENSOR.get(name)
@@ -553,6 +555,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     cell = m.state.cell(address)
     if missing.keywords(m, node, f"Module.{name}", args):
         return UNKNOWN
+    legacy.called(m, node, f"Module.{name}", args)
     if name in ("parameters", "named_parameters"):
         m.ledger.asked[address] = cell.kind if isinstance(cell, Layer) else getattr(cell, "cls", None)
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
