@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flake8_detach.flow.state import CELL, State, join_tensors
 from flake8_detach.flow.values import MAYBE, NO, NONE, UNKNOWN, YES, Const, Mode, Ref, Scalar, Sequence, Tensor, Truth
+
+settings.register_profile("shared machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("shared machine")  # how quickly examples are drawn says nothing about the laws
 
 TRUTHS = list(Truth)
 

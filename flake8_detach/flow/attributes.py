@@ -17,8 +17,10 @@ from flake8_detach.flow import (
     hidden,
     hooks,
     idle,
+    layer_made,
     membership,
     missing,
+    module_tree,
     modules,
     optimizer_contracts,
     registration,
@@ -153,10 +155,10 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         return Method(owner, name) if modules.is_module(m, owner) or modules.is_optimizer(m, owner) else UNKNOWN
     if isinstance(cell, Layer):
         missing.of_module(m, node, owner, name)
-        return modules.layer_attribute(m, owner, cell, name)
+        return layer_made.layer_attribute(m, owner, cell, name)
     if isinstance(cell, Optimizer) and name == "param_groups":
         gradients.note(m, address, optimizer_contracts.RESUMABLE, MAYBE)  # whoever has the groups may write to them
-        return modules.param_groups(m, cell)
+        return module_tree.param_groups(m, cell)
     if isinstance(cell, Thing):
         part = cell.part(name)
         return Method(owner, name) if part is None else part
@@ -215,7 +217,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         cell = m.state.cell(address)
         if m.owned and isinstance(cell, (Instance, Layer)):
             old = m.state.get((address, name))
-            training.replaced(m, modules.trainable(m, old), modules.trainable(m, value), node)
+            training.replaced(m, module_tree.trainable(m, old), module_tree.trainable(m, value), node)
         if isinstance(cell, Tensor):
             _put_on_tensor(m, address, cell, name, value, node, owner_node)
         elif isinstance(cell, Instance):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
@@ -13,6 +13,7 @@ from flake8_detach.flow import (
     checkpointed,
     freezing,
     gradients,
+    graph_walk,
     hidden,
     leaks,
     shapes,
@@ -22,24 +23,21 @@ from flake8_detach.flow import (
     unfed,
     unspent,
 )
-from flake8_detach.flow.events import Backward, CustomMisuse, DetachedInPlace, GradRead, Hooked, Requires, Write
+from flake8_detach.flow.events import Backward, DetachedInPlace, GradRead, Hooked, Requires
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
-    PRESUMED_YES,
     UNKNOWN,
     YES,
     Array,
     Cause,
     Const,
-    Edge,
     Function,
     Label,
     Layer,
     Mapping_,
     Mode,
-    Node,
     Ref,
     Scalar,
     Sequence,
@@ -52,7 +50,6 @@ from flake8_detach.flow.values import (
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
-T = TypeVar("T")
 
 SPOILED = (0, "spoiled")
 """Set by a backward of something that is not seen: from then on any gradient may have been filled."""
@@ -233,12 +230,18 @@ def backward(
         return
     for address, tensor in found:
         followed = tensor.node is not None and tensor.grad.yes
-        only = None if inputs is None or tensor.node is None else between(m, tensor.node, inputs)
-        freed, where = _freed(m, tensor.node, only, node) if followed and tensor.node is not None else (NO, None)
-        written = _written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+        only = None if inputs is None or tensor.node is None else graph_walk.between(m, tensor.node, inputs)
+        freed, where = (
+            graph_walk.freed(m, tensor.node, only, node) if followed and tensor.node is not None else (NO, None)
+        )
+        written = (
+            graph_walk.written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+        )
         if followed and tensor.node is not None and m.ledger.hidden_writes:
-            _hidden(m, node, tensor.node, only)
-        underived = _underived(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+            graph_walk.tell_hidden(m, node, tensor.node, only)
+        underived = (
+            graph_walk.underived(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+        )
         m.emit(
             Backward,
             node,
@@ -274,7 +277,7 @@ def backward(
             terms.ask(m, node, root_node, address, tensor, not gradient)
             unspent.ask(m, node, root_node, start)
             leaks.ask(m, start)
-        walk(m, node, [replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
+        graph_walk.walk(m, node, [graph_walk.replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
 
@@ -304,256 +307,6 @@ def _kind(m: Machine, value: Value) -> str:
     if isinstance(cell, Layer) and cell.kind.startswith("torch.nn."):
         return f"a `{cell.kind.rpartition('.')[2]}` module: it was constructed, not called"
     return ""
-
-
-def replace_sure(edge: Edge, sure: bool) -> Edge:
-    return Edge(edge.node, edge.leaf, edge.sure and sure)
-
-
-def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
-    """The nodes that a backward from `start` runs to reach `inputs`; what made an input, and all behind it, rests."""
-    goals = {t.node for a in inputs for _, t in m.tensors(Ref((a,))) if t.node is not None}
-    leaves = set(inputs)
-    reaches: dict[int, bool] = {}
-    todo = [start]
-    while todo:
-        number = todo[-1]
-        if number in goals:
-            reaches[number] = False
-        if number in reaches:
-            todo.pop()
-            continue
-        m.step()
-        edges = m.state.graph[number].edges
-        open_ = [e.node for e in edges if e.node is not None and e.node not in reaches and e.node not in goals]
-        if open_:
-            todo.extend(open_)
-            continue
-        ends = any(e.node in goals or (e.node is None and e.leaf in leaves) for e in edges)
-        reaches[number] = ends or any(e.node is not None and reaches.get(e.node, False) for e in edges)
-        todo.pop()
-    return frozenset(n for n, yes in reaches.items() if yes)
-
-
-def _freed(
-    m: Machine, start: int, only: frozenset[int] | None = None, site: cst.CSTNode | None = None
-) -> tuple[Truth, cst.CSTNode | None]:
-    """Has backward already used up a node that is reached for sure and that saved a tensor? site: the backward now."""
-    unsure: list[int] = []
-
-    def used_up(number: int, node: Node) -> tuple[Truth, cst.CSTNode | None] | None:
-        freed: Truth = m.state.get((number, "freed"), NO)
-        if freed.no or not (only is None or number in only):
-            return None
-        if not node.saved and _behind(m, number, lambda _, inner: inner.saved or None) is None:
-            return None  # it is used up as a whole, see `walk`, but perhaps nothing that it leads to had saved anything
-        again = freed is PRESUMED_YES and m.state.get((number, "freed at")) is not site
-        if freed is MAYBE or again:  # a branch that frees and this one may exclude each other, unless they are one
-            unsure.append(number)
-            return None
-        return freed, m.state.get((number, "freed at"))
-
-    found = _behind(m, start, used_up)
-    return found or ((MAYBE, m.state.get((unsure[0], "freed at"))) if unsure else (NO, None))
-
-
-def _written(m: Machine, start: int, only: frozenset[int] | None = None) -> Write | None:
-    """A tensor that a node needs, that is reached for sure, and that was written since the node saved it."""
-
-    def changed(number: int, node: Node) -> Write | None:
-        for saved in node.saved if only is None or number in only else ():
-            now = m.version(saved.storage) if saved.storage else saved.version
-            if now != (0,) and {abs(token) for token in now}.isdisjoint(map(abs, saved.version)):
-                at = m.state.get((saved.storage, "written at"))
-                return Write(node.op, saved.role, saved.site, at, YES if now[0] > 0 else PRESUMED_YES)
-        return None
-
-    return _behind(m, start, changed)
-
-
-def _hidden(m: Machine, site: cst.CSTNode, start: int, only: frozenset[int] | None) -> None:
-    """Tell of what is reached for sure and was written after it had been saved, without a new version."""
-
-    def look(number: int, node: Node) -> None:
-        if only is None or number in only:
-            hidden.look(m, number, node, site)
-
-    _behind(m, start, look)
-
-
-def _underived(m: Machine, start: int, only: frozenset[int] | None = None) -> Node | None:
-    """An op that is reached for sure and raises in backward, because it has no derivative."""
-
-    def raising(number: int, node: Node) -> Node | None:
-        return node if node.derivative == "raises" and (only is None or number in only) else None
-
-    return _behind(m, start, raising)
-
-
-def _behind(m: Machine, start: int, look: Callable[[int, Node], T | None]) -> T | None:
-    """What `look` finds in a node that a backward from `start` surely comes to: behind sure edges, and where paths of
-    the program have met (a node "join"), behind each of them."""
-    found: dict[int, T | None] = {}
-    todo = [start]
-    while todo:
-        number = todo[-1]
-        node = m.state.graph[number]
-        meeting = node.op == "join"
-        if number not in found:
-            m.step()
-            found[number] = look(number, node)
-            if found[number] is None:
-                edges = [e for e in node.edges if e.sure or meeting]
-                todo.extend(e.node for e in edges if e.node is not None and e.node not in found)
-                continue
-        elif found[number] is None:
-            behind = [found.get(e.node) if e.node is not None else None for e in node.edges if e.sure or meeting]
-            hits = [hit for hit in behind if hit is not None]
-            if hits and (not meeting or len(hits) == len(behind)):
-                found[number] = hits[0]
-        todo.pop()
-    return found[start]
-
-
-def _single(m: Machine, start: list[Edge]) -> frozenset[int]:
-    """The nodes that backward comes to without passing through one that stands for many: `iteration._many`."""
-    found: set[int] = set()
-    todo = [e.node for e in start if e.node is not None]
-    while todo:
-        number = todo.pop()
-        if number not in found:
-            m.step()
-            found.add(number)
-            node = m.state.graph[number]
-            if node.op != "join" or not any(e.sure for e in node.edges):
-                todo.extend(e.node for e in node.edges if e.node is not None)
-    return frozenset(found)
-
-
-def _chooses(m: Machine, node: Node) -> bool:
-    """Does it lead to what is one of several: of two paths, or of the elements of a list?"""
-    return any(not e.sure or (e.node is not None and m.state.graph[e.node].op == "join") for e in node.edges)
-
-
-def reaches(m: Machine, root: int, start: Tensor, address: int, tensor: Tensor) -> Truth:
-    """Does the graph of the tensor `start` at `root` lead to `tensor` at `address`?"""
-    if root == address:
-        return YES
-    if start.node is None:
-        return NO if start.grad.yes and start.leaf.yes else MAYBE
-    seen: set[int] = set()
-    todo = [(start.node, True)]
-    verdict = NO
-    while todo:
-        number, sure = todo.pop()
-        if number == tensor.node and tensor.node is not None:
-            return YES if sure else MAYBE
-        if number in seen:
-            continue
-        seen.add(number)
-        m.step()
-        node = m.state.graph[number]
-        if node.open:
-            verdict = MAYBE
-        for edge in node.edges:
-            if edge.node is None and edge.leaf == address:
-                if sure and edge.sure:
-                    return YES
-                verdict = MAYBE
-            elif edge.node is not None:
-                todo.append((edge.node, sure and edge.sure))
-    if verdict is NO and tensor.leaf is MAYBE:
-        return MAYBE
-    return verdict
-
-
-def walk(
-    m: Machine,
-    site: cst.CSTNode,
-    start: list[Edge],
-    retain: Truth,
-    create: Truth,
-    inputs: tuple[int, ...] | None,
-    fill: bool,
-    only: frozenset[int] | None = None,
-) -> None:
-    """Go through the graph from `start`: free its nodes and fill the `.grad` of the leaves."""
-    surely: dict[int, bool] = {}
-    leaves: dict[int, bool] = {}
-    todo = list(start)
-    opened = plural = False
-    while todo:
-        edge = todo.pop()
-        m.step()
-        if edge.node is None:
-            if edge.leaf is not None:
-                leaves[edge.leaf] = leaves.get(edge.leaf, False) or edge.sure
-            continue
-        if surely.get(edge.node, False) or (edge.node in surely and not edge.sure):
-            continue
-        surely[edge.node] = edge.sure
-        node: Node = m.state.graph[edge.node]
-        if node.op == "join" and any(e.sure for e in node.edges):
-            plural = True
-        opened = opened or node.open
-        for kept in node.kept:
-            if edge.sure and m.written_since(kept.storage, kept.version):
-                m.emit(CustomMisuse, site, kind="stale", function=node.op, what=kept.role, used=YES, at=kept.site)
-        todo.extend(replace_sure(e, edge.sure) for e in node.edges)
-    m.retention.backwards += 1
-    m.retention.passes.update(dict.fromkeys(surely, m.retention.backwards))
-    if not retain.yes:
-        one_of_many = frozenset(surely) - _single(m, start) if plural else frozenset()
-        for number, sure in surely.items():
-            node = m.state.graph[number]
-            # whichever graph lies behind a choice, this backward has used it up, and the next one comes to the same
-            whole = sure and only is None and node.op != "join" and _chooses(m, node)
-            if (node.saved or whole) and (only is None or number in only):
-                before: Truth = m.state.get((number, "freed"), NO)
-                m.state.set(
-                    (number, "freed"), before | (YES if sure and retain is NO and number not in one_of_many else MAYBE)
-                )
-                m.state.set((number, "freed at"), site)
-    from flake8_detach.flow import backward_hooks
-
-    chosen = leaves if inputs is None else {a: s for a, s in leaves.items() if a in inputs}
-    ran = surely if only is None else {n: s for n, s in surely.items() if n in only}
-    backward_hooks.passed(m, site, ran, chosen, create, opened)
-    if fill:
-        for address, sure in leaves.items():
-            if inputs is None or address in inputs:
-                accumulate(m, site, address, sure, create)
-        for number, sure in surely.items():
-            for address in m.state.get((number, "retained"), ()):
-                accumulate(m, site, address, sure, create)
-        for address in inputs or ():
-            accumulate(m, site, address, False, create)
-        reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
-        training.filled(m, site, reached, opened, gradients.scaled_by(m, surely), start)
-        backward_hooks.accumulated(m, site, chosen)
-    if opened:
-        m.state.set(SPOILED, YES)
-
-
-def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
-    """Backward adds to the `.grad` of the tensor at `address`."""
-    held: Value = m.state.get((address, "grad"), NONE)
-    if isinstance(held, Ref):
-        if not create.no:
-            for gradient, _ in m.tensors(held):
-                m.change(gradient, grad=MAYBE, leaf=MAYBE)
-        return
-    if not sure:
-        m.state.set((address, "grad"), UNKNOWN)
-        return
-    tensor = m.state.cell(address)
-    assert isinstance(tensor, Tensor)
-    grad = NO if create.no else MAYBE
-    what = "filled by `backward()`, without a graph of its own"
-    why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
-    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad")
-    m.state.set((address, "grad"), made)
-    gradients.belongs(m, made, address)
 
 
 def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> None:
@@ -630,6 +383,3 @@ def enter(m: Machine, name: str, argument: Value | None, site: cst.CSTNode) -> b
     why = m.cause("mode", f"computed under `{name.removeprefix('torch.')}`", site)
     m.set_mode(Mode(grad, inference or mode.inference, why))
     return True
-
-
-__all__ = ["PRESUMED_YES", "Cause", "backward", "detach", "enter", "read_grad", "replace"]

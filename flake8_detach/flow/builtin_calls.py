@@ -14,9 +14,11 @@ from flake8_detach.flow import (
     idle,
     iteration,
     levels,
+    module_tree,
     modules,
     operators,
     shapes,
+    subscripts,
     tensors,
 )
 from flake8_detach.flow.calls import Args, escape
@@ -423,7 +425,7 @@ def _extreme(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if len(candidates) > 1 and all(m.is_tensor(c) for c in candidates):
         _compared(m, node, candidates)
     for other in candidates[1:]:
-        result = operators._either(m, result, other) if result != other else result
+        result = subscripts._either(m, result, other) if result != other else result
     return result if not isinstance(result, Const) else Scalar("number")
 
 
@@ -481,7 +483,7 @@ def _filter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
                 return m.new(Sequence("generator", None, one))
             if verdict.yes:
                 kept.append(address)
-        made = modules.each(m, Ref(tuple(kept)))
+        made = module_tree.each(m, Ref(tuple(kept)))
         dropped = iteration.frozen(m, [a for a in one.addresses if a not in kept])
         if dropped.addresses and isinstance(made, Ref):
             m.state.set((made.addresses[0], iteration.DROPPED), dropped)

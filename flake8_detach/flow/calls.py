@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import freezing, gradients, operators, tensors
+from flake8_detach.flow import (
+    freezing,
+    gradients,
+    operators,
+    tensors,
+)
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -143,10 +148,10 @@ def call_node(m: Machine, node: cst.Call) -> Value:
 
 def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
     """Call a value with evaluated arguments; `node` is the place for reports."""
-    from flake8_detach.flow import custom, custom_ctx, custom_ops, functions, library, methods, modules
+    from flake8_detach.flow import custom, custom_ctx, custom_ops, functions, layer_calls, library, methods, modules
 
     if isinstance(function, Function):
-        if function.name == "forward" and function.owner is not None and custom.is_function(function.owner):
+        if function.name == "forward" and function.owner is not None and custom_ctx.is_function(function.owner):
             return custom.called_directly(m, function, args, node)
         return functions.call(m, function, args, node)
     if isinstance(function, Class):
@@ -164,7 +169,7 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
     if isinstance(function, Ref) and len(function.addresses) == 1:
         cell = m.state.cell(function.addresses[0])
         if isinstance(cell, (Instance, Layer)):
-            return modules.call_object(m, function, args, node)
+            return layer_calls.call_object(m, function, args, node)
         if isinstance(cell, Thing) and cell.kind == custom_ctx.INSTANCE:
             return custom.call_instance(m, function, cell, args, node)
         if isinstance(cell, Thing) and cell.kind == custom_ops.KIND:

@@ -8,7 +8,17 @@ from typing import Any, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import attributes, calls, conversions, gradients, idle, iteration, operators
+from flake8_detach.flow import (
+    attributes,
+    calls,
+    conversions,
+    gradients,
+    idle,
+    iteration,
+    narrowing,
+    operators,
+    subscripts,
+)
 from flake8_detach.flow.machine import MAX_DEPTH, Machine
 from flake8_detach.flow.values import (
     MAYBE,
@@ -131,7 +141,7 @@ def subscript(m: Machine, node: cst.Subscript) -> Value:
     owner = evaluate(m, node.value)
     keys = [index(m, element.slice) for element in node.slice]
     key = keys[0] if len(keys) == 1 and node.slice[0].comma is cst.MaybeSentinel.DEFAULT else Tuple(tuple(keys))
-    return operators.get_item(m, node, owner, key)
+    return subscripts.get_item(m, node, owner, key)
 
 
 def index(m: Machine, node: cst.BaseSlice) -> Value:
@@ -236,7 +246,7 @@ def boolean(m: Machine, node: cst.BooleanOperation) -> Value:
     if known is (YES if is_and else NO):
         return evaluate(m, node.right)
     mark = m.state.mark()
-    operators.narrow(m, node.left, is_and)
+    narrowing.narrow(m, node.left, is_and)
     right = evaluate(m, node.right)
     m.state.set((m.frame.id, "*value"), right)
     taken = m.state.rollback(mark)
@@ -282,7 +292,7 @@ def conditional(m: Machine, node: cst.IfExp) -> Value:
     deltas = []
     for truth, side in ((True, node.body), (False, node.orelse)):
         mark = m.state.mark()
-        operators.narrow(m, node.test, truth)
+        narrowing.narrow(m, node.test, truth)
         m.state.set(slot, evaluate(m, side))
         deltas.append(m.state.rollback(mark))
     m.state.join(deltas)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, levels, pytrees, transforms
+from flake8_detach.flow import graph_walk, levels, pytrees, transforms
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.levels import refuse
@@ -179,7 +179,7 @@ def _strict(m: Machine, name: str, result: Value, traced: list[int], node: cst.C
             if tensor.grad.no:
                 refuse(m, node, name, "strict=True, and an output does not require grad", "compute it from the inputs")
                 return False
-            if any(autograd.reaches(m, address, tensor, a, t) is NO for a in traced for _, t in m.tensors(Ref((a,)))):
+            if any(graph_walk.reaches(m, address, tensor, a, t) is NO for a in traced for _, t in m.tensors(Ref((a,)))):
                 refuse(m, node, name, "strict=True, and an output does not depend on an input")
                 return False
     return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, gradients, idle, membership, retention, unspent
+from flake8_detach.flow import autograd, gradients, idle, membership, retention, subscripts, unspent
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import CELL, Delta
@@ -64,7 +64,7 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
 
 def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, watch: Watch | None = None) -> Value:
     """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function."""
-    from flake8_detach.flow import interpreter
+    from flake8_detach.flow import statements
 
     m.step()
     frame_id = m.state.address()
@@ -86,7 +86,7 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
             m.state.set((frame_id, RETURN), m.evaluate(function.definition.body))
             paths = [m.state.rollback(frame.mark)]
         else:
-            alive = interpreter.execute_body(m, function.definition.body)
+            alive = statements.execute_body(m, function.definition.body)
             paths = list(frame.returns)
             if alive:
                 if (frame_id, RETURN) not in m.state.slots:
@@ -132,14 +132,13 @@ def _argument(wrapper: str) -> Value | None:
 
 def _common(m: Machine, values: list[Value]) -> Value:
     """One value for all that a generator yields."""
-    from flake8_detach.flow import operators
 
     seen = list(dict.fromkeys(values))
     if not all(isinstance(v, Ref) and len(v.addresses) == 1 and (v.addresses[0], CELL) in m.state.slots for v in seen):
         return seen[0] if len(seen) == 1 else UNKNOWN
     result = seen[0]
     for value in seen[1:8]:
-        result = operators._either(m, result, value)
+        result = subscripts._either(m, result, value)
     return result if len(seen) <= 8 else UNKNOWN
 
 

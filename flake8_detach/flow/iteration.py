@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, gradients, idle, loading, operators, tensors
+from flake8_detach.flow import (
+    conversions,
+    gradients,
+    idle,
+    loading,
+    narrowing,
+    operators,
+    subscripts,
+    tensors,
+)
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -122,7 +131,7 @@ def common(m: Machine, values: list[Value]) -> Value:
     if all(v == values[0] for v in values):
         return values[0]
     if all(isinstance(v, (Const, Scalar)) for v in values):
-        kinds = {operators._number(v) for v in values if isinstance(v, (Const, Scalar))}
+        kinds = {operators.number(v) for v in values if isinstance(v, (Const, Scalar))}
         if len(kinds) == 1 and None not in kinds:
             return Scalar(kinds.pop())  # type: ignore[arg-type]
         return UNKNOWN
@@ -137,7 +146,7 @@ def common(m: Machine, values: list[Value]) -> Value:
         if len(kinds_of) == 1:
             result: Value = values[0]
             for other in values[1:]:
-                result = operators._either(m, result, other)
+                result = subscripts._either(m, result, other)
             return result
     return UNKNOWN
 
@@ -283,22 +292,22 @@ def _many(m: Machine, oldest: int, value: Value) -> None:
 
 
 def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
-    from flake8_detach.flow import interpreter
+    from flake8_detach.flow import assignments, operators
 
     chosen, dropped = _chosen(m, first, one) if first.ifs else (one, None)
     if chosen is None:
-        interpreter.assign(m, first.target, one)
+        assignments.assign(m, first.target, one)
         _result(m, node)
         return m.new(Mapping_((), UNKNOWN) if kind == "dict" else Sequence(kind, None, UNKNOWN))
     one = chosen
     if isinstance(one, Ref) and not one.addresses:
         return _collect(m, kind, [])
-    interpreter.assign(m, first.target, one)
+    assignments.assign(m, first.target, one)
     for condition in first.ifs:
         known = operators.truth_of(m, condition.test, m.evaluate(condition.test))
         if known is NO:
             return _collect(m, kind, [])
-        operators.narrow(m, condition.test, True)
+        narrowing.narrow(m, condition.test, True)
     if first.inner_for_in is not None:
         result = _nested(m, node, first.inner_for_in, element(m, m.evaluate(first.inner_for_in.iter)))
         return m.new(Sequence(kind, None, result, each=isinstance(result, Ref)))
@@ -316,7 +325,7 @@ def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, ki
 def _chosen(m: Machine, first: cst.CompFor, one: Value) -> tuple[Value | None, Ref | None]:
     """Those of several tensors that pass the conditions, None where that is not known of some, as of a name; and what
     was left out."""
-    from flake8_detach.flow import interpreter
+    from flake8_detach.flow import assignments, operators
 
     parts = one.items if isinstance(one, Tuple) else (one,)
     many = [i for i, part in enumerate(parts) if m.is_tensor(part) and len(part.addresses) > 1]  # type: ignore[union-attr]
@@ -330,7 +339,7 @@ def _chosen(m: Machine, first: cst.CompFor, one: Value) -> tuple[Value | None, R
 
     for address in parts[at].addresses:  # type: ignore[union-attr]
         m.step()
-        interpreter.assign(m, first.target, with_((address,)))
+        assignments.assign(m, first.target, with_((address,)))
         verdicts = [operators.condition(m, m.evaluate(condition.test)) for condition in first.ifs]
         if not any(verdict.no for verdict in verdicts):
             if MAYBE in verdicts and address not in m.escaped:
@@ -346,19 +355,21 @@ def frozen(m: Machine, addresses: list[int]) -> Ref:
 
 
 def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:
-    from flake8_detach.flow import interpreter
 
-    interpreter.assign(m, first.target, item)
+    from flake8_detach.flow import assignments
+
+    assignments.assign(m, first.target, item)
     return _result(m, node)
 
 
 def _nested(m: Machine, node: Any, clause: cst.CompFor, one: Value) -> Value:
-    from flake8_detach.flow import interpreter
 
-    interpreter.assign(m, clause.target, one)
+    from flake8_detach.flow import assignments
+
+    assignments.assign(m, clause.target, one)
     for condition in clause.ifs:
         m.evaluate(condition.test)
-        operators.narrow(m, condition.test, True)
+        narrowing.narrow(m, condition.test, True)
     if clause.inner_for_in is not None:
         return _nested(m, node, clause.inner_for_in, element(m, m.evaluate(clause.inner_for_in.iter)))
     return _result(m, node)

@@ -10,13 +10,16 @@ import libcst as cst
 
 from flake8_detach.flow import (
     autograd,
+    casts,
     checkpoints,
     conversions,
+    copies,
     custom,
     custom_ctx,
     custom_ops,
     forward_ad,
     functional,
+    gradient_calls,
     hooks,
     legacy,
     loading,
@@ -27,6 +30,7 @@ from flake8_detach.flow import (
     saved_hooks,
     stateless,
     tensor_hooks,
+    tensor_made,
     tensors,
     traced,
     transforms,
@@ -36,8 +40,9 @@ from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
 from flake8_detach.flow.numpy_calls import call_array_library, convert_arguments
 from flake8_detach.flow.registry import MODELS
+from flake8_detach.flow.sampling import of_distribution
 from flake8_detach.flow.stdlib_calls import send
-from flake8_detach.flow.torch_calls import call_torch, of_distribution
+from flake8_detach.flow.torch_calls import call_torch
 from flake8_detach.flow.values import (
     MAYBE,
     NONE,
@@ -58,18 +63,22 @@ if TYPE_CHECKING:
 
 
 REGISTERING = (
+    casts,
     checkpoints,
+    copies,
     forward_ad,
     functional,
+    gradient_calls,
     loading,
     module_hooks,
     parametrized,
     saved_hooks,
     stateless,
     tensor_hooks,
+    tensor_made,
     traced,
 )
-"""These rooms are reached through `MODELS` only, which they fill when they are imported."""
+"""These rooms are reached through the tables of `registry` only, which they fill when they are imported."""
 
 
 def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:

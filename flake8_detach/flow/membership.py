@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import modules
+from flake8_detach.flow import module_tree, modules
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
@@ -122,7 +122,7 @@ def _made_in_forward(m: Machine, holding: Holding) -> None:
     cell = m.cell(reference)
     if holding.made in m.ledger.registered or cell is None or holding.made in m.escaped:
         return
-    leaves = _trainable(m, modules.tree(m, reference).parameters)
+    leaves = _trainable(m, module_tree.tree(m, reference).parameters)
     if leaves and _kind(cell) is not None:
         _hide(m, holding, leaves, frozenset({_kind(cell)}), "call", "", "", holding.name, YES, True)
 
@@ -140,7 +140,7 @@ def _kept(m: Machine, holding: Holding) -> None:
         return
     held: Value = m.state.get((address, holding.name))
     cell = m.cell(held)
-    below = modules.tree(m, instance)
+    below = module_tree.tree(m, instance)
     own = frozenset(below.parameters)
     if isinstance(cell, Tensor) and isinstance(held, Ref):
         _tensor(m, holding, held.addresses[0], cell, own)
@@ -158,7 +158,7 @@ def _kept(m: Machine, holding: Holding) -> None:
         "dict" if isinstance(cell, Mapping_) else "tuple" if isinstance(held, Tuple) else getattr(cell, "kind", "list")
     )
     layers = [r for r in found if modules.is_module(m, r)]
-    addresses = [a for r in layers for a in modules.tree(m, r).parameters if not _evaluating(m, r)]
+    addresses = [a for r in layers for a in module_tree.tree(m, r).parameters if not _evaluating(m, r)]
     if layers:
         kinds = frozenset(_kind(m.cell(r)) for r in layers)
         _hide(m, holding, _trainable(m, addresses), kinds, "modules", kind, "", f"self.{holding.name}", YES, bool(own))

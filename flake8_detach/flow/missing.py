@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events
+from flake8_detach.flow import (
+    events,
+)
 from flake8_detach.flow.values import (
     NO,
     YES,
@@ -156,9 +158,10 @@ def unset(m: Machine, node: cst.CSTNode, address: int, name: str) -> bool:
 
 def initialised(m: Machine, module: Value) -> None:
     """A lazy module is called, or its parameters are loaded."""
-    from flake8_detach.flow import modules
 
-    for address in modules.tree(m, module).parameters:
+    from flake8_detach.flow import module_tree
+
+    for address in module_tree.tree(m, module).parameters:
         if m.state.get((address, UNSET)) is YES:
             m.state.set((address, UNSET), NO)
 

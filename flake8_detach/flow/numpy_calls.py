@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import iteration, operators, tensors
+from flake8_detach.flow import iteration, op_arguments, operators, tensors
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.values import (
     MAYBE,
@@ -78,7 +78,7 @@ def numpy_result(m: Machine, name: str, args: Args, why: Cause | None) -> Value:
     if last in numpy_api.CREATING:
         kind: str | None = "float" if last in ("ones", "zeros", "linspace", "eye") else None
         if last in ("arange", "array", "asarray"):
-            kinds = [tensors.literal_kind(m, v) for v in args.pos]
+            kinds = [op_arguments.literal_kind(m, v) for v in args.pos]
             kind = kinds[0] if kinds and all(k == kinds[0] for k in kinds) else None
         return Array(kind if "dtype" not in args.kw and len(args.pos) < 4 else None, NO, why)
     if last.startswith("random.") and args.pos and last.removeprefix("random.") in ("rand", "randn"):

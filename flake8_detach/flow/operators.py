@@ -1,4 +1,4 @@
-"""Operators, subscripts and conditions."""
+"""Operators and comparisons of tensors, numbers and lists; what a value is worth as a condition."""
 
 from __future__ import annotations
 
@@ -9,33 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, gradients, hidden, levels, shapes, tensors
+from flake8_detach.flow import conversions, levels, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
-from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
-    NONE,
     UNKNOWN,
     YES,
     Array,
     Class,
     Const,
-    External,
-    Foreign,
     Function,
     Instance,
     Label,
     Layer,
     Mapping_,
-    Mode,
     Optimizer,
     Ref,
     Scalar,
     Sequence,
-    Shape,
-    Tensor,
-    Thing,
     Truth,
     Tuple,
     Value,
@@ -46,6 +38,7 @@ from flake8_detach.knowledge import ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
+
 
 DUNDER: Mapping[str, str] = {
     "Add": "add",
@@ -81,9 +74,6 @@ COMPARE: Mapping[type[cst.BaseCompOp], tuple[str, Callable[[Any, Any], Any]]] = 
     cst.GreaterThan: ("gt", operator.gt),
     cst.GreaterThanEqual: ("ge", operator.ge),
 }
-INDEX = ops.Op("Tensor.__getitem__", params=("self",), view="view")
-"""`x[0]`, `x[1:]`: a view. `TAKE`: `x[mask]`, `x[[1, 2]]`: a copy. Both save no values (docs: Tensor views)."""
-TAKE = ops.Op("Tensor.__getitem__", params=("self",))
 
 
 def binary(
@@ -224,7 +214,7 @@ def _fold(name: str, left: Const, right: Const) -> Value:
 
 
 def _scalar(name: str, left: Const | Scalar, right: Const | Scalar) -> Value:
-    kinds = {_number(left), _number(right)}
+    kinds = {number(left), number(right)}
     why = worst((left.why, right.why))
     if None in kinds:
         return Scalar("str") if "str" in kinds and name in ("mod", "add", "mul") else UNKNOWN
@@ -235,7 +225,7 @@ def _scalar(name: str, left: Const | Scalar, right: Const | Scalar) -> Value:
     return Scalar("int", why)
 
 
-def _number(value: Const | Scalar) -> str | None:
+def number(value: Const | Scalar) -> str | None:
     if isinstance(value, Scalar):
         return value.kind
     names = {bool: "bool", int: "int", float: "float", complex: "complex", str: "str"}
@@ -291,9 +281,6 @@ def use_none(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNod
     if isinstance(value, Const) and value.value is None and value.why is not None:
         m.emit(NoneUsed, node, subject=m.text(value_node), why=value.why)
         m.raises()
-
-
-# Conditions
 
 
 def truth_of(m: Machine, node: cst.CSTNode, value: Value) -> Truth:
@@ -395,374 +382,3 @@ def _contains(m: Machine, item: Value, container: Value) -> bool | None:
     if items is None or not all(isinstance(i, Const) for i in items):
         return None
     return item in items
-
-
-def narrow(m: Machine, test: cst.BaseExpression, outcome: bool) -> None:
-    """Learn on this path that `test` came out as `outcome`."""
-    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
-        narrow(m, test.expression, not outcome)
-    elif isinstance(test, cst.BooleanOperation):
-        if isinstance(test.operator, cst.And) == outcome:
-            narrow(m, test.left, outcome)
-            narrow(m, test.right, outcome)
-    elif isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
-        target = test.comparisons[0]
-        if isinstance(target.operator, (cst.Is, cst.IsNot)) and _is_none(target.comparator):
-            _narrow_none(m, test.left, outcome == isinstance(target.operator, cst.Is))
-    elif isinstance(test, cst.Attribute) and test.attr.value == "requires_grad":
-        for address, tensor in m.tensors(quiet(m, test.value)):
-            m.change(address, grad=YES if outcome else NO, leaf=tensor.leaf if outcome else YES)
-    elif isinstance(test, cst.Attribute) and test.attr.value == "is_leaf":
-        for address, _ in m.tensors(quiet(m, test.value)):
-            m.change(address, leaf=truth(outcome))
-    elif isinstance(test, (cst.Name, cst.Attribute)) and outcome is False:
-        pass
-    elif isinstance(test, cst.Call):
-        _narrow_call(m, test, outcome)
-
-
-def _is_none(node: cst.BaseExpression) -> bool:
-    return isinstance(node, cst.Name) and node.value == "None"
-
-
-def quiet(m: Machine, node: cst.BaseExpression) -> Value:
-    """The value of a name or a chain of plain attributes, looked up without any effect."""
-    if isinstance(node, cst.Name):
-        return m.lookup(node.value) or UNKNOWN
-    if isinstance(node, cst.Attribute):
-        owner = quiet(m, node.value)
-        if isinstance(owner, Ref) and len(owner.addresses) == 1:
-            value: Value = m.state.get((owner.addresses[0], node.attr.value), UNKNOWN)
-            return value
-    return UNKNOWN
-
-
-def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
-    if isinstance(node, cst.Attribute) and node.attr.value == "grad":
-        owner = quiet(m, node.value)
-        found = m.tensors(owner)
-        if len(found) > 1 and isinstance(node.value, cst.Name):
-            # some of the tensors have a gradient, some not: go on with those that fit
-            fitting = tuple(a for a, _ in found if not _contradicts(m, a, is_none))
-            m.bind(node.value.value, Ref(fitting))
-            found = [(a, t) for a, t in found if a in fitting]
-        for address, tensor in found:
-            if is_none:
-                m.state.set((address, "grad"), NONE)
-            elif m.state.get((address, "grad"), NONE) in (NONE, UNKNOWN):
-                gradient = m.tensor(grad=NO, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, made="grad")
-                m.state.set((address, "grad"), gradient)
-    elif isinstance(node, cst.Name):
-        value = m.lookup(node.value)
-        if is_none and value == UNKNOWN:
-            m.bind(node.value, NONE)
-        elif not is_none and value == NONE:
-            m.bind(node.value, UNKNOWN)
-    elif isinstance(node, cst.Attribute):
-        owner = quiet(m, node.value)
-        if isinstance(owner, Ref) and len(owner.addresses) == 1:
-            slot = (owner.addresses[0], node.attr.value)
-            value = m.state.get(slot)
-            if is_none and value == UNKNOWN:
-                m.state.set(slot, NONE)
-            elif not is_none and value == NONE:
-                m.state.set(slot, UNKNOWN)
-
-
-def _contradicts(m: Machine, address: int, is_none: bool) -> bool:
-    gradient = m.state.get((address, "grad"), NONE)
-    return bool(gradient != UNKNOWN and (gradient == NONE) != is_none)
-
-
-def _narrow_call(m: Machine, test: cst.Call, outcome: bool) -> None:
-    from flake8_detach.flow.evaluate import evaluate
-
-    if not isinstance(test.func, (cst.Name, cst.Attribute)):
-        return
-    function = evaluate(m, test.func) if isinstance(test.func, cst.Name) else quiet_external(m, test.func)
-    if not isinstance(function, External):
-        return
-    if function.name == "torch.is_grad_enabled" and not test.args:
-        m.set_mode(Mode(truth(outcome), m.mode.inference, m.mode.why))
-    elif function.name in ("builtins.isinstance", "torch.is_tensor") and outcome and test.args:
-        subject = test.args[0].value
-        if function.name == "builtins.isinstance":
-            kind = evaluate(m, test.args[1].value) if len(test.args) > 1 else UNKNOWN
-            if kind != External("torch.Tensor"):
-                return
-        if isinstance(subject, cst.Name) and m.lookup(subject.value) == UNKNOWN:
-            m.bind(subject.value, m.tensor(storage=0))
-
-
-def quiet_external(m: Machine, node: cst.BaseExpression) -> Value:
-    """The External that a dotted name stands for."""
-    from flake8_detach.imports import canonical
-
-    if isinstance(node, cst.Name):
-        return m.lookup(node.value) or UNKNOWN
-    if isinstance(node, cst.Attribute):
-        owner = quiet_external(m, node.value)
-        if isinstance(owner, External):
-            return External(canonical(f"{owner.name}.{node.attr.value}"))
-    return UNKNOWN
-
-
-# Subscripts
-
-
-def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
-    """`owner[key]`."""
-    use_none(m, node, owner, node.value)
-    if m.is_tensor(owner):
-        return _index_tensor(m, node, owner, key)
-    if isinstance(owner, Array):
-        return replace(owner, scalar=owner.scalar if is_slice(key) else MAYBE)
-    if isinstance(owner, Foreign):
-        return owner
-    if isinstance(owner, Tuple):
-        place = key.value if isinstance(key, Const) and isinstance(key.value, int) else 0
-        if owner.items and not -len(owner.items) <= place < len(owner.items):
-            from flake8_detach.flow import custom_ctx
-
-            custom_ctx.misfit(m, node, owner, place + 1)
-        conversions.index(m, node, key, node)
-        return _index_items(m, owner.items, key, "tuple")
-    cell = m.cell(owner)
-    if isinstance(cell, Sequence):
-        conversions.index(m, node, key, node)
-        if cell.items is not None:
-            return _index_items(m, cell.items, key, cell.kind)
-        if is_slice(key):
-            return m.new(replace(cell, filled=MAYBE))
-        return cell.element
-    if isinstance(cell, Mapping_):
-        if isinstance(key, Const):
-            found = cell.get(key.value)
-            if found is not None:
-                return found
-        if cell.default is not None and cell.rest is None and isinstance(owner, Ref):
-            return _missing(m, node, owner.addresses[0], cell, key)
-        candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
-        candidates += [cell.rest] if cell.rest is not None else []
-        return candidates[0] if candidates and all(c == candidates[0] for c in candidates) else UNKNOWN
-    if isinstance(cell, Layer) and isinstance(owner, Ref):
-        if cell.children is None:
-            one: Value = m.state.get((owner.addresses[0], "*element"), UNKNOWN)
-            return UNKNOWN if is_slice(key) else one
-        return _index_layer(m, owner.addresses[0], cell, key)
-    if isinstance(cell, Instance):
-        from flake8_detach.flow import calls, modules
-
-        found_method = modules.find(m, owner, "__getitem__")
-        if found_method is not None:
-            return calls.call(m, found_method, calls.Args([key]), node)
-    if isinstance(cell, Thing):
-        return cell.part("element") or UNKNOWN
-    return UNKNOWN
-
-
-def _missing(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: Value) -> Value:
-    """What a defaultdict makes for a key that it does not have.
-
-    One list stands for the lists of all keys that are not known; nothing is known of what is in it.
-    """
-    from flake8_detach.flow import calls
-
-    if isinstance(key, Const):
-        made = calls.call(m, cell.default or UNKNOWN, calls.Args([]), node)
-        now = m.state.cell(address)
-        if isinstance(now, Mapping_):
-            m.state.set((address, CELL), now.put(key.value, made))
-        return made
-    if cell.items or cell.default != External("builtins.list"):
-        return UNKNOWN
-    made = m.new(Sequence("list", None, UNKNOWN))
-    m.state.set((address, CELL), Mapping_((), made))
-    return made
-
-
-def is_slice(key: Value) -> bool:
-    return isinstance(key, Tuple) and key.names == ("slice",)
-
-
-def _index_items(m: Machine, items: tuple[Value, ...], key: Value, kind: str) -> Value:
-    if isinstance(key, Const) and isinstance(key.value, int) and -len(items) <= key.value < len(items):
-        return items[key.value]
-    if is_slice(key):
-        assert isinstance(key, Tuple)
-        if all(isinstance(b, Const) and (b.value is None or isinstance(b.value, int)) for b in key.items):
-            bounds = [b.value for b in key.items if isinstance(b, Const)]
-            if bounds[2] != 0:
-                part = items[slice(*bounds)]
-                return Tuple(part) if kind == "tuple" else m.new(Sequence(kind, part, filled=truth(bool(part))))
-        if kind != "tuple":
-            element = items[0] if items and all(i == items[0] for i in items) else UNKNOWN
-            return m.new(Sequence(kind, None, element))
-        return UNKNOWN
-    return items[0] if items and all(i == items[0] for i in items) else UNKNOWN
-
-
-def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
-    children = layer.children or ()
-    if isinstance(key, Const):
-        name = key.value if isinstance(key.value, str) else None
-        if isinstance(key.value, int) and -len(children) <= key.value < len(children):
-            name = children[key.value]
-        if name in children:
-            found: Value = m.state.get((address, name), UNKNOWN)
-            return found
-        return UNKNOWN
-    if is_slice(key):
-        return UNKNOWN
-    found_all: list[Value] = [m.state.get((address, c), UNKNOWN) for c in children]
-    if found_all and all(f == found_all[0] for f in found_all):
-        return found_all[0]
-    return UNKNOWN
-
-
-def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
-    parts = key.items if isinstance(key, Tuple) and not is_slice(key) else (key,)
-    basic = all(
-        is_slice(p)
-        or (isinstance(p, Const) and isinstance(p.value, int | None | type(...)))
-        or (isinstance(p, Scalar) and p.kind == "int")
-        for p in parts
-    )
-    if basic and conversions.take(m, node, owner, parts):
-        return UNKNOWN
-    for part in parts:
-        conversions.index_of_tensor(m, node, part)
-    for part in (p for p in parts if is_slice(p)):
-        for bound in part.items if isinstance(part, Tuple) else ():
-            conversions.index(m, node, bound, node)
-    levels.masked(m, node, parts)
-    result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
-    if isinstance(result, Ref):
-        for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
-            m.change(address, shape=_indexed(source, parts) if basic else _picked(m, source, parts))
-    return result
-
-
-def _picked(m: Machine, source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
-    """The shape of `x[parts]` where some parts are tensors: their common shape stands where the first of them stood."""
-    picks = [i for i, part in enumerate(parts) if not is_slice(part) and part != NONE and part != Const(...)]
-    cells = [m.cell(parts[i]) for i in picks]
-    if not picks or picks[-1] - picks[0] >= len(picks):
-        return None  # apart from each other, they go to the front
-    given = [c.shape if isinstance(c, Tensor) else () for c in cells]
-    plain = [_number(part) if isinstance(part := parts[i], (Const, Scalar)) else None for i in picks]
-    kinds = [c.dtype if isinstance(c, Tensor) else kind for c, kind in zip(cells, plain, strict=True)]
-    common: Shape | None
-    if kinds == ["bool"] and isinstance(given[0], tuple) and len(given[0]) <= 1:
-        common = (None,)
-    else:
-        common = shapes.broadcast(given) if set(kinds) == {"int"} else None
-    if common is None:
-        return None
-    around = _indexed(source, (*parts[: picks[0]], *(Const(0) for _ in picks), *parts[picks[-1] + 1 :]))
-    if around is None or Const(...) in parts:
-        return None
-    at = sum(1 for part in parts[: picks[0]] if is_slice(part) or part == NONE)
-    return (*around[:at], *common, *around[at:])
-
-
-def _indexed(source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
-    """The shape of `x[parts]` for plain indices and slices."""
-    if source.shape is None:
-        return None
-    rest = list(source.shape)
-    result: list[int | None] = []
-    taken = sum(1 for p in parts if p not in (NONE, Const(...)))
-    for part in parts:
-        if part == NONE:
-            result.append(1)
-        elif part == Const(...):
-            kept = len(rest) - (taken - sum(1 for p in parts[: parts.index(part)] if p not in (NONE, Const(...))))
-            result.extend(rest[:kept])
-            rest = rest[kept:]
-        elif is_slice(part):
-            whole = isinstance(part, Tuple) and all(b == NONE for b in part.items)
-            result.append(rest[0] if rest and whole else None)
-            rest = rest[1:]
-        elif isinstance(part, (Const, Scalar)):
-            rest = rest[1:]
-        else:
-            return None
-    return (*result, *rest)
-
-
-def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: Value) -> None:
-    """`owner[key] = value`."""
-    use_none(m, node, owner, node.value)
-    if m.is_tensor(owner):
-        assert isinstance(owner, Ref)
-        inputs = tensors.Inputs()
-        inputs.add(m, owner, "self")
-        inputs.add(m, value, "value")
-        levels.masked(m, node, key.items if isinstance(key, Tuple) else (key,))
-        op = ops.method("copy_") or ops.method("add_")
-        tensors.tell_write(m, node, owner, m.text(node))
-        if op is not None:
-            wanted = inputs.grad()
-            graph = (
-                None
-                if wanted.no or m.mode.grad.no
-                else tensors._node(m, node, replace(op, saves=frozenset()), {}, inputs, [])
-            )
-            tensors.write(m, node, owner, wanted, graph, op, inputs)
-        return
-    if isinstance(owner, Array):
-        hidden.wrote_array(m, owner, node)
-        if m.is_tensor(value):
-            to_numpy(m, node, value, node, m.text(node), element=False)
-        return
-    if not isinstance(owner, Ref) or len(owner.addresses) != 1:
-        return
-    address = owner.addresses[0]
-    cell = m.state.cell(address)
-    if isinstance(cell, Mapping_):
-        if key == Const("params"):
-            gradients.regrouped(m)
-        if isinstance(key, Const):
-            m.state.set((address, CELL), cell.put(key.value, value))
-        else:
-            rest = value if cell.rest is None or cell.rest == value else _either(m, cell.rest, value)
-            items = tuple((k, v if v == value else UNKNOWN) for k, v in cell.items)
-            m.state.set((address, CELL), Mapping_(items, rest))
-    elif isinstance(cell, Sequence):
-        if cell.items is not None and isinstance(key, Const) and isinstance(key.value, int):
-            items_list = list(cell.items)
-            if -len(items_list) <= key.value < len(items_list):
-                items_list[key.value] = value
-                m.state.set((address, CELL), replace(cell, items=tuple(items_list)))
-                return
-        m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
-    elif isinstance(cell, Layer) and cell.children is not None and isinstance(key, Const):
-        name = (
-            cell.children[key.value]
-            if isinstance(key.value, int) and abs(key.value) < len(cell.children)
-            else key.value
-        )
-        if isinstance(name, str):
-            children = cell.children if name in cell.children else (*cell.children, name)
-            m.state.set((address, CELL), replace(cell, children=children))
-            m.state.put(address, name, value)
-    elif isinstance(cell, Instance):
-        from flake8_detach.flow import calls, modules
-
-        found = modules.find(m, owner, "__setitem__")
-        if found is not None:
-            calls.call(m, found, calls.Args([key, value]), node)
-
-
-def _either(m: Machine, a: Value, b: Value) -> Value:
-    """One of two values, not known which."""
-    mark = m.state.mark()
-    slot = (m.frame.id, "*value")
-    deltas = []
-    for value in (a, b):
-        m.state.set(slot, value)
-        deltas.append(m.state.rollback(mark))
-    m.state.join(deltas)
-    result: Value = m.state.get(slot, UNKNOWN)
-    return result

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, freezing, iteration, modules, optimizer_contracts, schedules, training, unfed
+from flake8_detach.flow import (
+    events,
+    freezing,
+    iteration,
+    module_tree,
+    modules,
+    optimizer_contracts,
+    schedules,
+    training,
+    unfed,
+)
 from flake8_detach.flow.values import (
     NONE,
     YES,
@@ -35,7 +45,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     given = args.get(0, "params")
     optimizer_contracts.options(m, node, name, args)
     parted = None if given is None else groups(m, given)
-    owned = None if given is None else modules.parameters_in(m, given)
+    owned = None if given is None else module_tree.parameters_in(m, given)
     problem = no_parameters(m, given) or _repeated(m, parted)
     found = None if owned is None else tuple(t for a in owned for _, t in m.tensors(Ref((a,))))
     warns = problem == TWICE

@@ -13,6 +13,7 @@ from flake8_detach.flow import (
     clipping,
     gradients,
     iteration,
+    module_tree,
     modules,
     optimizer_contracts,
     optimizer_made,
@@ -103,7 +104,7 @@ def call(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) 
 def _add_group(m: Machine, node: cst.CSTNode, receiver: Ref, cell: Optimizer, args: Args) -> Value:
     """`optimizer.add_param_group({"params": ...})`."""
     given = args.get(0, "param_group") or UNKNOWN
-    new = modules.parameters_in(m, given)
+    new = module_tree.parameters_in(m, given)
     group = m.cell(given)
     parted = optimizer_made.groups(m, m.new(Sequence("list", (given,)))) if isinstance(group, Mapping_) else None
     what = optimizer_made.no_group(m, given)
@@ -194,7 +195,7 @@ def _clip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     elif isinstance(cell, Sequence) and cell.kind == "generator" and cell.items == ():
         clipping.clip_nothing(m, node)
     else:
-        clipping.clip(m, node, modules.parameters_in(m, given), finite, args.called.endswith("value_"))
+        clipping.clip(m, node, module_tree.parameters_in(m, given), finite, args.called.endswith("value_"))
     iteration.consume(m, given)
     return m.tensor(grad=NO, leaf=YES, shape=(), dtype="float")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, membership, modules
+from flake8_detach.flow import calls, layer_made, membership, modules
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import RECOMPUTED
 from flake8_detach.flow.registry import model
@@ -46,7 +46,7 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     m.state.put(address, attribute, made)
     m.state.set((address, f"{ORIGINAL}{attribute}"), old)
     for index, original in enumerate(spec.originals):
-        new = old if index == 0 else modules.parameter(m, None, tensor.dtype)
+        new = old if index == 0 else layer_made.parameter(m, None, tensor.dtype)
         _put(m, address, original.format(attribute), new)
     m.ledger.registered.update(old.addresses)
     m.state.set((old.addresses[0], membership.MOVED), YES)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import libcst as cst
 
-from flake8_detach.flow import custom, functions, interpreter, membership, modules
+from flake8_detach.flow import custom, custom_ctx, functions, interpreter, membership, modules
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -146,7 +146,7 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     todo = [f for f in own if id(f.definition) not in called]
     if not todo:
         return
-    if custom.is_function(cls):
+    if custom_ctx.is_function(cls):
         custom.uncalled(m, cls, called)
         return
     mark = m.state.mark()

@@ -253,13 +253,13 @@ def _question(m: Machine, suspect: Suspect, start: int) -> Callable[[Reached], N
 
 def evaluated(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:
     """A module in evaluation mode was called, and returned `result`."""
-    from flake8_detach.flow import modules
+    from flake8_detach.flow import module_tree, modules
 
     inside = m.frame.owner
     if m.quiet or not any(f.loops for f in m.frames) or (inside is not None and modules.is_module_class(inside)):
         return  # what a module calls is part of its own call
     outputs = [t for t in _reachable(m, result) if t.node is not None and t.grad.yes]
-    leaves = [a for a, t in m.tensors(modules.parameters(m, module)) if t.grad.yes]
+    leaves = [a for a, t in m.tensors(module_tree.parameters(m, module)) if t.grad.yes]
     if outputs and leaves and m.mode.grad.yes:
         subject = m.text(node.func if isinstance(node, cst.Call) else node)
         event = m.event(Evaluated, node, subject=subject, result=outputs[0], loop=node)

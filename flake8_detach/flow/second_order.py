@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, calls, functions, hooks
+from flake8_detach.flow import calls, functions, graph_walk, hooks
 from flake8_detach.flow.custom_ctx import find_method
 from flake8_detach.flow.machine import MAX_CONTEXTS, PACKED
 from flake8_detach.flow.values import MAYBE, NO, UNKNOWN, YES, Class, Mode, Node, Ref, Tensor, Truth, Tuple, Value
@@ -41,7 +41,7 @@ def gradient(m: Machine, address: int, tensor: Tensor, roots: list[tuple[int, Te
     once_differentiable, with a graph that raises when it is used: its address, too."""
     if not address or len(roots) != 1 or roots[0][1].node is None or not roots[0][1].grad.yes:
         return MAYBE, None
-    only = autograd.between(m, roots[0][1].node, (address,))
+    only = graph_walk.between(m, roots[0][1].node, (address,))
     if not only or not tensor.grad.yes or m.state.get(PACKED) is not None:
         return MAYBE, None
     verdict, once = _graph(m, roots[0][1].node, only)

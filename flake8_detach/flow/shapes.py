@@ -22,7 +22,7 @@ Bound: TypeAlias = Mapping[str, Value]
 
 def of_result(m: Machine, op: ops.Op, bound: Bound, inputs: Inputs) -> Shape | None:
     """The shape of what `op` returns for these arguments."""
-    from flake8_detach.flow import tensors
+    from flake8_detach.flow import op_arguments
 
     if "*open" in bound:
         return None
@@ -46,7 +46,7 @@ def of_result(m: Machine, op: ops.Op, bound: Bound, inputs: Inputs) -> Shape | N
         return reduced(m, bound, first)
     if op.rank == "args":
         return sizes(m, bound)
-    rank = meaning.rank_of(op.rank, tensors.arguments(m, op, bound))
+    rank = meaning.rank_of(op.rank, op_arguments.arguments(m, op, bound))
     return None if rank is None else (None,) * rank
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, iteration, modules, pytrees
+from flake8_detach.flow import calls, iteration, module_tree, modules, pytrees
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.levels import refuse
@@ -106,7 +106,7 @@ def _problem(m: Machine, module: Value, given: Value, strict: bool) -> tuple[str
 def names_of(m: Machine, module: Value, prefix: str = "", depth: int = 0) -> set[str] | None:
     """The names of all parameters and buffers; None if they are not all known."""
     cell = m.cell(module)
-    if not isinstance(module, Ref) or not modules.tree(m, module).complete or depth > 8:
+    if not isinstance(module, Ref) or not module_tree.tree(m, module).complete or depth > 8:
         return None
     if isinstance(cell, Layer) and cell.children is None:
         return None
@@ -137,7 +137,7 @@ def names_of(m: Machine, module: Value, prefix: str = "", depth: int = 0) -> set
 def _run(m: Machine, module: Value, given: Value, args: Args, node: cst.CSTNode) -> Value:
     """The module runs with its own parameters, for their shapes; what comes out hangs on those that are given."""
     handed = list(_handed(m, given))
-    own = modules.parameters(m, module)
+    own = module_tree.parameters(m, module)
     before = dict(m.tensors(own))
     buffers = not all(t.parameter for _, t in handed if t.made != "state_dict")
     if buffers:
@@ -213,7 +213,7 @@ def _stack(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     found = items if items is not None else [iteration.element(m, models)]
     grad: Truth | None = None
     for item in found:
-        for _, tensor in m.tensors(modules.parameters(m, item)) if modules.is_module(m, item) else ():
+        for _, tensor in m.tensors(module_tree.parameters(m, item)) if modules.is_module(m, item) else ():
             grad = tensor.grad if grad is None else grad.join(tensor.grad)
     stacked = m.tensor(grad=MAYBE if grad is None else grad, leaf=YES, dtype="float", parameter=True)
     return Tuple((m.new(Mapping_((), stacked)), m.new(Mapping_((), UNKNOWN))))
@@ -231,7 +231,7 @@ def _unlike(m: Machine, items: list[Value]) -> tuple[str, str] | None:
     modes = {modules.training(m, item.addresses[0]) for item in refs}
     if {Const(True), Const(False)} <= modes:
         return "some modules are in training mode and some are not", "call `train()` or `eval()` on all of them"
-    each = [[t for _, t in m.tensors(modules.parameters(m, item))] for item in refs]
+    each = [[t for _, t in m.tensors(module_tree.parameters(m, item))] for item in refs]
     for column in zip(*each, strict=False) if len({len(e) for e in each}) == 1 else ():
         if {YES, NO} <= {t.grad for t in column}:
             return "a parameter requires grad in some modules and not in others", "freeze it in all or in none"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, iteration, modules, tensors
+from flake8_detach.flow import calls, iteration, module_tree, tensors
 from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.copies import tell_copy
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.torch_calls import tell_copy
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -103,7 +103,7 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             return UNKNOWN
     addresses: list[int] = []
     for part in parts:
-        inner = modules.parameters_in(m, part)
+        inner = module_tree.parameters_in(m, part)
         if inner is None:
             known = [iteration.exact(m, p) for p in parts]
             if all(k is not None for k in known):
@@ -113,7 +113,7 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         addresses.extend(a for a in inner if a not in addresses)
     for part in parts:
         iteration.consume(m, part)
-    return modules.each(m, Ref(tuple(addresses)))
+    return module_tree.each(m, Ref(tuple(addresses)))
 
 
 def _ordered(m: Machine, first: Value | None) -> Mapping_:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, events, freezing, hidden, levels, shapes
+from flake8_detach.flow import conversions, events, levels, op_arguments, shapes, writes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -41,6 +41,7 @@ from flake8_detach.knowledge import meaning, ops, scalars
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
+
 
 BATCH = Foreign("batch")
 """What a data loader yields: tensors or containers of tensors that do not require grad."""
@@ -88,7 +89,7 @@ class Inputs:
             self.presumed = True
         elif not isinstance(value, External):
             self.unknown = True
-            self.unseen = self.unseen or name in TENSORS
+            self.unseen = self.unseen or name in op_arguments.TENSORS
 
     def batched(self) -> frozenset[int]:
         """The calls of vmap over whose samples a result varies."""
@@ -194,7 +195,7 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         )
         return Scalar("number", why)
     if op.inplace:
-        return _in_place(m, site, op, bound, inputs, subject)
+        return writes.in_place(m, site, op, bound, inputs, subject)
     for name in op.writes:  # batch_norm writes its running statistics and returns a new tensor
         for _, tensor in m.tensors(bound.get(name, UNKNOWN)):
             if tensor.storage:
@@ -235,7 +236,7 @@ def short(op: ops.Op) -> str:
 def _result(
     m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: Label
 ) -> Value:
-    shape, dtype = shapes.of_result(m, op, bound, inputs), kind_of(m, op, bound, inputs)
+    shape, dtype = shapes.of_result(m, op, bound, inputs), op_arguments.kind_of(m, op, bound, inputs)
     ignored = [name for name, what in op.nodiff.items() if what in ("ignore", "raise")]
     classes = op.outputs or (op.graph,)
     differentiable = any(c in ("yes", "zero", "raises", "unknown") for c in classes)
@@ -243,7 +244,7 @@ def _result(
     wanted = inputs.grad(ignored, [name for name, what in op.nodiff.items() if what == "maybe"])
     first = next((v for v in bound.values() if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
-        node = _node(m, site, op, bound, inputs, ignored)
+        node = node_of(m, site, op, bound, inputs, ignored)
     results: list[Value] = []
     for index, graph in enumerate(classes):
         kind = dtype if not op.outputs or index == 0 else ("int" if graph == "no" else dtype)
@@ -299,7 +300,7 @@ def _output(
             kind = "multi" if op.view == "multi" else "view" if m.mode.grad.yes else "no_grad"
             if m.mode.inference.yes:
                 kind = "inference"
-            if base.view in REFUSING and kind != "inference":
+            if base.view in writes.REFUSING and kind != "inference":
                 kind = base.view
             facts = {"storage": base.storage, "view": kind, "base": base.base if base.base is not None else address}
         else:
@@ -342,7 +343,7 @@ def mode_cause(
     return m.cause("mode", what, mode.site if mode else site, subject, lost, None, of)
 
 
-def _node(
+def node_of(
     m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, ignored: list[str]
 ) -> int:
     edges: list[Edge] = []
@@ -388,7 +389,7 @@ def _factory(
         grad=grad,
         leaf=YES,
         shape=shapes.of_result(m, op, bound, inputs),
-        dtype=kind_of(m, op, bound, inputs),
+        dtype=op_arguments.kind_of(m, op, bound, inputs),
         why=why,
         made=op.name if "dtype" not in bound else f"{op.name}(dtype=...)",
         inference=m.mode.inference,
@@ -416,195 +417,3 @@ def tell_requires(
     ):
         m.raises()
     m.emit(events.Requires, site, tensor=tensor, subject=subject, asked=asked, how=how, mode=m.mode, assigned=assigned)
-
-
-def _in_place(
-    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, subject: Label
-) -> Value:
-    result: Value = UNKNOWN
-    node = None
-    wanted = inputs.grad([n for n, what in op.nodiff.items() if what == "ignore"])
-    if not wanted.no and not m.mode.grad.no and op.graph in ("yes", "zero", "raises", "unknown"):
-        node = _node(m, site, op, bound, inputs, [])
-    for name in op.writes:
-        target = bound.get(name)
-        if not m.is_tensor(target or UNKNOWN):
-            continue
-        assert isinstance(target, Ref)
-        tell_write(m, site, target, subject or m.text(site))
-        write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
-        result = target
-    if node is not None and "result" in op.saves:  # exp_, relu_, leaky_relu_: their own result, as it is now
-        kept = tuple(m.save(tensor, "result", site) for _, tensor in m.tensors(result))
-        m.state.graph[node] = replace(m.state.graph[node], saved=(*m.state.graph[node].saved, *kept))
-    return result
-
-
-REFUSING = ("multi", "no_grad", "inference")
-"""Kinds of views that may not be written in place while grad mode is on; a view of one is one, too."""
-
-
-def refuses(tensor: Tensor, base: Tensor | None) -> Truth:
-    """Does writing to that view of `base` raise while grad mode is on, because of how the view was made?"""
-    if tensor.view == "multi":
-        return tensor.grad
-    if tensor.view in REFUSING and base is not None:
-        return base.grad & ~base.leaf
-    return NO
-
-
-def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> None:
-    """Tell the rules that these tensors are written in place."""
-    freezing.used(m)
-    for _, tensor in m.tensors(target):
-        levels.captured(m, site, tensor, subject)
-        base = m.state.cell(tensor.base) if tensor.base is not None else None
-        if not isinstance(base, Tensor):
-            base = None
-        leaf = tensor.grad.yes and tensor.leaf.yes
-        view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        refused = tensor.inference.yes and m.mode.inference.no and tensor.made != "detach"
-        refusing = refuses(tensor, base)
-        if ((leaf or view or refusing.yes) and m.mode.grad.yes) or refused:
-            m.raises()
-        m.emit(
-            events.InPlace,
-            site,
-            tensor=tensor,
-            subject=subject,
-            base=base,
-            how=m.text(site),
-            mode=m.mode,
-            refusing=refusing,
-        )
-
-
-def write(
-    m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int | None, op: ops.Op, inputs: Inputs
-) -> None:
-    """The tensors of `target` are written in place by something that requires grad as `wanted` says."""
-    for address in target.addresses:
-        tensor = m.state.cell(address)
-        assert isinstance(tensor, Tensor)
-        base = m.state.cell(tensor.base) if tensor.base is not None else None
-        if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None).yes:
-            # torch raises; go on as if the view had been copied
-            tensor = m.change(address, view="", base=None, storage=m.state.address())
-        if op.bumps and tensor.storage:
-            if hidden.wrote(m, tensor.storage, site):
-                given = [(a, t) for a, t, _ in inputs.tensors if a != address]
-                hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
-            m.wrote(tensor.storage, site)
-            if m.owned:
-                m.steer(tensor)
-        if m.levels:
-            tensor = m.change(address, batched=levels.mixed(m, site, tensor, inputs))
-        if m.mode.grad.no or wanted.no:
-            continue
-        if tensor.leaf.yes and tensor.grad.yes:
-            continue  # torch raises; go on as if the write had been put under no_grad
-        grad = tensor.grad | (wanted & m.mode.grad)
-        if tensor.dtype in ("int", "bool"):
-            continue
-        m.change(address, grad=grad, leaf=~grad & tensor.leaf, node=node if not grad.no else None, why=tensor.why)
-        if tensor.base is not None:  # writing a view writes its base
-            base = m.state.cell(tensor.base)
-            if isinstance(base, Tensor) and not (base.leaf.yes and base.grad.yes):
-                merged = base.grad | grad
-                m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
-
-
-# Dtypes
-
-
-def arguments(m: Machine, op: ops.Op, bound: Mapping[str, Value]) -> dict[str, meaning.Argument]:
-    """The arguments as the knowledge wants them, in positional order."""
-    order = {name: i for i, name in enumerate(op.params)}
-    names = sorted((n for n in bound if n != "*open"), key=lambda n: order.get(n, len(order)))
-    return {n.lstrip("*"): argument(m, n, bound[n]) for n in names}
-
-
-TENSORS = frozenset({*meaning.NUMERIC, "tensors", "target", "x1", "x2", "mat2", "vec", "tensor1", "tensor2"})
-"""Parameters that are tensors more often than not: something unknown there is a tensor that is not known."""
-
-
-def argument(m: Machine, name: str, value: Value) -> meaning.Argument:
-    if value == UNKNOWN and name in TENSORS:
-        return meaning.Argument(((None, None),))
-    inputs = Inputs()
-    inputs.add(m, value, "")
-    if inputs.tensors:
-        return meaning.Argument(tuple((t.rank, t.dtype) for _, t, _ in inputs.tensors))
-    if value == BATCH or isinstance(value, Array):
-        return meaning.Argument(((None, None),))
-    return meaning.Argument(value=python(m, value))
-
-
-def python(m: Machine, value: Value, depth: int = 0) -> object:
-    """A Python object that equals the value where it is constant; a dtype is its kind."""
-    if isinstance(value, Const):
-        return value.value
-    if isinstance(value, External):
-        return meaning.KINDS.get(value.name.rpartition(".")[2], meaning.UNKNOWN)
-    items: tuple[Value, ...] | None = value.items if isinstance(value, Tuple) else None
-    cell = m.cell(value)
-    if isinstance(cell, Sequence):
-        items = cell.items
-    if items is None or depth > 4:
-        return (
-            {"int": 1, "float": 1.0, "bool": True}.get(value.kind, meaning.UNKNOWN)
-            if isinstance(value, Scalar) and depth
-            else meaning.UNKNOWN
-        )
-    return tuple(python(m, item, depth + 1) for item in items)
-
-
-def kind_of(m: Machine, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs) -> Dtype | None:
-    """The kind of dtype of the result."""
-    if op.dtype.startswith("value:") and "dtype" not in bound:
-        kinds = [literal_kind(m, bound[n]) for n in op.dtype[6:].split() if n in bound]
-        return None if None in kinds or not kinds else max((k for k in kinds if k), key=meaning.ORDER.index)
-    known = arguments(m, op, {k: v for k, v in bound.items() if k != "*open"})
-    if "*open" in bound and op.dtype in ("arg", "like", "to", "promote"):
-        return None
-    if op.dtype == "promote" and inputs.unknown:
-        return None
-    for name, value in bound.items():  # a number whose value is not known has a kind all the same
-        if isinstance(value, Scalar) and name in meaning.NUMERIC:
-            number = {"int": 1, "float": 1.0, "bool": True, "complex": 1j}.get(value.kind, meaning.UNKNOWN)
-            known[name] = meaning.Argument(value=number)
-    return meaning.kind_of(op.dtype, known)  # type: ignore[return-value]
-
-
-def _number_kind(value: Value) -> Dtype | None:
-    if isinstance(value, Const):
-        return {bool: "bool", int: "int", float: "float", complex: "complex"}.get(type(value.value))  # type: ignore[return-value]
-    if isinstance(value, Scalar) and value.kind in ("int", "float", "bool", "complex"):
-        return value.kind
-    return None
-
-
-def literal_kind(m: Machine, value: Value, depth: int = 0) -> Dtype | None:
-    """The dtype kind that torch.tensor gives to nested numbers."""
-    if isinstance(value, Array):
-        return value.dtype  # type: ignore[return-value]
-    number = _number_kind(value)
-    if number or depth > 4:
-        return number
-    cell = m.cell(value)
-    if isinstance(cell, Tensor):
-        return cell.dtype
-    items: tuple[Value, ...] | None = None
-    if isinstance(cell, Sequence):
-        items = cell.items if cell.items is not None else (cell.element,)
-    elif isinstance(value, Tuple):
-        items = value.items
-    if items is None:
-        return None
-    if not items:
-        return "float"
-    kinds = [literal_kind(m, item, depth + 1) for item in items]
-    if None in kinds:
-        return None
-    order: list[Dtype] = ["bool", "int", "float", "complex"]
-    return max((k for k in kinds if k), key=order.index)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, calls, custom, levels, pytrees, terms
+from flake8_detach.flow import calls, custom, graph_walk, levels, pytrees, terms
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.events import Vanished
@@ -371,7 +371,7 @@ def vanished(m: Machine, name: str, output: Value, traced: Seq[int], node: cst.C
             wanted = [(a, t) for a in traced for _, t in m.tensors(Ref((a,)))]
             if not tensor.grad.yes or tensor.node is None:
                 return
-            if all(autograd.reaches(m, address, tensor, a, t) is NO for a, t in wanted):
+            if all(graph_walk.reaches(m, address, tensor, a, t) is NO for a, t in wanted):
                 continue
             if terms.lets_through(m, tensor.node, {}):
                 return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import interpreter
+from flake8_detach.flow import statements
 from flake8_detach.flow.drawing import Drawing
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.events import Backward, Event
@@ -82,7 +82,7 @@ class Watch:
 
     def _values(self, m: Machine, node: Any) -> Iterator[tuple[Value, str]]:
         if isinstance(node, cst.AugAssign):
-            interpreter.HANDLERS[cst.AugAssign](m, node)
+            statements.HANDLERS[cst.AugAssign](m, node)
             yield evaluate(m, node.target), code(node.target)
             return
         if node.value is None:

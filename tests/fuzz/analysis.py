@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from flake8_detach import rules
-from flake8_detach.flow import autograd, interpreter
+from flake8_detach.flow import graph_walk, statements
 from flake8_detach.flow.machine import MAX_CONTEXTS, Machine
 from flake8_detach.flow.program import follow
 from flake8_detach.flow.values import Mode, Ref, Tensor, Truth
@@ -111,7 +111,7 @@ class Record:
 def observed() -> Iterator[Record]:
     """While it lasts, note the engine's state before every simple statement."""
     record = Record()
-    original = interpreter.HANDLERS[cst.SimpleStatementLine]
+    original = statements.HANDLERS[cst.SimpleStatementLine]
 
     def note(m: Machine, node: cst.SimpleStatementLine) -> bool:
         record.machine = m
@@ -122,11 +122,11 @@ def observed() -> Iterator[Record]:
             record.freed = used_up(m)
         return original(m, node)
 
-    interpreter.HANDLERS[cst.SimpleStatementLine] = note
+    statements.HANDLERS[cst.SimpleStatementLine] = note
     try:
         yield record
     finally:
-        interpreter.HANDLERS[cst.SimpleStatementLine] = original
+        statements.HANDLERS[cst.SimpleStatementLine] = original
 
 
 def used_up(m: Machine) -> dict[str, Truth]:
@@ -136,5 +136,5 @@ def used_up(m: Machine) -> dict[str, Truth]:
         if owner == m.frame.id and isinstance(value, Ref) and len(value.addresses) == 1:
             cell = m.state.cell(value.addresses[0])
             if isinstance(cell, Tensor) and cell.node is not None and cell.grad is Truth.YES:
-                found[name] = autograd._freed(m, cell.node)[0]
+                found[name] = graph_walk.freed(m, cell.node)[0]
     return found

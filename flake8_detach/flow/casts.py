@@ -1,0 +1,158 @@
+"""`to`, `float`, `type`: when a cast copies, and when it cuts the gradient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import (
+    conversions,
+    membership,
+    methods,
+    tensor_methods,
+    tensors,
+)
+from flake8_detach.flow.calls import Args
+from flake8_detach.flow.machine import fact
+from flake8_detach.flow.registry import tensor_method
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    UNKNOWN,
+    YES,
+    Const,
+    Dtype,
+    External,
+    Ref,
+    Tensor,
+    Value,
+)
+from flake8_detach.knowledge import meaning, ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+@tensor_method(
+    "to",
+    "type",
+    "cuda",
+    "cpu",
+    "float",
+    "double",
+    "half",
+    "bfloat16",
+    "long",
+    "int",
+    "short",
+    "bool",
+    "byte",
+    "char",
+    "contiguous",
+    "type_as",
+)
+def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    """Moves and casts: the very same tensor if nothing changes, else a copy that is connected unless it is integer."""
+    name = tensor_methods.called(node, "to")
+    kind = _cast_kind(name, args)
+    op = ops.method(name) if name != "type" else ops.method("to")
+    if op is None:
+        return UNKNOWN
+    made = []
+    for address, tensor in m.tensors(receiver):
+        target = kind or (tensor.dtype if name in ("cuda", "cpu", "contiguous") or _device_only(m, args) else None)
+        if kind is not None and tensor.dtype == kind and kind in ("int", "bool"):
+            made.append(address)  # same kind: no gradient before, none after
+            continue
+        bound = {"self": Ref((address,))}
+        result = tensors.apply(
+            m, node, replace(op, graph="yes", dtype="same", same="maybe", when=()), bound, m.text(owner)
+        )
+        if not isinstance(result, Ref):
+            return UNKNOWN
+        copy = result.addresses[0]
+        changes = _surely_changes(m, name, args, tensor, target)
+        if name in ("cuda", "double", "half", "bfloat16") or (name == "to" and _may_move(args)):
+            m.state.set((copy, membership.MOVED), MAYBE)
+        if target in ("int", "bool"):
+            lost = m.state.cell(copy).grad if tensor.grad.no else tensor.grad  # type: ignore[union-attr]
+            why = (
+                tensor.why
+                if tensor.grad.no
+                else m.cause(
+                    "cut",
+                    f"cast to {target} by `{m.text(node)}`",
+                    node,
+                    m.text(owner),
+                    lost,
+                    tensor.why,
+                    [(address, tensor)],
+                )
+            )
+            m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, shape=tensor.shape)
+        elif changes:
+            m.change(
+                copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), shape=tensor.shape
+            )
+        else:
+            # it may be the very same tensor: then everything that is known of it still holds, also its gradient
+            if tensor.leaf.yes and tensor.grad.yes:
+                m.change(copy, leaf=MAYBE, dtype=target, shape=tensor.shape)
+                m.escaped.add(copy)
+            else:
+                m.change(copy, dtype=target, shape=tensor.shape, view=tensor.view, base=tensor.base)
+        stays = name in ("cpu", "cuda", "contiguous") or _device_only(m, args)
+        conversions.form(
+            m,
+            Ref((copy,)),
+            "Tensor.cpu" if stays else "Tensor.to",
+            {"": Ref((address,)), **{str(i): v for i, v in enumerate(args.values())}},
+        )
+        if name == "cuda":
+            m.change(copy, device="cuda")
+        made.append(copy)
+    return Ref(tuple(made))
+
+
+def _may_move(args: Args) -> bool:
+    """May `x.to(...)` of a tensor that torch made with its defaults, on the CPU, be another tensor?"""
+    stays = (Const("cpu"), External("torch.float32"), External("torch.float"), Const(True), Const(False))
+    return any(value not in stays for value in args.values())
+
+
+def _cast_kind(name: str, args: Args) -> Dtype | None:
+    if name in meaning.KINDS:
+        return meaning.KINDS[name]
+    if name == "byte" or name == "char":
+        return "int"
+    given = [*args.pos, *args.kw.values()]
+    for value in given:
+        kind = tensors.dtype_of(value)
+        if kind is not None:
+            return kind
+        if isinstance(value, Const) and value.value == "torch.LongTensor":
+            return "int"
+    return None
+
+
+def _device_only(m: Machine, args: Args) -> bool:
+    return (
+        bool(args.pos)
+        and isinstance(args.pos[0], Const)
+        and isinstance(args.pos[0].value, (str, int))
+        and len(args.pos) == 1
+    )
+
+
+def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: str | None) -> bool:
+    """Is the result certainly another tensor? A float leaf that torch made is float32 unless told otherwise."""
+    if fact(args.kw.get("copy"), False).yes:
+        return True
+    if name in ("double", "half", "bfloat16"):
+        return tensor.made in methods.FLOAT32 and tensor.dtype == "float"
+    names = {v.name.rpartition(".")[2] for v in args.values() if hasattr(v, "name")}
+    if names & {"float64", "double", "float16", "half", "bfloat16"}:
+        return tensor.made in methods.FLOAT32 and tensor.dtype == "float"
+    return tensor.dtype is not None and target is not None and tensor.dtype != target

@@ -1,0 +1,189 @@
+"""`backward` of an autograd.Function, run once with a gradient, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import calls, custom, functions
+from flake8_detach.flow.afterwards import Reached
+from flake8_detach.flow.custom_ctx import (
+    LATE,
+    PUT,
+    RAW,
+    READ,
+    SAVED_AT,
+    find_method,
+    kind_of,
+    tell,
+)
+from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Item
+from flake8_detach.flow.machine import MAX_CONTEXTS, MODE
+from flake8_detach.flow.second_order import APPLIED, Applied
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    PRESUMED_NO,
+    UNKNOWN,
+    YES,
+    Class,
+    Mode,
+    Ref,
+    Saved,
+    Sequence,
+    Tensor,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def finish(m: Machine, call: custom.Call, number: int, outputs: list[Value], known: bool) -> None:
+    """What the node saves, once it is known what backward reads."""
+    saved = m.state.get((call.ctx, "saved_tensors"))
+    at = m.state.get((call.ctx, SAVED_AT))
+    if known and isinstance(saved, Tuple) and at is not None:
+        for value in saved.items:
+            if kind_of(m, value) not in ("tensor", "None", "?") and not call.used.no:
+                tell(m, at, "saved no tensor", call.cls, call.used, kind_of(m, value))
+                m.state.put(call.ctx, "saved_tensors", UNKNOWN)
+    kept = _kept(m, call, outputs)
+    read, opens = _backward(m, call, outputs)
+    roles = {address: name for address, _, name in call.given(m)}
+    node = m.state.graph[number]
+    if known and isinstance(saved, Tuple) and read("saved_tensors"):
+        pairs = [(roles.get(a, "result"), t) for v in saved.items for a, t in m.tensors(v)]
+        node = replace(node, saved=tuple(m.save(t, role, call.node) for role, t in pairs))
+    node = replace(node, kept=tuple(s for s in kept if read(s.role)), open=node.open or opens)
+    if custom.lacks(m, call.cls):
+        node = replace(node, derivative="raises")
+    m.state.graph[number] = node
+    if known and not opens:
+        m.state.set((number, APPLIED), Applied(call.cls, call.ctx, tuple(outputs), call.node))
+
+
+def _kept(m: Machine, call: custom.Call, outputs: list[Value]) -> list[Saved]:
+    """Inputs and outputs that are attributes of `ctx`: nobody checks whether they are written to."""
+    results = {v.addresses[0] for v in outputs if isinstance(v, Ref) and m.is_tensor(v) and len(v.addresses) == 1}
+    inputs = {address for address, _, _ in call.given(m)}
+    found = []
+    for name in m.state.names(call.ctx):
+        value = m.state.get((call.ctx, name))
+        at = m.state.get((call.ctx, PUT + name))
+        cell = m.cell(value)
+        if at is None or not isinstance(cell, Tensor) or not isinstance(value, Ref):
+            continue
+        address = value.addresses[0]
+        if address in results and address not in inputs and cell.grad.yes:
+            tell(m, at, "output on ctx", call.cls, cell.grad, name)
+        if cell.storage and (address in results or address in inputs):
+            found.append(Saved(cell.storage, m.version(cell.storage), name, at))
+    return found
+
+
+def _backward(m: Machine, call: custom.Call, outputs: list[Value]) -> tuple[Callable[[str], bool], bool]:
+    """Run backward as if it were called now. Returns what it surely reads of `ctx`, and whether it may reach tensors
+    that are no inputs (it runs a backward of its own, or writes gradients)."""
+    backward = find_method(m, call.cls, "backward") or find_method(m, call.cls, "vjp")
+    if backward is None or m.contexts.get(id(backward.definition), 0) > MAX_CONTEXTS // 2:
+        return (lambda name: False), True
+    newest, mark, fatal, mode = m.state.address(), m.state.mark(), m.fatal, m.mode
+    why = m.cause("mode", f"computed in `{call.cls.name}.{backward.name}`, where grad mode is off", backward.definition)
+    m.set_mode(Mode(PRESUMED_NO, NO, why))
+    m.state.set((call.ctx, LATE), YES)
+    raw = m.state.get((call.ctx, RAW)) is not None
+    if outputs == [UNKNOWN]:  # it may be a tuple: backward knows of how many
+        outputs = outputs * max(len(backward.definition.params.params) - 1, 1)
+    arrived = [UNKNOWN if raw else _gradient(m, value) for value in outputs]
+    functions.call(
+        m,
+        backward,
+        calls.Args([Ref((call.ctx,)), *arrived]),
+        call.node,
+        lambda place, value: _check_gradients(m, call, place, value),
+    )
+    for value in arrived:
+        for _, tensor in m.tensors(value):
+            if m.written_since(tensor.storage, (tensor.storage,)) and call.used.yes:
+                at = m.state.get((tensor.storage, "written at"))
+                tell(m, at or call.node, "gradient written", call.cls, YES)
+    reads = {n for n in ("saved_tensors", *m.state.names(call.ctx)) if m.state.get((call.ctx, READ + n), NO).yes}
+    m.fatal = fatal
+    m.set_mode(mode)
+    changes = m.state.rollback(mark)
+    opens = any((name == "grad" and owner < newest) or name == "spoiled" for owner, name in changes)
+    left = {
+        slot: content
+        for slot, content in changes.items()
+        if slot[0] > newest or not (slot[1] in _UNDONE or isinstance(content, Tensor))
+    }
+    m.state.join([{}, left])
+    return reads.__contains__, opens
+
+
+_UNDONE = frozenset({"version", "written at", "freed", "freed at", "grad", "spoiled", MODE[1]})
+"""What backward does to tensors happens when it runs, not when `apply` is called."""
+
+
+def _gradient(m: Machine, output: Value) -> Value:
+    """What backward is handed for an output."""
+    cell = m.cell(output)
+    like = cell if isinstance(cell, Tensor) else Tensor()
+    return m.tensor(grad=PRESUMED_NO, leaf=MAYBE, shape=like.shape, dtype=like.dtype, made="grad")
+
+
+def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: Value) -> None:
+    """Tell the rules what backward returns."""
+    if value == UNKNOWN or call.used.no:
+        return
+    cell = m.cell(value)
+    if isinstance(value, Tuple):
+        gradients: tuple[Value, ...] = value.items
+    elif isinstance(cell, Sequence) and cell.kind == "tuple":
+        return
+    else:
+        gradients = (value,)
+    least = most = len(call.inputs)
+    if not call.exact:
+        least, most = 0, 10**6
+    elif not call.applied:
+        least, most = arity(m, call.cls)
+    m.emit(
+        GradientsReturned,
+        place,
+        function=call.cls.name,
+        least=least,
+        most=most,
+        inputs=tuple(
+            Item(kind_of(m, v) if call.applied else "?", custom.requires(m, v), n)
+            for v, n in zip(call.inputs, call.names, strict=True)
+        )
+        if call.exact
+        else (),
+        gradients=tuple(Item(kind_of(m, v), MAYBE, "") for v in gradients),
+        implicit=isinstance(place, cst.Name),
+        used=call.used,
+        applied=call.node if call.applied else None,
+    )
+
+
+def arity(m: Machine, cls: Class) -> tuple[int, int]:
+    """How many inputs forward may be given at least and at most."""
+    forward = find_method(m, cls, "forward")
+    if forward is None:
+        return 0, 10**6
+    params = forward.definition.params
+    plain = (*params.posonly_params, *params.params)
+    own = (find_method(m, cls, "setup_context") is None) + ("builtins.classmethod" in forward.wrappers)
+    least = max(sum(p.default is None for p in plain) - own, 0)
+    ended = isinstance(params.star_arg, cst.Param) or params.star_kwarg is not None or params.kwonly_params
+    return least, 10**6 if ended else max(len(plain) - own, 0)
+
+
+def unless_unused(m: Machine, number: int, event: CustomMisuse) -> Callable[[Reached], None]:
+    return lambda reached: m.sink(event) if reached.inside(number) else None

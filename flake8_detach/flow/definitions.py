@@ -1,0 +1,156 @@
+"""Definitions of functions and classes, and what their decorators make of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import libcst as cst
+
+from flake8_detach.flow import (
+    calls,
+    contexts,
+    idle,
+    legacy,
+    transforms,
+)
+from flake8_detach.flow.evaluate import evaluate
+from flake8_detach.flow.machine import Frame, Machine
+from flake8_detach.flow.statements import execute_body, statement
+from flake8_detach.flow.values import (
+    UNKNOWN,
+    Class,
+    Const,
+    External,
+    Function,
+    Thing,
+    Value,
+)
+
+CAST = frozenset(
+    f"torch.{place}.custom_{way}" for place in ("amp", "cuda.amp", "amp.autocast_mode") for way in ("fwd", "bwd")
+)
+"""Decorators of forward and backward of a custom Function, called with options or not."""
+TRANSPARENT = frozenset(
+    {
+        "functools.wraps",
+        "functools.lru_cache",
+        "functools.cache",
+        "abc.abstractmethod",
+        "typing.overload",
+        "typing.override",
+        "typing.final",
+        "torch.jit.export",
+        "torch.jit.ignore",
+        "torch.jit.unused",
+        "torch.compile",
+        "torch.jit.script",
+        *CAST,
+    }
+)
+"""Decorators that leave what a function computes as it is."""
+MODES = ("torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.set_grad_enabled")
+BINDING = (
+    "builtins.staticmethod",
+    "builtins.classmethod",
+    "builtins.property",
+    "functools.cached_property",
+    "contextlib.contextmanager",
+    "torch.autograd.function.once_differentiable",
+)
+
+
+@statement(cst.FunctionDef)
+def function_def(m: Machine, node: cst.FunctionDef) -> bool:
+    params = node.params
+    defaults = tuple(
+        (p.name.value, evaluate(m, p.default))
+        for p in (*params.posonly_params, *params.params, *params.kwonly_params)
+        if p.default is not None
+    )
+    owner = m.frame.owner
+    scope = m.frame.scope if owner is None or m.frame.id != owner.frame else m.frame.scope[1:]
+    value: Value = Function(node, node.name.value, scope, defaults, (), None, owner)
+    for decorator in reversed(node.decorators):
+        value = decorated(m, node, decorator.decorator, value)
+    name = node.name.value
+    if isinstance(value, Function) and "*setter" in value.wrappers:
+        name = f"{name}.setter"
+    m.bind(name, value)
+    return True
+
+
+def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, value: Value) -> Value:
+    """What a decorator makes of a function."""
+    if isinstance(decorator, cst.Attribute) and decorator.attr.value in ("setter", "deleter"):
+        return replace(value, wrappers=("*setter",)) if isinstance(value, Function) else value
+    made = evaluate(m, decorator)
+    cell = m.cell(made)
+    if isinstance(decorator, cst.Call) and isinstance(maker := evaluate(m, decorator.func), External):
+        made = maker if maker.name in CAST else made
+    if isinstance(made, External):
+        name = made.name
+        contexts.decorates(m, decorator, made)
+        legacy.decorates(m, decorator, made)
+    elif isinstance(cell, Thing):
+        name = cell.kind
+        mode = cell.part("mode")
+        if name in MODES and mode is not None:
+            name = f"{name}(False)" if mode == Const(False) else name if mode == Const(True) else "?"
+    else:
+        name = "?"
+    if isinstance(value, Function):
+        if name.removesuffix("(False)") in MODES or name in BINDING:
+            # no_grad has no effect on what runs later: an async def, which is entered and left at once
+            if name.removesuffix("(False)") in MODES and node.asynchronous is not None:
+                idle.coroutine(m, node, name)
+                return value
+            return replace(value, wrappers=(name, *value.wrappers))
+        if name in TRANSPARENT or name.startswith(("torch.jit.", "jaxtyping.", "typeguard.", "numba.")):
+            return value
+    if isinstance(made, (Function, Class)) or transforms.decorates(m, made):
+        return calls.call(m, made, calls.Args([value]), decorator)
+    return UNKNOWN
+
+
+DATACLASSES = frozenset({"dataclasses.dataclass", "attr.s", "attrs.define", "attr.dataclass"})
+
+
+@statement(cst.ClassDef)
+def class_def(m: Machine, node: cst.ClassDef) -> bool:
+    bases = tuple(evaluate(m, b.value) for b in node.bases)
+    for keyword in node.keywords:
+        evaluate(m, keyword.value)
+    frame_id = m.state.address()
+    cls = Class(node.name.value, frame_id, bases, node)
+    frame = Frame((frame_id, *m.frame.scope), m.frame.function, None, m.state.mark(), owner=cls)
+    m.frames.append(frame)
+    try:
+        execute_body(m, node.body)
+    finally:
+        m.frames.pop()
+    value: Value = cls
+    for decorator in node.decorators:
+        made = evaluate(m, decorator.decorator)
+        if isinstance(decorator.decorator, cst.Call):  # @dataclass(frozen=True)
+            maker = evaluate(m, decorator.decorator.func)
+            made = maker if isinstance(maker, External) and maker.name in DATACLASSES else made
+        cell = m.cell(made)
+        name = made.name if isinstance(made, External) else cell.kind if isinstance(cell, Thing) else "?"
+        if name in MODES:
+            idle.decorated_class(m, decorator.decorator, name)
+        if name in DATACLASSES:
+            m.state.set((frame_id, "*fields"), fields(node))
+        elif name not in TRANSPARENT and not name.startswith("torch."):
+            value = UNKNOWN
+    m.bind(node.name.value, value)
+    return True
+
+
+def fields(node: cst.ClassDef) -> tuple[str, ...]:
+    """The fields of a dataclass, in order."""
+    found = []
+    for statement_ in node.body.body:
+        for part in getattr(statement_, "body", ()) if isinstance(statement_, cst.SimpleStatementLine) else ():
+            if isinstance(part, cst.AnnAssign) and isinstance(part.target, cst.Name):
+                found.append(part.target.value)
+    return tuple(found)

@@ -1,0 +1,206 @@
+"""Calls of modules: `forward` of the file's own classes, and the outputs of torch's layers."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import (
+    calls,
+    crossing,
+    freezing,
+    layer_made,
+    levels,
+    missing,
+    modules,
+    recurrent,
+    retention,
+    tensors,
+)
+from flake8_detach.flow.values import (
+    MAYBE,
+    NONE,
+    UNKNOWN,
+    Const,
+    Function,
+    Instance,
+    Layer,
+    Node,
+    Ref,
+    Scalar,
+    Tuple,
+    Value,
+)
+from flake8_detach.knowledge import layers, ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
+    """Call an instance of a class of the file or a torch.nn module."""
+    crossing.handed(m, args.values(), node)
+    freezing.used(m)
+    cell = m.state.cell(value.addresses[0])
+
+    def forward(args: calls.Args) -> Value:
+        return (
+            call_layer(m, value, cell, args, node) if isinstance(cell, Layer) else call_instance(m, value, args, node)
+        )
+
+    from flake8_detach.flow import module_hooks
+
+    hooked = value.addresses[0] in m.hooked and modules.is_module(m, value)
+    result = module_hooks.around(m, value, args, node, forward) if hooked else forward(args)
+    if modules.training(m, value.addresses[0]) == Const(False):
+        retention.evaluated(m, value, result, node)
+    return result
+
+
+def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
+    """Call an instance of a class of the file."""
+    address = value.addresses[0]
+    cell = m.state.cell(address)
+    assert isinstance(cell, Instance)
+    own = modules.find(m, value, "__call__")
+    if isinstance(own, Function):
+        return calls.call(m, own, args, node)
+    if modules.is_module_class(cell.cls):
+        forward: Value | None = m.state.get((address, "forward")) or modules.find(m, value, "forward")
+        if isinstance(forward, Function):
+            hooked = m.state.get((address, "*hooked"))
+            if hooked:
+                calls.escape(m, args.values())
+            result = calls.call(m, forward, args, node)
+            return loosened(m, result) if hooked else result
+        base = modules.base_layer(cell.cls)
+        if base is not None and forward is None:
+            return call_layer(m, value, Layer(base), args, node)
+        if forward is None and missing.forward(m, value, node):
+            return UNKNOWN
+    calls.escape(m, [value, *args.values()])
+    return UNKNOWN
+
+
+def loosened(m: Machine, value: Value) -> Value:
+    """A forward hook may have replaced the result."""
+    return m.tensor(grad=MAYBE, leaf=MAYBE, storage=0) if m.is_tensor(value) else UNKNOWN
+
+
+def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst.CSTNode) -> Value:
+    """The forward of a torch.nn module."""
+    address = value.addresses[0]
+    spec = layers.layer(layer.kind)
+    if m.lazy:
+        missing.initialised(m, value)
+    if m.levels:
+        levels.layer(m, node, address, layer, modules.training(m, address), args.get(0, "input") or UNKNOWN)
+    if m.state.get((address, "*hooked")) or (m.patched and m.is_patched(f"{layer.kind}.forward")):
+        calls.escape(m, args.values())
+        return loosened(m, m.tensor(storage=0))
+    if spec is None:
+        calls.escape(m, args.values())
+        return UNKNOWN
+    if spec.container == "sequential":
+        return _sequential(m, address, layer, args, node)
+    if spec.container:
+        return UNKNOWN
+    given = args.bind(spec.inputs or ("input",))
+    if spec.same:
+        return next(iter(given.values()), UNKNOWN)
+    op = ops.function(spec.op) if spec.op else None
+    own = {name: m.state.get((address, name), UNKNOWN) for name, _ in spec.parameters}
+    if op is not None:
+        options = {n: v for n in spec.forwards if n not in own and (v := layer.option(n)) is not None}
+        options = {**{n: Const(v) for n, v in layers.DEFAULTS.get(spec.name, {}).items()}, **options}
+        known = {k: v for k, v in own.items() if v != NONE}
+        passed: dict[str, Value] = {}
+        for target, source in spec.passes:
+            if source == "training":
+                passed[target] = Scalar("bool")
+            elif source in spec.buffers:
+                passed[target] = layer_made.layer_attribute(m, value, layer, source)
+            else:
+                passed[target] = given.get(source, known.get(source, UNKNOWN))
+        renamed = {source for _, source in spec.passes}
+        plain = {k: v for k, v in {**given, **known}.items() if k not in renamed}
+        return tensors.apply(m, node, op, {**plain, **passed, **options}, m.text(node))
+    return _generic(m, spec, layer, given, own, node)
+
+
+def _sequential(m: Machine, address: int, layer: Layer, args: calls.Args, node: cst.CSTNode) -> Value:
+    if layer.children is None:
+        one = m.state.get((address, "*element"), UNKNOWN)
+        if one != UNKNOWN and modules.is_module(m, one):
+            return calls.call(m, one, args, node)
+        calls.escape(m, args.values())
+        return UNKNOWN
+    result: Value = args.pos[0] if args.pos else next(iter(args.kw.values()), UNKNOWN)
+    for child in layer.children:
+        result = calls.call(m, m.state.get((address, child), UNKNOWN), calls.Args([result]), node)
+    return result
+
+
+def _generic(
+    m: Machine, spec: layers.Layer, layer: Layer, given: dict[str, Value], own: dict[str, Value], node: cst.CSTNode
+) -> Value:
+    """A layer whose forward is more than one op: everything that goes in is connected to everything that comes out."""
+    inputs = tensors.gather(m, {**given, **{k: v for k, v in own.items() if v != NONE}})
+    wanted = inputs.grad()
+    if layer.children is None:
+        wanted = wanted | MAYBE
+    grad = wanted & m.mode.grad
+    graph = None
+    if not grad.no:
+        edges = tuple(dict.fromkeys(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no))
+        saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1]) if inputs.tensors else ()
+        if spec.name in recurrent.LAYERS:
+            saved = tuple(recurrent.saved(m, spec.name, given, own, node))
+        cuts = inputs.cuts()
+        m.cuts = m.cuts or bool(cuts)
+        open_ = inputs.unknown or layer.children is None
+        graph = m.graph_node(Node(spec.name, edges, saved, node, open_, cuts=cuts, unseen=inputs.unclear()))
+    why = inputs.why()
+    if grad.no and not wanted.no:
+        why = tensors.mode_cause(m, node, "", wanted, inputs.pairs())
+    first = next((t.shape for _, t, n in inputs.tensors if n in given), None)
+
+    sizes = recurrent.outputs(layer, first) if spec.name in recurrent.LAYERS else repeat(first)
+
+    def output() -> Value:
+        return m.tensor(
+            grad=grad,
+            leaf=~grad,
+            shape=next(sizes) if spec.rank == "same" else () if spec.rank == "zero" else None,
+            dtype="float",
+            node=graph,
+            why=why,
+            made=spec.name,
+            inference=m.mode.inference,
+        )
+
+    return structure(spec.result, output)
+
+
+def structure(shape: str, output: object) -> Value:
+    """Build a result from its description: "tensor", "t", "(t,(t,t))", "(t,t?)"."""
+    text = shape.replace("tensor", "t")
+
+    def parse(i: int) -> tuple[Value, int]:
+        if text[i] == "(":
+            items: list[Value] = []
+            i += 1
+            while text[i] != ")":
+                item, i = parse(i)
+                items.append(item)
+                i += text[i] == ","
+            return Tuple(tuple(items)), i + 1
+        value: Value = output()  # type: ignore[operator]
+        i += 1
+        if i < len(text) and text[i] == "?":
+            return UNKNOWN, i + 1
+        return value, i
+
+    return parse(0)[0] if text else UNKNOWN

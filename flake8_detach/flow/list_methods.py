@@ -1,0 +1,154 @@
+"""Methods of lists, tuples, deques and dicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import (
+    iteration,
+    subscripts,
+)
+from flake8_detach.flow.calls import Args
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    NO,
+    NONE,
+    UNKNOWN,
+    YES,
+    Const,
+    Mapping_,
+    Ref,
+    Scalar,
+    Sequence,
+    Tuple,
+    Value,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, name: str, args: Args) -> Value:
+    assert isinstance(receiver, Ref)
+    address = receiver.addresses[0]
+    first = args.pos[0] if args.pos else None
+
+    def set_to(new: Sequence) -> None:
+        m.state.set((address, CELL), new)
+
+    if name in ("append", "add", "appendleft", "extend", "extendleft", "update", "insert") and args.pos:
+        m.retention.grow(m, address, args.pos[-1], node)
+    elif name not in ("put", "put_nowait", "sort", "reverse", "copy", "index", "count", "__len__"):
+        m.retention.shrink(address)
+    if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:
+        if cell.items is not None and len(cell.items) < 64:
+            items = (first, *cell.items) if name == "appendleft" else (*cell.items, first)
+            set_to(replace(cell, items=items, filled=YES))
+        else:
+            have = iteration.common(m, list(cell.items)) if cell.items is not None else cell.element
+            element = first if cell.filled is NO else have if have == first else subscripts._either(m, have, first)
+            set_to(Sequence(cell.kind, None, element, filled=YES))
+        return NONE
+    if name in ("extend", "update", "extendleft") and first is not None:
+        more = iteration.exact(m, first)
+        if cell.items is not None and more is not None:
+            set_to(replace(cell, items=(*cell.items, *more), filled=truth(bool(cell.items or more))))
+        elif cell.items == ():
+            inner = m.cell(first)
+            each = isinstance(inner, Sequence) and inner.each
+            set_to(Sequence(cell.kind, None, iteration.element(m, first), each=each, filled=iteration.filled(m, first)))
+        else:
+            set_to(Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
+        return NONE
+    if name in ("pop", "popleft", "get", "get_nowait"):
+        if cell.items:
+            at = (
+                first.value
+                if isinstance(first, Const) and isinstance(first.value, int)
+                else -1
+                if first is None
+                else None
+            )
+            at = 0 if name != "pop" else at
+            if at is not None and -len(cell.items) <= at < len(cell.items):
+                taken = cell.items[at]
+                rest = list(cell.items)
+                del rest[at]
+                set_to(replace(cell, items=tuple(rest), filled=truth(bool(rest))))
+                return taken
+        set_to(Sequence(cell.kind, None, iteration.common(m, list(cell.items)) if cell.items else cell.element))
+        return iteration.element(m, receiver)
+    if name == "clear":
+        set_to(Sequence(cell.kind, (), filled=NO))
+        return NONE
+    if name in ("sort", "reverse", "rotate"):
+        if cell.items is not None:
+            set_to(Sequence(cell.kind, None, iteration.common(m, list(cell.items)), filled=cell.filled))
+        return NONE
+    if name == "copy":
+        return m.new(cell)
+    if name in ("index", "count", "__len__"):
+        return Scalar("int")
+    if name == "insert" and len(args.pos) == 2:
+        have = iteration.element(m, receiver)
+        set_to(
+            Sequence(
+                cell.kind,
+                None,
+                args.pos[1] if cell.filled is NO else have if have == args.pos[1] else UNKNOWN,
+                filled=YES,
+            )
+        )
+        return NONE
+    if name == "remove":
+        set_to(Sequence(cell.kind, None, iteration.element(m, receiver)))
+        return NONE
+    return UNKNOWN
+
+
+def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, name: str, args: Args) -> Value:
+    assert isinstance(receiver, Ref)
+    address = receiver.addresses[0]
+    values = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+    if name in ("keys", "values", "items"):
+        if cell.rest is None:
+            pairs = [(Const(k), v) for k, v in cell.items]
+            chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
+            return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
+        value = values[0] if all(v == values[0] for v in values) else UNKNOWN
+        one: Value = UNKNOWN if name == "keys" else value if name == "values" else Tuple((UNKNOWN, value))
+        return m.new(Sequence("iterable", None, one))
+    if name in ("get", "pop", "setdefault"):
+        key = args.pos[0] if args.pos else UNKNOWN
+        found = cell.get(key.value) if isinstance(key, Const) else None
+        if name == "setdefault" and found is None and isinstance(key, Const) and cell.rest is None:
+            default = args.get(1, "default") or NONE
+            m.state.set((address, CELL), cell.put(key.value, default))
+            return default
+        if found is not None:
+            if name == "pop":
+                m.state.set((address, CELL), Mapping_(tuple(i for i in cell.items if i[0] != key.value), cell.rest))  # type: ignore[union-attr]
+            return found
+        if isinstance(key, Const) and cell.rest is None:
+            return args.get(1, "default") or NONE
+        return UNKNOWN
+    if name == "update":
+        other = m.cell(args.pos[0]) if args.pos else Mapping_()
+        merged = cell
+        if isinstance(other, Mapping_) and other.rest is None and not args.open:
+            for k, v in (*other.items, *args.kw.items()):
+                merged = merged.put(k, v)
+        else:
+            merged = Mapping_((), UNKNOWN)
+        m.state.set((address, CELL), merged)
+        return NONE
+    if name == "clear":
+        m.state.set((address, CELL), Mapping_())
+        return NONE
+    if name == "copy":
+        return m.new(cell)
+    return UNKNOWN

@@ -1,0 +1,261 @@
+"""Loops: a body is run on the states of the first and of later passes, until nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import libcst as cst
+
+from flake8_detach.flow import (
+    assignments,
+    conversions,
+    idle,
+    iteration,
+    narrowing,
+    operators,
+    retention,
+    withs,
+)
+from flake8_detach.flow.evaluate import evaluate
+from flake8_detach.flow.machine import Loop, Machine
+from flake8_detach.flow.state import Comparison, Delta
+from flake8_detach.flow.statements import execute_body, statement
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    PRESUMED_YES,
+    UNKNOWN,
+    YES,
+    Joined,
+    Mode,
+    Ref,
+    Sequence,
+    Truth,
+    Value,
+)
+
+ROUNDS = 3
+"""How often a loop body is run on joined states before what still changes becomes unknown."""
+DEEP = 3
+"""Each level of loops multiplies the work: one level deeper than this runs its body twice only, all others once."""
+
+
+@statement(cst.Break)
+def break_(m: Machine, node: cst.Break) -> bool:
+    if m.frame.loops:
+        loop = m.frame.loops[-1]
+        withs.leave_withs(m, loop.withs)
+        loop.breaks.append(m.state.delta(loop.mark))
+    return False
+
+
+@statement(cst.Continue)
+def continue_(m: Machine, node: cst.Continue) -> bool:
+    if m.frame.loops:
+        loop = m.frame.loops[-1]
+        withs.leave_withs(m, loop.withs)
+        loop.continues.append(m.state.delta(loop.mark))
+    return False
+
+
+@statement(cst.For)
+def for_(m: Machine, node: cst.For) -> bool:
+    source = iteration.iterated(m, node.iter, evaluate(m, node.iter))
+    conversions.iterate(m, node.iter, source)
+    idle.consumed(m, source)
+    outside = idle.enter_consumer(m, source)
+    if outside is not None:
+        alive = over(m, node, source)
+        m.set_mode(outside)
+        return alive
+    return over(m, node, source)
+
+
+def over(m: Machine, node: cst.For, source: Value) -> bool:
+    """Run a `for` over the value of its iterable."""
+    known = iteration.exact(m, source)
+    if known is not None and len(known) <= iteration.UNROLL:
+        return unrolled(m, node, known)
+    if iteration.once(m, source):
+        one = iteration.element(m, source)
+        iteration.consume(m, source)
+        return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
+    some = iteration.filled(m, source)
+
+    def start() -> bool:
+        assignments.assign(m, node.target, iteration.element(m, source))
+        return True
+
+    cell = m.cell(source)
+    counted = isinstance(cell, Sequence) and cell.kind == "range" and some is YES  # one of length 0 or 1 is unrolled
+    twice = counted or (known is not None and len(known) > 1)
+    return repeated(m, node, start, some, twice, presume=not iteration.optional(source, node.iter))
+
+
+def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
+    """Run the body once for every element."""
+    loop = Loop(m.state.mark(), len(m.frame.withs))
+    frame = m.frame
+    frame.loops.append(loop)
+    alive = True
+    try:
+        for item in items:
+            assignments.assign(m, node.target, item)
+            alive = execute_body(m, node.body)
+            alive = meet(m, loop, alive)
+            if not alive:
+                break
+    finally:
+        frame.loops.pop()
+    if alive and node.orelse is not None:
+        alive = execute_body(m, node.orelse.body)
+    return leave(m, loop, alive)
+
+
+def meet(m: Machine, loop: Loop, alive: bool) -> bool:
+    """The end of one iteration: what fell through and what continued go on together."""
+    if not loop.continues:
+        return alive
+    paths = [*loop.continues, *([m.state.delta(loop.mark)] if alive else [])]
+    loop.continues = []
+    m.state.rollback(loop.mark)
+    m.state.join(paths)
+    return True
+
+
+def leave(m: Machine, loop: Loop, alive: bool) -> bool:
+    """Behind the loop: what ended normally and what broke out go on together."""
+    paths = [*loop.breaks, *([m.state.delta(loop.mark)] if alive else [])]
+    m.state.rollback(loop.mark)
+    if paths:
+        m.state.join(paths)
+    return bool(paths)
+
+
+@statement(cst.While)
+def while_(m: Machine, node: cst.While) -> bool:
+    known = operators.truth_of(m, node.test, evaluate(m, node.test))
+    if known is NO:
+        return execute_body(m, node.orelse.body) if node.orelse is not None else True
+    forever = known is YES and isinstance(node.test, (cst.Name, cst.Integer))
+
+    def start() -> bool:
+        if forever:
+            return True
+        again = operators.condition(m, evaluate(m, node.test))
+        narrowing.narrow(m, node.test, True)
+        return again is not NO
+
+    return repeated(m, node, start, known, False, forever)
+
+
+def repeated(
+    m: Machine,
+    node: cst.For | cst.While,
+    start: Callable[[], bool],
+    some: Any,
+    twice: bool,
+    forever: bool = False,
+    presume: bool = False,
+) -> bool:
+    """A loop of unknown length: the first iteration, the second one on what it left, then joined until nothing changes.
+
+    some: does it run at all? If that is not known, `presume` says whether to take it that it does.
+    """
+    if some is NO:
+        return execute_body(m, node.orelse.body) if node.orelse is not None else True
+    loop = Loop(m.state.mark(), len(m.frame.withs))
+    watch = retention.Watch(m, node)
+    frame = m.frame
+    frame.loops.append(loop)
+    depth = sum(len(f.loops) for f in m.frames)
+    last = 1 + ROUNDS if depth <= DEEP else 1 if depth == DEEP + 1 else 0
+    ends: list[Delta] = []
+    fatal, quiet, presumed = m.fatal, m.quiet, m.presumed
+    try:
+        alive = True
+        previous: Delta = {}
+        for round_ in range(last + 1):
+            if round_ == 1 and not twice:
+                m.presumed += 1
+            if not start():  # the condition is known to have become false
+                ends = [m.state.delta(loop.mark)]
+                break
+            alive = execute_body(m, node.body)
+            alive = meet(m, loop, alive)
+            if not alive:
+                break
+            if m.fatal > fatal:  # there is no next iteration; run it only for the state behind the loop
+                m.quiet = quiet + 1
+            changes = m.state.delta(loop.mark)
+            watch.after(m, round_, changes)
+            if round_ >= 1 or last == 0:
+                if last and settled(m, previous, changes):
+                    ends.append(changes)
+                    break
+                m.state.rollback(loop.mark)
+                if round_ == last:
+                    same = Comparison(m.state, previous, changes)
+                    changes = {
+                        slot: widened(content)
+                        if slot[0] < watch.start and unstable(same, slot, previous, content)
+                        else content
+                        for slot, content in changes.items()
+                    }
+                    m.state.apply(changes)
+                else:
+                    m.state.join([previous, changes], written=YES if twice else PRESUMED_YES)
+                changes = m.state.delta(loop.mark)
+            ends = [changes]
+            previous = changes
+    finally:
+        frame.loops.pop()
+        m.quiet, m.presumed = quiet, presumed
+    m.state.rollback(loop.mark)
+    watch.close(m, ends[0] if ends else {})
+    if forever:
+        ends = []
+    if ends and node.orelse is not None:
+        m.state.join(ends)
+        ends = [m.state.delta(loop.mark)] if execute_body(m, node.orelse.body) else []
+        m.state.rollback(loop.mark)
+    paths = [*ends, *loop.breaks]
+    if some is YES or not paths:
+        if paths:
+            m.state.join(paths)
+        return bool(paths) or (not forever and some is not YES)
+    if len(paths) > 1:
+        m.state.join(paths)
+        paths = [m.state.rollback(loop.mark)]
+    m.state.join([{}, paths[0]], presume=presume)
+    return True
+
+
+def settled(m: Machine, before: Delta, after: Delta) -> bool:
+    """Is the state after one more iteration the same, apart from which objects carry the facts?"""
+    comparison = Comparison(m.state, before, after)
+    return all(
+        comparison.contents(before.get(slot, m.state.slots.get(slot)), after.get(slot, m.state.slots.get(slot)))
+        for slot in before.keys() | after.keys()
+        if not _hidden(slot)
+    )
+
+
+def _hidden(slot: tuple[int, str]) -> bool:
+    """Objects made inside the loop differ in every iteration; what counts is what names and attributes lead to."""
+    return slot[1] in ("version", "freed", "freed at", "retained", "*names", "", "*value", "*return", "spoiled")
+
+
+def unstable(same: Comparison, slot: tuple[int, str], previous: Delta, after: Any) -> bool:
+    """Has the content of a slot that was there before the loop changed once more?"""
+    if isinstance(after, (Joined, Mode, tuple, int)):
+        return False
+    if slot[1] == "":
+        return not same.objects(slot[0], slot[0])
+    return not same.contents(previous.get(slot), after)
+
+
+def widened(content: Any) -> Any:
+    """What may be in a slot after any number of further iterations."""
+    return MAYBE if isinstance(content, Truth) else UNKNOWN

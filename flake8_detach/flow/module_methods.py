@@ -1,0 +1,237 @@
+"""Methods of `nn.Module`, its containers, and `super()`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import (
+    autograd,
+    hidden,
+    iteration,
+    layer_calls,
+    legacy,
+    methods,
+    missing,
+    module_hooks,
+    module_tree,
+    modules,
+    optimizers,
+    registration,
+)
+from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.machine import fact
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    NONE,
+    UNKNOWN,
+    YES,
+    Const,
+    Function,
+    Instance,
+    Layer,
+    Mapping_,
+    Ref,
+    Scalar,
+    Sequence,
+    Super,
+    Tuple,
+    Value,
+    truth,
+)
+from flake8_detach.knowledge import layers
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Args) -> Value:
+    """A method that nn.Module defines."""
+    address = receiver.addresses[0]
+    cell = m.state.cell(address)
+    if missing.keywords(m, node, f"Module.{name}", args):
+        return UNKNOWN
+    legacy.called(m, node, f"Module.{name}", args)
+    if name in ("parameters", "named_parameters"):
+        m.ledger.asked[address] = cell.kind if isinstance(cell, Layer) else getattr(cell, "cls", None)
+        deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
+        found = (
+            module_tree.parameters(m, receiver)
+            if deep.yes
+            else Ref(tuple(a for a in module_tree.tree(m, receiver).parameters))
+        )
+        if name == "parameters":
+            return module_tree.each(m, found)
+        return m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
+    if name in ("children", "modules", "named_children", "named_modules"):
+        return _submodules(m, receiver, name)
+    if name in ("train", "eval"):
+        modules.set_training(m, receiver, args.get(0, "mode") or Const(True) if name == "train" else Const(False))
+        return receiver
+    if name in (
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "type",
+        "share_memory",
+        "to_empty",
+    ):
+        return receiver
+    if name == "requires_grad_":
+        asked = args.get(0, "requires_grad")
+        flag = YES if asked is None else truth(bool(asked.value)) if isinstance(asked, Const) else None
+        for a, t in m.tensors(module_tree.parameters(m, receiver)):
+            autograd.require(m, node, a, t, flag, m.text(node), "`.requires_grad_(False)`")
+        return receiver
+    if name == "__delattr__" and args.pos and isinstance(args.pos[0], Const):
+        m.state.set((address, str(args.pos[0].value)), UNKNOWN)
+        return NONE
+    if name == "zero_grad":
+        why = m.cause("constant", "cleared by `zero_grad()`", node)
+        to_none = fact(args.get(0, "set_to_none"), None if args.open else True)
+        autograd.clear(m, module_tree.parameters(m, receiver).addresses, to_none, why)
+        return NONE
+    if name in ("register_buffer", "register_parameter", "add_module", "register_module"):
+        key, value = (
+            args.get(0, "name"),
+            args.get(1, {"register_buffer": "tensor", "register_parameter": "param"}.get(name, "module")),
+        )
+        registration.registers(m, address, name, key, value, node)
+        if isinstance(value, Ref):
+            m.ledger.registered.update(value.addresses)
+        if isinstance(key, Const) and isinstance(key.value, str) and value is not None:
+            m.state.put(address, key.value, value)
+            if isinstance(cell, Layer) and cell.children is not None:
+                m.state.set((address, CELL), replace(cell, children=(*cell.children, key.value)))
+        elif value is not None:
+            m.state.put(address, f"*registered {len(m.state.names(address))}", value)
+        return NONE
+    if name.startswith("register_") and "hook" in name:
+        followed = module_hooks.register(m, node, receiver, name, args)
+        if followed is not None:
+            return followed
+        if "forward" in name:
+            m.state.set((address, "*hooked"), YES)
+        escape(m, args.values())
+        return UNKNOWN
+    if name == "apply":
+        from flake8_detach.flow import calls, layer_calls
+
+        function = args.get(0, "fn")
+        found_modules = module_tree.tree(m, receiver).modules
+        if isinstance(function, Function) and len(found_modules) <= 40:
+            for a in reversed(found_modules):
+                calls.call(m, function, Args([Ref((a,))]), node)
+        else:
+            escape(m, [receiver])
+        return receiver
+    if name in ("append", "extend", "insert", "update", "pop", "keys", "values", "items"):
+        return _of_container(m, receiver, name, args)
+    if name == "state_dict":
+        lost = YES if any(t.grad.yes for _, t in m.tensors(module_tree.parameters(m, receiver))) else MAYBE
+        why = m.cause("cut", "detached by `state_dict()`", node, m.text(methods.receiver_node(node)), lost)
+        return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict"), "OrderedDict"))
+    if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
+        if name == "load_state_dict":
+            missing.initialised(m, receiver)
+            given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
+            hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
+            m.steered.update(t.storage for _, t in m.tensors(module_tree.parameters(m, receiver)))
+        return UNKNOWN
+    if name == "forward" and isinstance(cell, Layer):
+        return layer_calls.call_layer(m, receiver, cell, args, node)
+    if name in ("manual_backward",) and args.pos:
+        autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", NO, NO, False)
+        return NONE
+    if name in ("log", "log_dict", "print", "save_hyperparameters"):
+        return NONE
+    if isinstance(cell, Layer) and not layers.layer(cell.kind):
+        escape(m, [receiver, *args.values()])
+    escape(m, args.values())
+    return UNKNOWN
+
+
+def _submodules(m: Machine, receiver: Ref, name: str) -> Value:
+    if name in ("modules", "named_modules"):
+        found = module_tree.tree(m, receiver)
+        items: list[Value] = [Ref((a,)) for a in found.modules]
+        complete = found.complete
+    else:
+        items = [v for v in module_tree.children(m, receiver.addresses[0]) if modules.is_module(m, v)]
+        complete = module_tree.tree(m, receiver).complete
+    if name == "named_children":
+        address = receiver.addresses[0]
+        named = {m.state.get((address, n)): n for n in m.state.names(address)}
+        items = [Tuple((Const(named[v]) if v in named else Scalar("str"), v)) for v in items]
+    elif name.startswith("named"):
+        items = [Tuple((Scalar("str"), v)) for v in items]
+    if not complete:
+        return m.new(Sequence("generator", None, UNKNOWN))
+    return m.new(Sequence("generator", tuple(items), filled=truth(bool(items))))
+
+
+def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
+    """ModuleList, ModuleDict, Sequential, ParameterList as containers."""
+    address = receiver.addresses[0]
+    cell = m.state.cell(address)
+    if not isinstance(cell, Layer):
+        escape(m, args.values())
+        return UNKNOWN
+    if cell.children is None:
+        if name == "append" and args.pos:
+            m.state.put(address, f"*registered {len(m.state.names(address))}", args.pos[0])
+        return receiver if name in ("append", "extend") else UNKNOWN
+    if name in ("keys", "values", "items"):
+        pairs = [(Const(c), m.state.get((address, c), UNKNOWN)) for c in cell.children]
+        chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
+        return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
+    added = (
+        [args.pos[0]]
+        if name == "append" and args.pos
+        else iteration.exact(m, args.pos[0])
+        if name == "extend" and args.pos
+        else None
+    )
+    if added is None:
+        m.state.set((address, CELL), replace(cell, children=None))
+        return UNKNOWN
+    names = list(cell.children)
+    for value in added:
+        key = str(len(names))
+        m.state.put(address, key, value)
+        names.append(key)
+    m.state.set((address, CELL), replace(cell, children=tuple(names)))
+    return receiver
+
+
+def of_super(m: Machine, node: cst.CSTNode, receiver: Super, name: str, args: Args) -> Value:
+    """`super().name(...)` where the base is not of the file."""
+    instance = receiver.instance
+    cell = m.cell(instance)
+    if not isinstance(cell, Instance) or not isinstance(instance, Ref):
+        escape(m, args.values())
+        return UNKNOWN
+    if name == "__init__":
+        modules.initialise(m, instance, cell.cls, args, node)
+        return NONE
+    if name == "forward":
+        base = modules.base_layer(cell.cls)
+        if base is not None:
+            return layer_calls.call_layer(m, instance, Layer(base), args, node)
+    if name == "__setattr__" and len(args.pos) == 2 and isinstance(args.pos[0], Const):
+        m.state.put(instance.addresses[0], str(args.pos[0].value), args.pos[1])
+        return NONE
+    if modules.is_module(m, instance):
+        return of_module(m, node, instance, name, args)
+    if modules.is_optimizer(m, instance):
+        return optimizers.call(m, node, instance, name, args)
+    escape(m, [instance, *args.values()])
+    return UNKNOWN

@@ -1,0 +1,144 @@
+"""What is registered in a module, whole: children, parameters, buffers, and the parameter groups of an optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flake8_detach.flow import modules
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    UNKNOWN,
+    YES,
+    External,
+    Instance,
+    Layer,
+    Mapping_,
+    Optimizer,
+    Ref,
+    Sequence,
+    Tensor,
+    Tuple,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def children(m: Machine, address: int) -> Iterator[Value]:
+    """The values of the attributes of a module, in the order of registration."""
+    for name in m.state.names(address):
+        value = m.state.get((address, name))
+        if value is not None:
+            yield value
+
+
+@dataclass
+class Tree:
+    """What is found below a module: parameters and modules by address; `complete`: nothing is hidden."""
+
+    parameters: list[int]
+    modules: list[int]
+    complete: bool = True
+
+
+def tree(m: Machine, value: Value) -> Tree:
+    """Walk a module and all of its submodules."""
+    result = Tree([], [])
+    todo = [value] if isinstance(value, Ref) else []
+    while todo:
+        current = todo.pop(0)
+        cell = m.cell(current)
+        if cell is None:
+            todo.extend(Ref((a,)) for a in current.addresses if len(current.addresses) > 1)
+            continue
+        address = current.addresses[0]
+        if address in result.modules:
+            continue
+        m.step()
+        if isinstance(cell, Tensor):
+            if cell.parameter and address not in result.parameters:
+                result.parameters.append(address)
+            continue
+        if not modules.is_module(m, current):
+            continue
+        result.modules.append(address)
+        if isinstance(cell, Layer) and cell.children is None:
+            result.complete = False
+        if isinstance(cell, Instance) and (modules.open_ended(cell.cls) or m.state.get((address, "*open"))):
+            result.complete = False
+        inner = list(children(m, address))
+        if any(v == UNKNOWN or isinstance(v, External) for v in inner):
+            result.complete = False
+        todo = [v for v in inner if isinstance(v, Ref)] + todo
+    return result
+
+
+def parameters(m: Machine, value: Value) -> Ref:
+    """All parameters of a module, each in turn; with one that stands for those that are not seen."""
+    found = tree(m, value)
+    addresses = list(found.parameters)
+    if not found.complete and isinstance(value, Ref):
+        unseen: Value | None = m.state.get((value.addresses[0], modules.UNSEEN))
+        if not isinstance(unseen, Ref):
+            unseen = m.tensor(grad=MAYBE, leaf=YES, parameter=True, made="parameter")
+            m.state.set((value.addresses[0], modules.UNSEEN), unseen)
+            m.escaped.add(unseen.addresses[0])
+        addresses.extend(unseen.addresses)
+    return Ref(tuple(addresses))
+
+
+def trainable(m: Machine, value: Value | None) -> list[int]:
+    """The parameters that a module, or a parameter itself, brings along; none if they are not all known."""
+    if value is None or not isinstance(value, Ref):
+        return []
+    if m.is_tensor(value):
+        return [a for a, t in m.tensors(value) if t.parameter and t.grad.yes]
+    if not modules.is_module(m, value):
+        return []
+    found = tree(m, value)
+    return [a for a, t in m.tensors(Ref(tuple(found.parameters))) if t.grad.yes] if found.complete else []
+
+
+def each(m: Machine, found: Ref, kind: str = "generator") -> Value:
+    return m.new(Sequence(kind, None, found, each=True, filled=YES if found.addresses else NO))
+
+
+def parameters_in(m: Machine, value: Value) -> list[int] | None:
+    """The tensors that an optimizer is given, or None if they are not all known."""
+    from flake8_detach.flow import iteration
+
+    if isinstance(value, Ref) and (m.is_tensor(value) or not value.addresses):
+        return list(value.addresses)
+    cell = m.cell(value)
+    if isinstance(cell, Mapping_):
+        given = cell.get("params")
+        return None if given is None else parameters_in(m, given)
+    if isinstance(cell, Sequence):
+        items = list(cell.items) if cell.items is not None else [cell.element]
+        if cell.items is None and not cell.each and not m.is_tensor(cell.element):
+            return None
+    elif isinstance(value, Tuple):
+        items = list(value.items)
+    else:
+        return None
+    found: list[int] = []
+    for item in items:
+        if isinstance(item, Tuple) and len(item.items) == 2:  # named_parameters()
+            item = item.items[1]
+        inner = parameters_in(m, item)
+        if inner is None:
+            return None
+        found.extend(a for a in inner if a not in found)
+    del iteration
+    return found
+
+
+def param_groups(m: Machine, optimizer: Optimizer) -> Value:
+    if optimizer.owned is None:
+        return UNKNOWN
+    group = Mapping_((("params", each(m, Ref(optimizer.owned), "list")),), UNKNOWN)
+    return m.new(Sequence("list", None, m.new(group), each=True, filled=YES))

@@ -1,0 +1,299 @@
+"""`x[k]` and `x[k] = v` of tensors, containers and layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import conversions, gradients, hidden, levels, operators, shapes, tensors, writes
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    MAYBE,
+    NONE,
+    UNKNOWN,
+    Array,
+    Const,
+    External,
+    Foreign,
+    Instance,
+    Layer,
+    Mapping_,
+    Ref,
+    Scalar,
+    Sequence,
+    Shape,
+    Tensor,
+    Thing,
+    Tuple,
+    Value,
+    truth,
+)
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+INDEX = ops.Op("Tensor.__getitem__", params=("self",), view="view")
+"""`x[0]`, `x[1:]`: a view. `TAKE`: `x[mask]`, `x[[1, 2]]`: a copy. Both save no values (docs: Tensor views)."""
+TAKE = ops.Op("Tensor.__getitem__", params=("self",))
+
+
+def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
+    """`owner[key]`."""
+    operators.use_none(m, node, owner, node.value)
+    if m.is_tensor(owner):
+        return _index_tensor(m, node, owner, key)
+    if isinstance(owner, Array):
+        return replace(owner, scalar=owner.scalar if is_slice(key) else MAYBE)
+    if isinstance(owner, Foreign):
+        return owner
+    if isinstance(owner, Tuple):
+        place = key.value if isinstance(key, Const) and isinstance(key.value, int) else 0
+        if owner.items and not -len(owner.items) <= place < len(owner.items):
+            from flake8_detach.flow import custom_ctx
+
+            custom_ctx.misfit(m, node, owner, place + 1)
+        conversions.index(m, node, key, node)
+        return _index_items(m, owner.items, key, "tuple")
+    cell = m.cell(owner)
+    if isinstance(cell, Sequence):
+        conversions.index(m, node, key, node)
+        if cell.items is not None:
+            return _index_items(m, cell.items, key, cell.kind)
+        if is_slice(key):
+            return m.new(replace(cell, filled=MAYBE))
+        return cell.element
+    if isinstance(cell, Mapping_):
+        if isinstance(key, Const):
+            found = cell.get(key.value)
+            if found is not None:
+                return found
+        if cell.default is not None and cell.rest is None and isinstance(owner, Ref):
+            return _missing(m, node, owner.addresses[0], cell, key)
+        candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
+        candidates += [cell.rest] if cell.rest is not None else []
+        return candidates[0] if candidates and all(c == candidates[0] for c in candidates) else UNKNOWN
+    if isinstance(cell, Layer) and isinstance(owner, Ref):
+        if cell.children is None:
+            one: Value = m.state.get((owner.addresses[0], "*element"), UNKNOWN)
+            return UNKNOWN if is_slice(key) else one
+        return _index_layer(m, owner.addresses[0], cell, key)
+    if isinstance(cell, Instance):
+        from flake8_detach.flow import calls, modules
+
+        found_method = modules.find(m, owner, "__getitem__")
+        if found_method is not None:
+            return calls.call(m, found_method, calls.Args([key]), node)
+    if isinstance(cell, Thing):
+        return cell.part("element") or UNKNOWN
+    return UNKNOWN
+
+
+def _missing(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: Value) -> Value:
+    """What a defaultdict makes for a key that it does not have.
+
+    One list stands for the lists of all keys that are not known; nothing is known of what is in it.
+    """
+    from flake8_detach.flow import calls
+
+    if isinstance(key, Const):
+        made = calls.call(m, cell.default or UNKNOWN, calls.Args([]), node)
+        now = m.state.cell(address)
+        if isinstance(now, Mapping_):
+            m.state.set((address, CELL), now.put(key.value, made))
+        return made
+    if cell.items or cell.default != External("builtins.list"):
+        return UNKNOWN
+    made = m.new(Sequence("list", None, UNKNOWN))
+    m.state.set((address, CELL), Mapping_((), made))
+    return made
+
+
+def is_slice(key: Value) -> bool:
+    return isinstance(key, Tuple) and key.names == ("slice",)
+
+
+def _index_items(m: Machine, items: tuple[Value, ...], key: Value, kind: str) -> Value:
+    if isinstance(key, Const) and isinstance(key.value, int) and -len(items) <= key.value < len(items):
+        return items[key.value]
+    if is_slice(key):
+        assert isinstance(key, Tuple)
+        if all(isinstance(b, Const) and (b.value is None or isinstance(b.value, int)) for b in key.items):
+            bounds = [b.value for b in key.items if isinstance(b, Const)]
+            if bounds[2] != 0:
+                part = items[slice(*bounds)]
+                return Tuple(part) if kind == "tuple" else m.new(Sequence(kind, part, filled=truth(bool(part))))
+        if kind != "tuple":
+            element = items[0] if items and all(i == items[0] for i in items) else UNKNOWN
+            return m.new(Sequence(kind, None, element))
+        return UNKNOWN
+    return items[0] if items and all(i == items[0] for i in items) else UNKNOWN
+
+
+def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
+    children = layer.children or ()
+    if isinstance(key, Const):
+        name = key.value if isinstance(key.value, str) else None
+        if isinstance(key.value, int) and -len(children) <= key.value < len(children):
+            name = children[key.value]
+        if name in children:
+            found: Value = m.state.get((address, name), UNKNOWN)
+            return found
+        return UNKNOWN
+    if is_slice(key):
+        return UNKNOWN
+    found_all: list[Value] = [m.state.get((address, c), UNKNOWN) for c in children]
+    if found_all and all(f == found_all[0] for f in found_all):
+        return found_all[0]
+    return UNKNOWN
+
+
+def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
+    parts = key.items if isinstance(key, Tuple) and not is_slice(key) else (key,)
+    basic = all(
+        is_slice(p)
+        or (isinstance(p, Const) and isinstance(p.value, int | None | type(...)))
+        or (isinstance(p, Scalar) and p.kind == "int")
+        for p in parts
+    )
+    if basic and conversions.take(m, node, owner, parts):
+        return UNKNOWN
+    for part in parts:
+        conversions.index_of_tensor(m, node, part)
+    for part in (p for p in parts if is_slice(p)):
+        for bound in part.items if isinstance(part, Tuple) else ():
+            conversions.index(m, node, bound, node)
+    levels.masked(m, node, parts)
+    result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
+    if isinstance(result, Ref):
+        for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
+            m.change(address, shape=_indexed(source, parts) if basic else _picked(m, source, parts))
+    return result
+
+
+def _picked(m: Machine, source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
+    """The shape of `x[parts]` where some parts are tensors: their common shape stands where the first of them stood."""
+    picks = [i for i, part in enumerate(parts) if not is_slice(part) and part != NONE and part != Const(...)]
+    cells = [m.cell(parts[i]) for i in picks]
+    if not picks or picks[-1] - picks[0] >= len(picks):
+        return None  # apart from each other, they go to the front
+    given = [c.shape if isinstance(c, Tensor) else () for c in cells]
+    plain = [operators.number(part) if isinstance(part := parts[i], (Const, Scalar)) else None for i in picks]
+    kinds = [c.dtype if isinstance(c, Tensor) else kind for c, kind in zip(cells, plain, strict=True)]
+    common: Shape | None
+    if kinds == ["bool"] and isinstance(given[0], tuple) and len(given[0]) <= 1:
+        common = (None,)
+    else:
+        common = shapes.broadcast(given) if set(kinds) == {"int"} else None
+    if common is None:
+        return None
+    around = _indexed(source, (*parts[: picks[0]], *(Const(0) for _ in picks), *parts[picks[-1] + 1 :]))
+    if around is None or Const(...) in parts:
+        return None
+    at = sum(1 for part in parts[: picks[0]] if is_slice(part) or part == NONE)
+    return (*around[:at], *common, *around[at:])
+
+
+def _indexed(source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
+    """The shape of `x[parts]` for plain indices and slices."""
+    if source.shape is None:
+        return None
+    rest = list(source.shape)
+    result: list[int | None] = []
+    taken = sum(1 for p in parts if p not in (NONE, Const(...)))
+    for part in parts:
+        if part == NONE:
+            result.append(1)
+        elif part == Const(...):
+            kept = len(rest) - (taken - sum(1 for p in parts[: parts.index(part)] if p not in (NONE, Const(...))))
+            result.extend(rest[:kept])
+            rest = rest[kept:]
+        elif is_slice(part):
+            whole = isinstance(part, Tuple) and all(b == NONE for b in part.items)
+            result.append(rest[0] if rest and whole else None)
+            rest = rest[1:]
+        elif isinstance(part, (Const, Scalar)):
+            rest = rest[1:]
+        else:
+            return None
+    return (*result, *rest)
+
+
+def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: Value) -> None:
+    """`owner[key] = value`."""
+    operators.use_none(m, node, owner, node.value)
+    if m.is_tensor(owner):
+        assert isinstance(owner, Ref)
+        inputs = tensors.Inputs()
+        inputs.add(m, owner, "self")
+        inputs.add(m, value, "value")
+        levels.masked(m, node, key.items if isinstance(key, Tuple) else (key,))
+        op = ops.method("copy_") or ops.method("add_")
+        writes.tell_write(m, node, owner, m.text(node))
+        if op is not None:
+            wanted = inputs.grad()
+            graph = (
+                None
+                if wanted.no or m.mode.grad.no
+                else tensors.node_of(m, node, replace(op, saves=frozenset()), {}, inputs, [])
+            )
+            writes.write(m, node, owner, wanted, graph, op, inputs)
+        return
+    if isinstance(owner, Array):
+        hidden.wrote_array(m, owner, node)
+        if m.is_tensor(value):
+            operators.to_numpy(m, node, value, node, m.text(node), element=False)
+        return
+    if not isinstance(owner, Ref) or len(owner.addresses) != 1:
+        return
+    address = owner.addresses[0]
+    cell = m.state.cell(address)
+    if isinstance(cell, Mapping_):
+        if key == Const("params"):
+            gradients.regrouped(m)
+        if isinstance(key, Const):
+            m.state.set((address, CELL), cell.put(key.value, value))
+        else:
+            rest = value if cell.rest is None or cell.rest == value else _either(m, cell.rest, value)
+            items = tuple((k, v if v == value else UNKNOWN) for k, v in cell.items)
+            m.state.set((address, CELL), Mapping_(items, rest))
+    elif isinstance(cell, Sequence):
+        if cell.items is not None and isinstance(key, Const) and isinstance(key.value, int):
+            items_list = list(cell.items)
+            if -len(items_list) <= key.value < len(items_list):
+                items_list[key.value] = value
+                m.state.set((address, CELL), replace(cell, items=tuple(items_list)))
+                return
+        m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
+    elif isinstance(cell, Layer) and cell.children is not None and isinstance(key, Const):
+        name = (
+            cell.children[key.value]
+            if isinstance(key.value, int) and abs(key.value) < len(cell.children)
+            else key.value
+        )
+        if isinstance(name, str):
+            children = cell.children if name in cell.children else (*cell.children, name)
+            m.state.set((address, CELL), replace(cell, children=children))
+            m.state.put(address, name, value)
+    elif isinstance(cell, Instance):
+        from flake8_detach.flow import calls, modules
+
+        found = modules.find(m, owner, "__setitem__")
+        if found is not None:
+            calls.call(m, found, calls.Args([key, value]), node)
+
+
+def _either(m: Machine, a: Value, b: Value) -> Value:
+    """One of two values, not known which."""
+    mark = m.state.mark()
+    slot = (m.frame.id, "*value")
+    deltas = []
+    for value in (a, b):
+        m.state.set(slot, value)
+        deltas.append(m.state.rollback(mark))
+    m.state.join(deltas)
+    result: Value = m.state.get(slot, UNKNOWN)
+    return result

@@ -1,0 +1,78 @@
+"""`try`: handlers run on what the body may have done before it raised."""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from flake8_detach.flow.machine import Machine
+from flake8_detach.flow.statements import execute_body, statement
+from flake8_detach.flow.values import (
+    UNKNOWN,
+)
+
+
+@statement(cst.Try)
+def try_(m: Machine, node: cst.Try) -> bool:
+    catches = any(catches_torch_errors(h) for h in node.handlers)
+    mark = m.state.mark()
+    left = len(m.frame.returns)
+    m.guards += catches
+    alive = execute_body(m, node.body)
+    m.guards -= catches
+    partial = m.state.delta(mark)
+    if alive and node.orelse is not None:
+        alive = execute_body(m, node.orelse.body)
+    paths = [m.state.delta(mark)] if alive else []
+    m.state.rollback(mark)
+    for handler in node.handlers:
+        m.state.join([{}, partial])
+        if handler.name is not None and isinstance(handler.name.name, cst.Name):
+            m.bind(handler.name.name.value, UNKNOWN)
+        if execute_body(m, handler.body):
+            paths.append(m.state.delta(mark))
+        m.state.rollback(mark)
+    if node.finalbody is not None:
+        finish(m, node.finalbody, left)
+    if paths:
+        m.state.join(paths)
+    elif node.finalbody is not None:
+        m.state.join([{}, partial])
+        execute_body(m, node.finalbody.body)
+        return False
+    if node.finalbody is not None:
+        return execute_body(m, node.finalbody.body) and bool(paths)
+    return bool(paths)
+
+
+def finish(m: Machine, node: cst.Finally, left: int) -> None:
+    """`finally` also runs on the paths that return from within the `try`, the ones from `left` on."""
+    frame = m.frame
+    returned = (frame.id, "*return")
+    for i in range(left, len(frame.returns)):
+        mark = m.state.mark()
+        m.state.apply(frame.returns[i])
+        value = m.state.get(returned)
+        if execute_body(m, node.body):
+            m.state.set(returned, value)
+            frame.returns[i] = m.state.delta(frame.mark)
+        m.state.rollback(mark)
+
+
+@statement(cst.TryStar)
+def try_star(m: Machine, node: cst.TryStar) -> bool:
+    return try_(m, node)  # type: ignore[arg-type]
+
+
+def catches_torch_errors(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
+    """Does the handler catch what autograd raises (RuntimeError, TypeError, AttributeError)?"""
+    if handler.type is None:
+        return True
+    kinds = [e.value for e in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
+    names = {
+        k.value if isinstance(k, cst.Name) else k.attr.value if isinstance(k, cst.Attribute) else "" for k in kinds
+    }
+    return bool(names & CAUGHT)
+
+
+CAUGHT = {"RuntimeError", "TypeError", "AttributeError", "ValueError", "AssertionError", "Exception", "BaseException"}
+"""What torch and Python raise for autograd misuse, and the bases of these."""

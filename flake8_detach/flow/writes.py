@@ -1,0 +1,120 @@
+"""Writes in place: when torch refuses them, and what they do to versions and views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import events, freezing, hidden, levels, tensors
+from flake8_detach.flow.values import (
+    NO,
+    UNKNOWN,
+    Label,
+    Ref,
+    Tensor,
+    Truth,
+    Value,
+)
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def in_place(
+    m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: tensors.Inputs, subject: Label
+) -> Value:
+    result: Value = UNKNOWN
+    node = None
+    wanted = inputs.grad([n for n, what in op.nodiff.items() if what == "ignore"])
+    if not wanted.no and not m.mode.grad.no and op.graph in ("yes", "zero", "raises", "unknown"):
+        node = tensors.node_of(m, site, op, bound, inputs, [])
+    for name in op.writes:
+        target = bound.get(name)
+        if not m.is_tensor(target or UNKNOWN):
+            continue
+        assert isinstance(target, Ref)
+        tell_write(m, site, target, subject or m.text(site))
+        write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
+        result = target
+    if node is not None and "result" in op.saves:  # exp_, relu_, leaky_relu_: their own result, as it is now
+        kept = tuple(m.save(tensor, "result", site) for _, tensor in m.tensors(result))
+        m.state.graph[node] = replace(m.state.graph[node], saved=(*m.state.graph[node].saved, *kept))
+    return result
+
+
+REFUSING = ("multi", "no_grad", "inference")
+"""Kinds of views that may not be written in place while grad mode is on; a view of one is one, too."""
+
+
+def refuses(tensor: Tensor, base: Tensor | None) -> Truth:
+    """Does writing to that view of `base` raise while grad mode is on, because of how the view was made?"""
+    if tensor.view == "multi":
+        return tensor.grad
+    if tensor.view in REFUSING and base is not None:
+        return base.grad & ~base.leaf
+    return NO
+
+
+def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> None:
+    """Tell the rules that these tensors are written in place."""
+    freezing.used(m)
+    for _, tensor in m.tensors(target):
+        levels.captured(m, site, tensor, subject)
+        base = m.state.cell(tensor.base) if tensor.base is not None else None
+        if not isinstance(base, Tensor):
+            base = None
+        leaf = tensor.grad.yes and tensor.leaf.yes
+        view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
+        refused = tensor.inference.yes and m.mode.inference.no and tensor.made != "detach"
+        refusing = refuses(tensor, base)
+        if ((leaf or view or refusing.yes) and m.mode.grad.yes) or refused:
+            m.raises()
+        m.emit(
+            events.InPlace,
+            site,
+            tensor=tensor,
+            subject=subject,
+            base=base,
+            how=m.text(site),
+            mode=m.mode,
+            refusing=refusing,
+        )
+
+
+def write(
+    m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int | None, op: ops.Op, inputs: tensors.Inputs
+) -> None:
+    """The tensors of `target` are written in place by something that requires grad as `wanted` says."""
+    for address in target.addresses:
+        tensor = m.state.cell(address)
+        assert isinstance(tensor, Tensor)
+        base = m.state.cell(tensor.base) if tensor.base is not None else None
+        if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None).yes:
+            # torch raises; go on as if the view had been copied
+            tensor = m.change(address, view="", base=None, storage=m.state.address())
+        if op.bumps and tensor.storage:
+            if hidden.wrote(m, tensor.storage, site):
+                given = [(a, t) for a, t, _ in inputs.tensors if a != address]
+                hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
+            m.wrote(tensor.storage, site)
+            if m.owned:
+                m.steer(tensor)
+        if m.levels:
+            tensor = m.change(address, batched=levels.mixed(m, site, tensor, inputs))
+        if m.mode.grad.no or wanted.no:
+            continue
+        if tensor.leaf.yes and tensor.grad.yes:
+            continue  # torch raises; go on as if the write had been put under no_grad
+        grad = tensor.grad | (wanted & m.mode.grad)
+        if tensor.dtype in ("int", "bool"):
+            continue
+        m.change(address, grad=grad, leaf=~grad & tensor.leaf, node=node if not grad.no else None, why=tensor.why)
+        if tensor.base is not None:  # writing a view writes its base
+            base = m.state.cell(tensor.base)
+            if isinstance(base, Tensor) and not (base.leaf.yes and base.grad.yes):
+                merged = base.grad | grad
+                m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
