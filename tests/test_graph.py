@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Command
 
+from flake8_detach import rules
 from flake8_detach.flow.drawing import Drawing, Item, Line
+from flake8_detach.report.example_graph import picture
 from flake8_detach.report.graph_dot import dot
 from flake8_detach.report.graph_mermaid import mermaid
 from flake8_detach.report.graph_text import made_of, ordinal
+from flake8_detach.report.page import lint_example
 
 PROGRAM = """\
 import torch
@@ -172,3 +175,29 @@ def test_the_picture_in_the_readme_is_what_the_command_draws(place: Path, run: C
     line = code.splitlines().index("loss.backward()") + 1
     assert run("graph", f"step.py:{line}", "--format", "mermaid").out == picture
     assert f"flake8-detach graph step.py:{line}" in readme
+
+
+PICTURES = {code: found for code, rule in rules.load().items() if (found := picture(rule)) is not None}
+
+
+def test_the_pages_of_rules_show_the_graph_where_it_tells_something() -> None:
+    assert {"AGD101", "AGD103", "AGD203", "AGD205", "AGD401"} <= set(PICTURES)
+    assert "AGD102" not in PICTURES, "there the graph is as it should be"
+    for code, (line, title, drawing) in PICTURES.items():
+        page = (ROOT / "docs" / "rules" / f"{code}.md").read_text(encoding="utf-8")
+        assert f"```mermaid\n{mermaid(drawing, title)}```" in page
+        assert f"flake8-detach graph example.py:{line}" in page
+
+
+def test_the_picture_of_a_rule_is_what_the_command_draws_of_its_example(place: Path, run: Command) -> None:
+    Path("example.py").write_text(rules.load()["AGD203"].example.bad)
+    line, title, drawing = PICTURES["AGD203"]
+    drawn = run("graph", f"example.py:{line}", "--format", "mermaid").out
+    assert drawn == mermaid(drawing, title)
+    assert "cut by" in drawn or "turned into a Python number" in drawn
+
+
+def test_no_picture_is_of_a_line_that_torch_never_comes_to() -> None:
+    for code, found in PICTURES.items():
+        last = max(finding.span.line for finding in lint_example(rules.load()[code], rules.load()[code].example.bad))
+        assert not code.startswith("AGD1") or found.line <= last

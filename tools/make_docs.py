@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write docs/rules/AGDnnn.md and the table of codes in README.md from the rules themselves.
+"""Write docs/rules/AGDnnn.md, pictures and all, and the table of codes in README.md from the rules themselves.
 
 usage: make_docs.py [--check]
 
@@ -13,6 +13,7 @@ import re
 import sys
 from pathlib import Path
 
+from flake8_detach.report.example_graph import example_graph
 from flake8_detach.report.page import catalogue, fix_kind, page
 from flake8_detach.rules._base import Rule
 
@@ -21,8 +22,8 @@ BEGIN, END = "<!-- rules:begin -->", "<!-- rules:end -->"
 
 
 def rule_page(rule: Rule) -> str:
-    """The page of a rule with links to its fixtures."""
-    parts = [page(rule)]
+    """The page of a rule with the graph of its example and links to its fixtures."""
+    parts = [page(rule, example_graph(rule) if hasattr(rule, "example") else "")]
     folder = ROOT / "fixtures" / rule.code
     for title, pattern in (("Reported", "bad_*.py"), ("Silent", "ok_*.py")):
         names = sorted(path.name for path in folder.glob(pattern) if not path.name.endswith(".fixed.py"))

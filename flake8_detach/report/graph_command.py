@@ -46,21 +46,25 @@ def run(place: str, form: str | None, output: str | None, visit: int | None) -> 
 
 
 def look(name: str, line: int, visit: int | None = None) -> tuple[Drawing, str]:
-    """The drawing of that line of the file, and its title.
+    """The drawing of that line of the file, and its title; see `look_at`. Raises Trouble if the file cannot be read."""
+    with trouble(name):
+        with tokenize.open(name) as stream:
+            text = stream.read()
+        return look_at(Source(text), name, line, visit)
+
+
+def look_at(source: Source, name: str, line: int, visit: int | None = None) -> tuple[Drawing, str]:
+    """The drawing of that line, and its title; `name` is what the title calls the file.
 
     visit: the how-manieth time that the line is gone through; by default the first one that shows a cut or a freed
     part, else the first. Raises NoGraph, and Trouble for what is wrong with the file.
     """
-    with trouble(name):
-        with tokenize.open(name) as stream:
-            text = stream.read()
-        source = Source(text)
-        if not 1 <= line <= len(source.lines):
-            raise Trouble(f"{name}: no line {line}, the file has {len(source.lines)}")
-        try:
-            seen = watch(source, line)
-        except (RecursionError, Exception) as failure:
-            raise Trouble(f"{name}: the analysis failed: {type(failure).__name__}: {failure}") from failure
+    if not 1 <= line <= len(source.lines):
+        raise Trouble(f"{name}: no line {line}, the file has {len(source.lines)}")
+    try:
+        seen = watch(source, line)
+    except (RecursionError, Exception) as failure:
+        raise Trouble(f"{name}: the analysis failed: {type(failure).__name__}: {failure}") from failure
     drawing = _chosen(seen, visit)
     return drawing, title(drawing, name, line, seen.visits)
 

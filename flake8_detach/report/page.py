@@ -82,9 +82,12 @@ def markdown(texts: dict[str, str]) -> str:
     return "\n\n".join(f"## {name}\n\n{text}" for name, text in texts.items())
 
 
-def page(rule: Rule) -> str:
-    """The page of `rule` in Markdown. Raises ValueError for a section that no page has."""
+def page(rule: Rule, picture: str = "") -> str:
+    """The page of `rule` in Markdown, with `picture` below its example. Raises ValueError for a section that no page
+    has."""
     title, texts = sections(rule)
+    if picture:
+        texts["Example"] += f"\n\n{picture}"
     default = "on by default" if rule.default else f"off by default; `extend-select = {rule.code}` switches it on"
     facts = f"Code: {rule.code}, {default}. Fix: {fix_kind(rule)}."
     return "\n\n".join([f"# {rule.code}: {rule.name}", title, facts, markdown(texts)]).strip() + "\n"
