@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_sarif_of_what_cannot_be_parsed_or_read_is_valid(place: Path, run: Comma
     (place / "broken.py").write_text("def f(:\n")
     results = sarif(run("flake8", "--format=agd-sarif", "broken.py", "missing.py").out)["results"]
     assert {"E902", "E999"} <= {result["ruleId"] for result in results}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_can_tell_the_reports_of_every_rule(place: Path, run: Command, name: str) -> None:
+    folders = sorted((ROOT / "fixtures").glob("AGD*"))
+    given = [path for folder in folders for path in sorted(folder.glob("bad_*.py"))[:4] if ".fixed" not in path.name]
+    _, out, err = run("flake8", "--extend-select=AGD", f"--format={name}", *map(str, given))
+    assert err == ""
+    text = json.dumps(sarif(out)["results"]) if name == "agd-sarif" else out
+    text = re.sub(r"fixtures[/\\]+AGD\d+", "", text)  # the files' own names
+    assert {folder.name for folder in folders} == {folder.name for folder in folders if folder.name in text}
 
 
 def test_github_gets_workflow_commands(program: Path, run: Command) -> None:

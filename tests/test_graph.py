@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from pathlib import Path
@@ -12,10 +13,13 @@ from conftest import ROOT, Command
 from flake8_detach import rules
 from flake8_detach.flow.drawing import Drawing, Item, Line
 from flake8_detach.report.example_graph import picture
+from flake8_detach.report.graph_command import NoGraph, look_at
 from flake8_detach.report.graph_dot import dot
 from flake8_detach.report.graph_mermaid import mermaid
 from flake8_detach.report.graph_text import made_of, ordinal
+from flake8_detach.report.graph_tree import print_tree
 from flake8_detach.report.page import lint_example
+from flake8_detach.source import Source
 
 PROGRAM = """\
 import torch
@@ -201,3 +205,22 @@ def test_no_picture_is_of_a_line_that_torch_never_comes_to() -> None:
     for code, found in PICTURES.items():
         last = max(finding.span.line for finding in lint_example(rules.load()[code], rules.load()[code].example.bad))
         assert not code.startswith("AGD1") or found.line <= last
+
+
+FOLDERS = sorted(path.name for path in (ROOT / "fixtures").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_whatever_is_reported_or_backwarded_in_the_fixtures_can_be_drawn(folder: str) -> None:
+    for path in sorted((ROOT / "fixtures" / folder).glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        source = Source(text)
+        lines = [i for i, line in enumerate(text.splitlines(), 1) if "# AGD" in line or "backward(" in line]
+        for line in lines[-1:]:
+            try:
+                drawing, title = look_at(source, path.name, line)
+            except NoGraph:
+                continue
+            print_tree(drawing, title, io.StringIO())
+            assert mermaid(drawing, title).startswith("flowchart TB\n")
+            assert dot(drawing, title).startswith("digraph")

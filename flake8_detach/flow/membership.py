@@ -15,6 +15,7 @@ from flake8_detach.flow import module_tree, modules
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
+from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     YES,
@@ -119,6 +120,8 @@ def settle(m: Machine, since: int = 0) -> None:
 
 def _made_in_forward(m: Machine, holding: Holding) -> None:
     reference = Ref((holding.made,))
+    if (holding.made, CELL) not in m.state.slots:
+        return  # made on trial only, see watching.py
     cell = m.cell(reference)
     if holding.made in m.ledger.registered or cell is None or holding.made in m.escaped:
         return
