@@ -186,7 +186,7 @@ def test_two_commands_do_all_the_setting_up() -> None:
     example, tests = SET_UP
     venv = "python3 -m venv .venv && . .venv/bin/activate && "
     shown = f"{venv}pip install . && {EXAMPLES[0].command}"
-    assert (example, tests) == (shown, f'{venv}pip install -e ".[test]" && pytest')
+    assert (example, tests) == (shown, f'{venv}pip install -e ".[test]" && pytest -n auto')
 
 
 @pytest.mark.skipif(os.name == "nt", reason="CI runs where there is a bash")

@@ -65,7 +65,7 @@ def run(combination: Combination, python: str) -> bool:
     commands = (
         [python, "-m", "venv", "--clear", str(home)],
         [str(inside), "-m", "pip", "install", "-q", "-e", f"{ROOT}[test]", *VERSIONS[combination.versions]],
-        [str(inside), "-m", "pytest", "-m", "not truth", "-p", "no:cacheprovider"],
+        [str(inside), "-m", "pytest", "-n", "auto", "-m", "not truth", "-p", "no:cacheprovider"],
     )
     return all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands)
 
