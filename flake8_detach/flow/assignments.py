@@ -7,6 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from flake8_detach.flow import (
+    accumulation,
     assigning,
     attributes,
     calls,
@@ -38,6 +39,7 @@ def assign_statement(m: Machine, node: cst.Assign) -> bool:
     before = m.serial
     value = evaluate(m, node.value)
     forgotten.bound(m, node, value)
+    accumulation.named(m, node)
     for target in node.targets:
         name_evidence(m, value, target.target, before)
         assign(m, target.target, value)

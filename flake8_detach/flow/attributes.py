@@ -14,6 +14,7 @@ from flake8_detach.flow import (
     custom_ctx,
     freezing,
     gradients,
+    habits,
     hidden,
     hooks,
     idle,
@@ -172,6 +173,7 @@ def _of_tensor(
     if name in ("grad", "_grad"):
         return autograd.read_grad(m, node, owner_node, address, tensor, tested)
     if name == "data":
+        habits.data(m, node, owner_node, tensor)
         return autograd.detach(m, node, owner, owner_node, "`.data`", shares_version=False)
     if name == "requires_grad":
         freezing.used(m)

@@ -7,6 +7,7 @@ from typing import Any
 import libcst as cst
 
 from flake8_detach.flow import (
+    accumulation,
     iteration,
     narrowing,
     operators,
@@ -31,8 +32,8 @@ def if_(m: Machine, node: cst.If) -> bool:
     """An elif chain is gone through in a loop: it may be as long as the file."""
     paths: list[Delta] = []
     base = m.state.mark()
+    last, decided = node, False
     current: cst.BaseSuite | cst.If | cst.Else | None = node
-    decided = False
     written = MAYBE
     while isinstance(current, cst.If):
         m.step()
@@ -44,7 +45,8 @@ def if_(m: Machine, node: cst.If) -> bool:
             mark = m.state.mark()
             if known is not YES:
                 narrowing.narrow(m, current.test, True)
-            alive = execute_body(m, current.body)
+            with accumulation.turn(m, current, True):
+                alive = execute_body(m, current.body)
             changes = m.state.delta(base)
             m.state.rollback(mark)
             if alive:
@@ -54,9 +56,10 @@ def if_(m: Machine, node: cst.If) -> bool:
             break
         if known is not NO:
             narrowing.narrow(m, current.test, False)
-        current = current.orelse
+        last, current = current, current.orelse
     if not decided:
-        alive = execute_body(m, current.body) if isinstance(current, cst.Else) else True
+        with accumulation.turn(m, last, False):
+            alive = execute_body(m, current.body) if isinstance(current, cst.Else) else True
         if alive:
             paths.append(m.state.delta(base))
     m.state.rollback(base)

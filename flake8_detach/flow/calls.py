@@ -138,9 +138,11 @@ def call_node(m: Machine, node: cst.Call) -> Value:
             if not isinstance(receiver, Array) and missing.property_called(m, node, name):
                 return UNKNOWN
             return methods.call(m, node, Method(receiver, name), evaluate_args(m, node.args))
-        from flake8_detach.flow import attributes
+        from flake8_detach.flow import attributes, habits
 
         function = attributes.get(m, receiver, name, node.func, node.func.value)
+        if name == "forward":
+            habits.forward(m, node, receiver)
     else:
         function = evaluate(m, node.func)
     return call(m, function, evaluate_args(m, node.args), node)

@@ -611,3 +611,18 @@ class Legacy(Event):
     old: Any
     spelt: bool
     open: bool
+
+
+@dataclass(frozen=True)
+class DataRead(Event):
+    """`x.data` of a tensor is taken, to read or to write what it holds; `subject` is the source text of `x`."""
+
+    tensor: Tensor
+    subject: Label
+
+
+@dataclass(frozen=True)
+class ForwardCalled(Event):
+    """`module.forward(...)` is called; `subject` is the source text of the module."""
+
+    subject: Label

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import gradients, unspent
+from flake8_detach.flow import accumulation, gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.events import Event, Misstep
 from flake8_detach.flow.ledger import Ledger
@@ -149,6 +149,7 @@ class Machine:
         self.afterwards = Afterwards()
         self.ledger = Ledger()
         self.retention = Notes()
+        self.accumulation = accumulation.Notes()
         self.serial = 0
         self.scaled: dict[int, Truth] = {}
         self.asked: dict[int, set[int]] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import libcst as cst
 
-from flake8_detach.flow import custom, custom_ctx, functions, interpreter, membership, modules
+from flake8_detach.flow import accumulation, custom, custom_ctx, functions, interpreter, membership, modules
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -56,6 +56,7 @@ def follow(
         m.afterwards.finish(m.state.graph)
         membership.tell(m)
         m.ledger.close()
+        accumulation.close(m)
     except OutOfBudget:
         return
 

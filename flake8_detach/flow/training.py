@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import crossing, leaks, schedules, unspent
+from flake8_detach.flow import accumulation, crossing, leaks, schedules, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -72,6 +72,7 @@ def filled(
     """A backward from `start` has reached these leaves, surely or perhaps; opened: and others that are not seen."""
     moves(m)
     m.starts[id(site)] = (tuple(start), crossing.place(m))
+    accumulation.filled(m, site, start)
     likely = _likely(m, leaves, start)
     before = {address: look(m, address) for address in leaves}
     if opened:
@@ -128,6 +129,7 @@ def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
     for address in addresses:
         unspent.cleared(m, address)
         leaks.cleared(m, address)
+        accumulation.cleared(m, address)
         g = look(m, address)
         if g.late.yes:
             _tell_late(m, g)
@@ -193,6 +195,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     mine = parameters(m, owned)
     leaks.stepped(m, site, mine)
     found = {address: look(m, address) for address in mine}
+    accumulation.stepped(m, site, found)
     if found:
         _judge(m, site, optimizer, found, scaler)
         idle = all(g.filled.no and g.wasted.no and not g.sites.get("filled") for g in found.values())
