@@ -123,7 +123,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         escape(m, args.values())
         return UNKNOWN
     if name == "apply":
-        from flake8_detach.flow import calls, layer_calls
+        from flake8_detach.flow import calls
 
         function = args.get(0, "fn")
         found_modules = module_tree.tree(m, receiver).modules
