@@ -159,6 +159,7 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
     if isinstance(function, Class):
         return modules.instantiate(m, function, args, node)
     if isinstance(function, External):
+        m.births.maker = node
         return library.call(m, function.name, args, node)
     if isinstance(function, Method):
         return methods.call(m, node, function, args)

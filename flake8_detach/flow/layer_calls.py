@@ -24,6 +24,7 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     Const,
+    External,
     Function,
     Instance,
     Layer,
@@ -31,6 +32,7 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Tuple,
+    Unknown,
     Value,
 )
 from flake8_detach.knowledge import layers, ops
@@ -77,11 +79,22 @@ def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -
             return loosened(m, result) if hooked else result
         base = modules.base_layer(cell.cls)
         if base is not None and forward is None:
-            return call_layer(m, value, Layer(base), args, node)
+            return call_layer(m, value, as_layer(m, address, base), args, node)
         if forward is None and missing.forward(m, value, node):
             return UNKNOWN
     calls.escape(m, [value, *args.values()])
     return UNKNOWN
+
+
+def as_layer(m: Machine, address: int, base: str) -> Layer:
+    """The torch.nn layer that an instance of a class of the file is by inheritance, with what is registered in it."""
+    spec = layers.layer(base)
+    if spec is None or not spec.container:
+        return Layer(base)
+    inner = {name: m.state.get((address, name), UNKNOWN) for name in m.state.names(address)}
+    if m.state.get((address, "*open")) or any(isinstance(v, (External, Unknown)) for v in inner.values()):
+        return Layer(base, (), None)
+    return Layer(base, (), tuple(name for name, child in inner.items() if modules.is_module(m, child)))
 
 
 def loosened(m: Machine, value: Value) -> Value:

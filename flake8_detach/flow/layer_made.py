@@ -100,30 +100,57 @@ def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "flo
 
 
 def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args, node: cst.CSTNode) -> Value:
+    """`nn.Sequential(...)`, `nn.ModuleList([...])`: a new container with what it is given."""
+    entries = _entries(m, spec, args)
+    made = m.new(Layer(name, (), tuple(k for k, _ in entries) if entries is not None else None))
+    _fill(m, made.addresses[0], name, spec, entries, args, node)
+    return made
+
+
+def fill_container(m: Machine, address: int, name: str, args: calls.Args, node: cst.CSTNode) -> None:
+    """`super().__init__(...)` in a class that extends a container: the instance at `address` gets what is given."""
+    spec = layers.layer(name)
+    assert spec is not None
+    entries = _entries(m, spec, args)
+    if entries is None:
+        m.state.set((address, "*open"), YES)
+    _fill(m, address, name, spec, entries, args, node)
+
+
+def _entries(m: Machine, spec: layers.Layer, args: calls.Args) -> list[tuple[str, Value]] | None:
+    """What a container is made of, with the keys; None if that is not known."""
     from flake8_detach.flow import iteration
 
-    entries: list[tuple[str, Value]] | None = []
-    starred: Value | None = None
     first = args.get(0, "modules")
     if spec.container == "sequential" and not (len(args.pos) == 1 and isinstance(m.cell(first or UNKNOWN), Mapping_)):
-        entries = None if args.open else [(str(i), v) for i, v in enumerate(args.pos)]
-        starred = args.pos[0] if args.open and len(args.pos) == 1 else None  # nn.Sequential(*blocks)
-    elif first is not None:
-        cell = m.cell(first)
-        known = iteration.exact(m, first)
-        if isinstance(cell, Mapping_):
-            entries = [(str(k), v) for k, v in cell.items] if cell.rest is None else None
-        elif known is not None:
-            entries = [(str(i), v) for i, v in enumerate(known)]
-        else:
-            entries = None
-    made = m.new(Layer(name, (), tuple(k for k, _ in entries) if entries is not None else None))
-    address = made.addresses[0]
+        return None if args.open else [(str(i), v) for i, v in enumerate(args.pos)]
+    if first is None:
+        return None if args.open else []
+    cell = m.cell(first)
+    known = iteration.exact(m, first)
+    if isinstance(cell, Mapping_):
+        return [(str(k), v) for k, v in cell.items] if cell.rest is None else None
+    return None if known is None else [(str(i), v) for i, v in enumerate(known)]
+
+
+def _fill(
+    m: Machine,
+    address: int,
+    name: str,
+    spec: layers.Layer,
+    entries: list[tuple[str, Value]] | None,
+    args: calls.Args,
+    node: cst.CSTNode,
+) -> None:
+    from flake8_detach.flow import iteration
+
+    first = args.get(0, "modules")
     for _, child in entries or []:
         m.ledger.registered.update(child.addresses if isinstance(child, Ref) else ())
     if isinstance(first, Ref):
         m.ledger.contained.update(first.addresses)
     if entries is None:
+        starred = args.pos[0] if args.open and len(args.pos) == 1 and spec.container == "sequential" else None
         one = starred or (iteration.element(m, first) if first is not None else UNKNOWN)
         m.state.put(address, "*element", one)
         m.ledger.registered.update(one.addresses if isinstance(one, Ref) else ())
@@ -131,7 +158,6 @@ def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args, 
         if name == "torch.nn.ParameterList":
             hidden.dropped(m, node, "`nn.ParameterList(...)`", m.tensors(value), m.text(node))
         m.state.put(address, key, value)
-    return made
 
 
 def layer_attribute(m: Machine, owner: Ref, cell: Layer, name: str) -> Value:

@@ -14,6 +14,7 @@ import libcst as cst
 
 from flake8_detach.flow import accumulation, gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
+from flake8_detach.flow.births import Births
 from flake8_detach.flow.events import Event, Misstep
 from flake8_detach.flow.ledger import Ledger
 from flake8_detach.flow.levels import DUAL, Level
@@ -174,6 +175,7 @@ class Machine:
         self.scheduled: set[int] = set()
         self.steered: set[int] = set()
         self.wanted: set[int] = set()
+        self.births = Births()
         self.unspent: dict[unspent.Key, unspent.Term] = {}
         self.spent: set[unspent.Key] = set()
         # what `leaks` needs: log-probabilities of what was drawn from that very distribution; did anything leak?
@@ -314,7 +316,10 @@ class Machine:
     def tensor(self, **facts: Any) -> Ref:
         """A new tensor with a storage of its own unless one is given."""
         facts.setdefault("storage", self.state.address())
-        return self.new(Tensor(**facts))
+        made = self.new(Tensor(**facts))
+        if facts.get("leaf") is YES and self.frames:
+            self.births.born(made.addresses[0], self.frame.path)
+        return made
 
     # Evidence
 

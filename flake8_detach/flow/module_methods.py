@@ -183,6 +183,7 @@ def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
     address = receiver.addresses[0]
     cell = m.state.cell(address)
     if not isinstance(cell, Layer):
+        m.state.set((address, "*open"), YES)
         escape(m, args.values())
         return UNKNOWN
     if cell.children is None:
@@ -225,7 +226,8 @@ def of_super(m: Machine, node: cst.CSTNode, receiver: Super, name: str, args: Ar
     if name == "forward":
         base = modules.base_layer(cell.cls)
         if base is not None:
-            return layer_calls.call_layer(m, instance, Layer(base), args, node)
+            layer = layer_calls.as_layer(m, instance.addresses[0], base)
+            return layer_calls.call_layer(m, instance, layer, args, node)
     if name == "__setattr__" and len(args.pos) == 2 and isinstance(args.pos[0], Const):
         m.state.put(instance.addresses[0], str(args.pos[0].value), args.pos[1])
         return NONE

@@ -190,7 +190,9 @@ def initialise(m: Machine, made: Ref, cls: Class, args: calls.Args, node: cst.CS
     layer = base_layer(cls)
     if layer is not None:
         spec = layers.layer(layer)
-        if spec is not None:
+        if spec is not None and spec.container:
+            layer_made.fill_container(m, made.addresses[0], layer, args, node)
+        elif spec is not None:
             layer_made.make_parameters(m, made.addresses[0], spec, args.bind(spec.params))
     elif is_optimizer(m, made):
         owned = module_tree.parameters_in(m, args.get(0, "params") or UNKNOWN)

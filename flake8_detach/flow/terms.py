@@ -101,11 +101,13 @@ def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
 
 
 def _dead(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
-    """Is there a leaf that an optimizer steps and that nothing trains?"""
-    return not reached.unclear and any(
-        a in m.owned and not reached.trained(a) and a not in m.escaped and storage not in m.steered
-        for a, storage in suspect.leaves.items()
-    )
+    """Is there a leaf that an optimizer steps and that nothing trains, nor its like in another run of the same code?"""
+    dead = [a for a in suspect.leaves if a in m.owned and a not in m.escaped]
+    dead = [a for a in dead if suspect.leaves[a] not in m.steered and not reached.trained(a)]
+    if reached.unclear or not dead:
+        return False
+    trained = m.births.of(a for a in m.owned if reached.trained(a))
+    return any(trained.isdisjoint(m.births.of([a])) for a in dead)
 
 
 def _edges(source: Source | None) -> list[Edge]:
