@@ -5,10 +5,12 @@ Counted in steps of the engine, which are the same on every machine; tools/bench
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
 from pathlib import Path
 
+import libcst as cst
 import pytest
 
 from flake8_detach.flow import program
@@ -67,3 +69,21 @@ def test_the_deepest_nesting_that_python_parses_is_survived() -> None:
         text = make(depth)
         compile(text, "deep.py", "exec")
         check(Source(text))
+
+
+def test_nothing_of_a_file_stays_in_memory() -> None:
+    """Trees that stay, or that only the garbage collector can free, cost each later run of the collector its time."""
+
+    def nodes() -> int:
+        return sum(isinstance(thing, cst.CSTNode) for thing in gc.get_objects())
+
+    text = growing.lines(300)
+    check(Source(text))  # what is made once is made
+    gc.collect()
+    gc.disable()
+    try:
+        before = nodes()
+        assert check(Source(text))
+        assert nodes() == before
+    finally:
+        gc.enable()

@@ -5,13 +5,13 @@ Its attributes are slots of its address. What `save_for_backward` was given is t
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
 from flake8_detach.flow import calls, modules
 from flake8_detach.flow.events import CustomMisuse
+from flake8_detach.flow.memo import per_file
 from flake8_detach.flow.values import (
     NO,
     NONE,
@@ -60,7 +60,7 @@ SAVED_AT, DIRTY, FLAT, RAW, LATE = "*saved at", "*dirty", "*flat", "*raw", "*lat
 gradients None (set_materialize_grads(False)); is it backward that runs now."""
 
 
-@lru_cache(maxsize=512)
+@per_file
 def is_function(cls: Class) -> bool:
     """Is it a subclass of torch.autograd.Function, with no other base that the engine knows nothing of?"""
     return any(n in BASES for n in modules.outside_names(cls)) and not modules.open_ended(cls)

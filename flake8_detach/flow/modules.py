@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -16,6 +15,7 @@ from flake8_detach.flow import (
     registration,
 )
 from flake8_detach.flow.machine import OPEN, PACKED
+from flake8_detach.flow.memo import per_file
 from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
@@ -44,7 +44,7 @@ OWNED = "*owned"
 """Slot of an instance of an Optimizer subclass: its parameters, as Ref, or UNKNOWN."""
 
 
-@lru_cache(maxsize=512)
+@per_file
 def lineage(cls: Class) -> list[Class]:
     """The class and its bases of the file, in the order in which attributes are looked up."""
     found: list[Class] = []
@@ -55,18 +55,18 @@ def lineage(cls: Class) -> list[Class]:
     return found
 
 
-@lru_cache(maxsize=512)
+@per_file
 def outside(cls: Class) -> list[Value]:
     """The bases that are not classes of the file."""
     return list(dict.fromkeys(b for c in lineage(cls) for b in c.bases if not isinstance(b, Class)))
 
 
-@lru_cache(maxsize=512)
+@per_file
 def outside_names(cls: Class) -> list[str]:
     return [b.name for b in outside(cls) if isinstance(b, External)]
 
 
-@lru_cache(maxsize=512)
+@per_file
 def is_module_class(cls: Class) -> bool:
     return any(n.startswith("torch.nn.") or n in frameworks.MODULES for n in outside_names(cls))
 
@@ -83,13 +83,13 @@ def is_optimizer(m: Machine, value: Value) -> bool:
     )
 
 
-@lru_cache(maxsize=512)
+@per_file
 def base_layer(cls: Class) -> str | None:
     """The torch.nn layer with parameters of its own that the class extends (`class MyLinear(nn.Linear)`)."""
     return next((n for n in outside_names(cls) if n != "torch.nn.Module" and layers.layer(n) is not None), None)
 
 
-@lru_cache(maxsize=512)
+@per_file
 def open_ended(cls: Class) -> bool:
     """Has the class a base that the engine knows nothing of, so that any attribute may exist?"""
     return any(

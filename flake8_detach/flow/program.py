@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, custom, custom_ctx, functions, interpreter, membership, modules
+from flake8_detach.flow import accumulation, custom, custom_ctx, functions, interpreter, membership, memo, modules
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -59,6 +59,9 @@ def follow(
         accumulation.close(m)
     except OutOfBudget:
         return
+    finally:
+        memo.forget()
+        del m.evaluate, m.define, m.lookup_global  # they close over m: with the cycle gone, the trees go at once
 
 
 def _waiting(parts: list[Chunk]) -> dict[str, Chunk]:
