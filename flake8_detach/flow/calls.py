@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Sequence as Seq
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -224,7 +224,7 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         if cell.node is not None:
             hooks.unseen_backward(m)
         if not cell.leaf.no:  # requires_grad_() may be called on it
-            m.state.set((address, CELL), replace(cell, grad=MAYBE))
+            m.change(address, grad=MAYBE)
         m.state.set((address, "kept"), MAYBE)
         if m.state.get((address, "grad"), NONE) == NONE:
             m.state.set((address, "grad"), UNKNOWN)

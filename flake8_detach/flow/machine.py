@@ -311,6 +311,8 @@ class Machine:
         assert isinstance(cell, Tensor)
         changed = replace(cell, **facts)
         self.state.set((address, CELL), changed)
+        if address in self.state.twins:
+            self.state.weaken(address, changed)
         return changed
 
     def tensor(self, **facts: Any) -> Ref:

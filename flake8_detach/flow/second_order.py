@@ -2,7 +2,7 @@
 
 Along linear operations a gradient does not depend on what it is taken with respect to: torch gives a tensor that does
 not require grad. A custom Function gives what its backward computes with grad mode on, or nothing that can be
-differentiated if that is `once_differentiable`.
+differentiated if that is `once_differentiable`. Along an operation whose derivative depends on its operand, it does.
 """
 
 from __future__ import annotations
@@ -15,8 +15,23 @@ import libcst as cst
 from flake8_detach.flow import calls, functions, graph_walk, hooks
 from flake8_detach.flow.custom_ctx import find_method
 from flake8_detach.flow.machine import MAX_CONTEXTS, PACKED
-from flake8_detach.flow.values import MAYBE, NO, UNKNOWN, YES, Class, Mode, Node, Ref, Tensor, Truth, Tuple, Value
-from flake8_detach.knowledge.linear import LINEAR
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    UNKNOWN,
+    YES,
+    Class,
+    Const,
+    Mode,
+    Node,
+    Ref,
+    Saved,
+    Tensor,
+    Truth,
+    Tuple,
+    Value,
+)
+from flake8_detach.knowledge.linear import CURVED, LINEAR, POWERS, PRODUCTS
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -37,17 +52,24 @@ class Applied:
 
 
 def gradient(m: Machine, address: int, tensor: Tensor, roots: list[tuple[int, Tensor]]) -> tuple[Truth, int | None]:
-    """Does the gradient of the one root with respect to the tensor require grad? If it comes out of a Function that is
-    once_differentiable, with a graph that raises when it is used: its address, too."""
+    """Does the gradient of the one root with respect to the tensor require grad? If so, its address, too. What comes
+    out of a Function that is once_differentiable has a graph that raises when it is used."""
     if not address or len(roots) != 1 or roots[0][1].node is None or not roots[0][1].grad.yes:
         return MAYBE, None
     only = graph_walk.between(m, roots[0][1].node, (address,))
     if not only or not tensor.grad.yes or m.state.get(PACKED) is not None:
         return MAYBE, None
-    verdict, once = _graph(m, roots[0][1].node, only)
-    if once is None:
+    root = roots[0][1].node
+    verdict, once = _graph(m, root, only)
+    site, raises = m.state.graph[root].site, once is not None
+    if once is None and not (verdict is MAYBE and _bends(m, root, only, address, tensor)):
         return verdict, None
-    graph = m.graph_node(Node("once_differentiable", (m.edge(*roots[0]),), (), once, derivative="raises"))
+    # what the gradient was computed from is somewhere in the graph of the root, and its own graph saves some of that
+    edges = (m.edge(*roots[0])._replace(sure=raises),)
+    if once is not None:
+        graph = m.graph_node(Node("once_differentiable", edges, (), once, derivative="raises"))
+    else:
+        graph = m.graph_node(Node("grad", edges, (Saved(0, (0,), "gradient", site),), site))
     made = m.tensor(grad=YES, leaf=NO, node=graph, shape=tensor.shape, dtype=tensor.dtype, made="grad")
     return YES, made.addresses[0]
 
@@ -77,7 +99,43 @@ def _graph(m: Machine, start: int, only: frozenset[int]) -> tuple[Truth, cst.CST
 
 
 def _linear(node: Node) -> bool:
-    return not node.saved and not node.open and node.derivative == "yes" and node.op.rpartition(".")[2] in LINEAR
+    return not node.tensors and not node.open and node.derivative == "yes" and node.op.rpartition(".")[2] in LINEAR
+
+
+def _curved(node: Node) -> bool:
+    """Does its derivative depend on an operand that requires grad, so that it requires grad itself?"""
+    if node.open or node.derivative != "yes" or not all(e.sure for e in node.edges):
+        return False
+    name = node.op.rpartition(".")[2]
+    # of a product each factor is saved for the other one: both are if both require grad
+    if name in PRODUCTS:
+        return len(node.tensors) == 2
+    if name in POWERS:
+        return len(node.edges) == 1 and any(isinstance(v, Const) and v.value not in (0, 1) for v in node.given.values())
+    return name in CURVED
+
+
+def _bends(m: Machine, start: int, only: frozenset[int], address: int, tensor: Tensor) -> bool:
+    """Is there a way from `start` to the tensor that backward surely takes, with an op on it that is curved?"""
+    seen: set[tuple[int, bool]] = set()
+    todo = [(start, False)]
+    while todo:
+        number, bent = todo.pop()
+        node = m.state.graph[number]
+        if (number, bent) in seen or number not in only or number in m.hooked or node.derivative != "yes":
+            continue
+        if node.op == "join" or m.state.get((number, APPLIED)) is not None:
+            continue
+        seen.add((number, bent))
+        m.step()
+        bent = bent or _curved(node)
+        for edge in node.edges:
+            if edge.sure and (edge.leaf == address if edge.node is None else edge.node == tensor.node):
+                if bent:
+                    return True
+            elif edge.sure and edge.node is not None:
+                todo.append((edge.node, bent))
+    return False
 
 
 def _once(m: Machine, cls: Class) -> bool:
@@ -92,7 +150,7 @@ def _bent_above(m: Machine, start: int, end: int) -> bool:
         node = m.state.graph[number]
         if len(node.edges) != 1 or not node.edges[0].sure or node.edges[0].node is None or node.open:
             return False
-        bent = bent or any(s.role in ("self", "input", "result") for s in node.saved)
+        bent = bent or _curved(node)
         number = node.edges[0].node
     return bent
 

@@ -6,7 +6,6 @@ one element?
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,6 +22,7 @@ Bound: TypeAlias = Mapping[str, Value]
 def of_result(m: Machine, op: ops.Op, bound: Bound, inputs: Inputs) -> Shape | None:
     """The shape of what `op` returns for these arguments."""
     from flake8_detach.flow import op_arguments
+    from flake8_detach.flow.special_shapes import SPECIAL
 
     if "*open" in bound:
         return None
@@ -160,204 +160,6 @@ def literal(m: Machine, value: Value, depth: int = 0) -> Shape | None:
     return None if inner is None else (len(items), *inner)
 
 
-# Ops whose shape follows from more than a class
-
-
-def _linear(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    weight = m.cell(bound.get("weight", NONE))
-    if first is None:
-        return None
-    out = weight.shape[0] if isinstance(weight, Tensor) and weight.shape else None
-    return (*first[:-1], out)
-
-
-def _matmul(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    cells = [m.cell(v) for v in list(bound.values())[:2]]
-    shapes = [c.shape if isinstance(c, Tensor) else None for c in cells]
-    a, b = (*shapes, None)[:2] if len(shapes) > 1 else (None, None)
-    if a is None or b is None or not a or not b:
-        return None
-    if len(b) == 1:
-        return a[:-1]
-    if len(a) == 1:
-        return (*b[:-2], b[-1])
-    batch = broadcast([a[:-2], b[:-2]]) or ()
-    return (*batch, a[-2], b[-1])
-
-
-def _transposed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    return None if first is None else (None,) * len(first) if len(first) > 2 else tuple(reversed(first))
-
-
-def _swapped(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    """transpose(dim0, dim1), in whatever names."""
-    given = [axes(m, v, len(first)) for n, v in bound.items() if n not in ("self", "input")] if first else []
-    dims = [d for found in given for d in found or ()]
-    if first is None or len(dims) != 2 or len(given) != 2:
-        return first and (None,) * len(first)
-    result = list(first)
-    result[dims[0]], result[dims[1]] = result[dims[1]], result[dims[0]]
-    return tuple(result)
-
-
-def _permuted(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    given = next((bound[n] for n in ("*dims", "dims") if n in bound), None)
-    if isinstance(given, Tuple) and len(given.items) == 1 and not isinstance(given.items[0], (Const, Scalar)):
-        given = given.items[0]
-    dims = axes(m, given, len(first)) if first else None
-    if not first or not dims or len(dims) != len(first):
-        return first and (None,) * len(first)
-    return tuple(first[d] for d in dims)
-
-
-def _divided(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    """chunk, split: parts that are as long as the whole in all dimensions but one."""
-    if not first:
-        return None
-    over = axes(m, bound.get("dim", Const(0)), len(first))
-    return (None,) * len(first) if over is None else tuple(None if i in over else d for i, d in enumerate(first))
-
-
-def _unsqueezed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    dim = bound.get("dim")
-    if first is None or not (isinstance(dim, Const) and isinstance(dim.value, int)):
-        return None
-    at = dim.value % (len(first) + 1)
-    return (*first[:at], 1, *first[at:])
-
-
-def _squeezed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    dim = bound.get("dim")
-    if first is None or (dim is None and None in first):
-        return None
-    if dim is None:
-        return tuple(d for d in first if d != 1)
-    over = axes(m, dim, len(first))
-    if over is None or any(i < len(first) and first[i] is None for i in over):
-        return None
-    return tuple(d for i, d in enumerate(first) if i not in over or d != 1)
-
-
-def _flattened(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    start = bound.get("start_dim", Const(0))
-    if first is None or not (isinstance(start, Const) and isinstance(start.value, int)) or "end_dim" in bound:
-        return None
-    keep = start.value % len(first) if first else 0
-    tail = first[keep:]
-    total: int | None = 1
-    for d in tail:
-        total = None if total is None or d is None else total * d
-    if total is None and several(tail):
-        return None if not first[:keep] else (*first[:keep], None)
-    return (*first[:keep], total)
-
-
-def _joined(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    return None if first is None else (None,) * len(first)
-
-
-def _stacked(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    given = bound.get("tensors", NONE)
-    cell = m.cell(given)
-    items = given.items if isinstance(given, Tuple) else cell.items if isinstance(cell, Sequence) else None
-    dim = bound.get("dim", Const(0))
-    if first is None:
-        return None
-    if not (isinstance(dim, Const) and isinstance(dim.value, int)):
-        return (None,) * (len(first) + 1)
-    at = dim.value % (len(first) + 1)
-    return (*first[:at], None if items is None else len(items), *first[at:])
-
-
-def _cross_entropy(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    if bound.get("reduction") != Const("none"):
-        return _loss(bound, [])
-    return None if first is None else (*first[:1], *first[2:])
-
-
-def _embedding(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    index, weight = m.cell(bound.get("input", NONE)), m.cell(bound.get("weight", NONE))
-    if not isinstance(index, Tensor) or index.shape is None:
-        return None
-    return (*index.shape, weight.shape[-1] if isinstance(weight, Tensor) and weight.shape else None)
-
-
-def _convolved(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    weight = m.cell(bound.get("weight", NONE))
-    if first is None or len(first) < 2:
-        return None
-    out = weight.shape[0] if isinstance(weight, Tensor) and weight.shape else None
-    return (first[0], out, *(None,) * (len(first) - 2))
-
-
-def _one_hot(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    return None if first is None else (*first, None)
-
-
-def _gathered(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    index = m.cell(bound.get("index", NONE))
-    return index.shape if isinstance(index, Tensor) else None
-
-
-def _linspace(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    return (number(bound.get("steps", NONE)),)
-
-
-def _arange(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    given = [bound[n] for n in ("start", "end", "step") if n in bound]
-    numbers = [v.value for v in given if isinstance(v, Const) and isinstance(v.value, (int, float))]
-    if len(numbers) != len(given) or not numbers or (len(numbers) == 3 and not numbers[2]):
-        return (None,)
-    start, end, step = (0, *numbers, 1) if len(numbers) == 1 else (*numbers, 1)[:3]
-    return (max(0, math.ceil((end - start) / step)),)
-
-
-def _randint(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    given = bound.get("size", bound.get("high"))  # randint(high, size) or randint(low, high, size)
-    return sizes(m, {"size": given}) if given is not None and not isinstance(given, (Const, Scalar)) else None
-
-
-def _cosine(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    return reduced(m, {"dim": bound.get("dim", Const(1))}, first)
-
-
-def _expanded(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    wanted = sizes(m, bound)
-    if wanted is None or first is None or len(wanted) < len(first):
-        return None
-    old = (None,) * (len(wanted) - len(first)) + first  # -1, and what is not known, may keep the size
-    return tuple(size if size is not None else was for size, was in zip(wanted, old, strict=True))
-
-
-def _unknown(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    return None
-
-
-SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = {
-    "linear": _linear,
-    **dict.fromkeys(["matmul", "mm", "bmm", "mv", "__matmul__", "__rmatmul__"], _matmul),
-    **dict.fromkeys(["t", "T", "mT"], _transposed),
-    **dict.fromkeys(["transpose", "swapaxes", "swapdims"], _swapped),
-    "permute": _permuted,
-    **dict.fromkeys(["chunk", "split"], _divided),
-    "unsqueeze": _unsqueezed,
-    "squeeze": _squeezed,
-    "flatten": _flattened,
-    **dict.fromkeys(["cat", "concat", "concatenate"], _joined),
-    "stack": _stacked,
-    **dict.fromkeys(["cross_entropy", "nll_loss"], _cross_entropy),
-    "embedding": _embedding,
-    **dict.fromkeys(["conv1d", "conv2d", "conv3d"], _convolved),
-    "one_hot": _one_hot,
-    "linspace": _linspace,
-    "randint": _randint,
-    "cosine_similarity": _cosine,
-    "arange": _arange,
-    "gather": _gathered,
-    "expand": _expanded,
-    **dict.fromkeys(["einsum", "tensordot", "repeat", "tile", "expand_as", "repeat_interleave"], _unknown),
-}
-
 ELEMENTWISE = frozenset(
     [
         "abs",
@@ -489,6 +291,22 @@ ELEMENTWISE = frozenset(
         "real",
         "imag",
         "conj",
+        "acosh",
+        "atanh",
+        "frac",
+        "lgamma",
+        "digamma",
+        "expit",
+        "hardshrink",
+        "roll",
+        "sort",
+        "cummax",
+        "cummin",
+        "logcumsumexp",
+        "index_fill",
+        "erfinv",
+        "msort",
+        "asinh",
     ]
 )
 """Ops of rank "same" whose result has the very shape of the first tensor; narrow, chunk, pooling have not."""

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias, get_args
 
 from flake8_detach.flow.values import (
     MAYBE,
+    NO,
     NONE,
     UNKNOWN,
     Array,
@@ -67,6 +68,7 @@ class State:
         self.trail: list[tuple[Slot, Any]] = []
         self._next = 1
         self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
+        self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
         self._births: dict[int, int] = {}
         self._forked = 0
 
@@ -98,6 +100,23 @@ class State:
         address = self.address()
         self.set((address, CELL), cell)
         return Ref((address,))
+
+    def weaken(self, address: int, changed: Tensor) -> None:
+        """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
+        seen, todo = {address}, list(self.twins[address])
+        while todo:
+            other = todo.pop()
+            cell = self.slots.get((other, CELL))
+            if other not in seen and isinstance(cell, Tensor):
+                seen.add(other)
+                todo.extend(self.twins.get(other, ()))
+                both = join_tensors(cell, changed)
+                if both != cell:
+                    made = replace(cell, grad=both.grad, leaf=both.leaf, shape=both.shape, dtype=both.dtype)
+                    self.set((other, CELL), replace(made, node=both.node))
+                    if not both.grad.no:
+                        self.set((other, "grad"), UNKNOWN)
+                        self.set((other, "gradient"), UNKNOWN)
 
     def names(self, owner: int) -> list[str]:
         """The names of the slots that `owner` has, in order of creation. Costs a pass over the index of `owner`."""
@@ -328,7 +347,10 @@ class _Joiner:
             cell = self.look(path, (owner, CELL))
             if (owner, CELL) not in self.state.slots:
                 continue  # made on that path: nothing else leads to it any more
-            if isinstance(cell, Tensor):
+            if isinstance(cell, Tensor) and cell.grad is NO:
+                self.state.twins.setdefault(address, set()).add(owner)  # changes, should either be told to require grad
+                self.state.twins.setdefault(owner, set()).add(address)
+            elif isinstance(cell, Tensor):
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
                 self.write((owner, "gradient"), UNKNOWN)
             elif isinstance(cell, Sequence):

@@ -437,6 +437,10 @@ class Saved:
     packed: int = 0
 
 
+NUMBER = "number"
+"""The role of a saved tensor that was made of a Python number."""
+
+
 class Cut(NamedTuple):
     """An operand of a graph node that had lost its gradient before. scalar: a number, or a tensor of one element."""
 
@@ -466,6 +470,11 @@ class Node:
     path: int = 0
     unseen: bool = False
     given: Mapping[str, Value] = field(default_factory=dict, compare=False)
+
+    @property
+    def tensors(self) -> tuple[Saved, ...]:
+        """What it saves, without the numbers: `x * 2` keeps a tensor made of the 2, which backward uses up as well."""
+        return tuple(s for s in self.saved if s.role != NUMBER)
 
 
 class Mode(NamedTuple):

@@ -1,7 +1,8 @@
 """Operations that are linear in what requires grad: their derivative does not depend on it.
 
 The gradient of a chain of them has no graph of its own, not even with `create_graph=True`. Products and quotients are
-linear only where nothing is saved for backward (the factor is a number), which the graph node tells.
+linear only where no tensor is saved for backward (the factor is a number), which the graph node tells. And those that
+are not linear: tests/truth/test_curved.py asks torch.
 """
 
 from __future__ import annotations
@@ -76,3 +77,83 @@ LINEAR = frozenset(
     }
 )
 """Names of functions and methods, without the module."""
+
+CURVED = frozenset(
+    {
+        "abs",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "celu",
+        "cos",
+        "cosh",
+        "digamma",
+        "elu",
+        "erf",
+        "erfc",
+        "exp",
+        "exp2",
+        "expit",
+        "expm1",
+        "gelu",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "leaky_relu",
+        "lgamma",
+        "log",
+        "log10",
+        "log1p",
+        "log2",
+        "log_softmax",
+        "logsigmoid",
+        "logsumexp",
+        "mish",
+        "mse_loss",
+        "norm",
+        "reciprocal",
+        "relu",
+        "relu6",
+        "rsqrt",
+        "selu",
+        "sigmoid",
+        "silu",
+        "sin",
+        "sinh",
+        "softmax",
+        "softplus",
+        "softsign",
+        "sqrt",
+        "square",
+        "std",
+        "tan",
+        "tanh",
+        "tanhshrink",
+    }
+)
+"""Those whose gradient requires grad with `create_graph=True`, as their derivative is computed from the one operand."""
+
+PRODUCTS = frozenset(
+    {
+        "__mul__",
+        "__rmul__",
+        "__truediv__",
+        "__rtruediv__",
+        "__matmul__",
+        "mul",
+        "multiply",
+        "div",
+        "divide",
+        "true_divide",
+        "matmul",
+        "mm",
+        "mv",
+        "dot",
+    }
+)
+"""Likewise where both operands require grad."""
+
+POWERS = frozenset({"pow", "__pow__"})
+"""Likewise if the exponent is a number other than 0 and 1."""

@@ -1,0 +1,55 @@
+"""Does a gradient with `create_graph=True` have a graph of its own? torch is asked about every op of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from flake8_detach.knowledge import linear  # noqa: E402
+
+pytestmark = pytest.mark.truth
+
+ARGUMENTS = {"celu": {}, "softmax": {"dim": -1}, "log_softmax": {"dim": -1}, "logsumexp": {"dim": 0}}
+
+
+def function(name: str) -> Callable[..., Any]:
+    places = (torch.nn.functional, torch, torch.special)
+    found: Callable[..., Any] = next(getattr(place, name) for place in places if hasattr(place, name))
+    return found
+
+
+def gradient(result: Any, operand: Any) -> Any:
+    return torch.autograd.grad(result.sum(), operand, create_graph=True)[0]
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 3)], ids=str)
+@pytest.mark.parametrize("name", sorted(linear.CURVED))
+def test_the_gradient_of_what_is_curved_requires_grad(name: str, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    x = (torch.rand(shape) / 2 + (1.5 if name == "acosh" else 0.25)).requires_grad_()
+    more = (torch.zeros(shape),) if name == "mse_loss" else ()
+    assert gradient(function(name)(x, *more, **ARGUMENTS.get(name, {})), x).requires_grad
+
+
+@pytest.mark.parametrize("name", sorted(n for n in linear.PRODUCTS))
+def test_the_gradient_of_a_product_requires_grad_if_both_factors_do(name: str) -> None:
+    shapes = {"mm": ((3, 3), (3, 3)), "mv": ((3, 3), (3,))}.get(name, ((3,), (3,)))
+    a, b = (torch.rand(s) + 1 for s in shapes)
+    call = getattr(torch, name, None) or getattr(torch.Tensor, name)
+    a.requires_grad_()
+    assert not gradient(call(a, b), a).requires_grad or name in ("__rtruediv__",)
+    b.requires_grad_()
+    assert gradient(call(a, b), a).requires_grad
+    assert gradient(call(a, b), b).requires_grad
+    assert gradient(call(a, a) if name != "mv" else torch.mv(a, a[0]), a).requires_grad
+
+
+@pytest.mark.parametrize("exponent", [2, 3, 0.5, -1])
+def test_the_gradient_of_a_power_requires_grad(exponent: float) -> None:
+    x = (torch.rand(3) + 1).requires_grad_()
+    assert gradient(x**exponent, x).requires_grad
+    assert gradient(x.pow(exponent), x).requires_grad
