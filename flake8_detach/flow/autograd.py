@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     training,
     unfed,
     unspent,
+    writes,
 )
 from flake8_detach.flow.events import Backward, DetachedInPlace, GradRead, Hooked, Requires
 from flake8_detach.flow.values import (
@@ -46,6 +47,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
+from flake8_detach.knowledge import ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -79,7 +81,7 @@ def detach(
                 made="detach",
                 batched=tensor.batched,
                 device=tensor.device,
-                inference=tensor.inference | m.mode.inference,
+                inference=tensor.inference,
                 form=tensor.form,
             ).addresses[0]
         )
@@ -94,7 +96,7 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
     if grad is YES and why.loss is not None:
         why = faked(m, node, why)
     return m.tensor(
-        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=m.mode.inference
+        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=tensor.inference
     )
 
 
@@ -113,6 +115,7 @@ def require(
         tensors.mend_requires(m, Ref((address,)))
     elif asked is None:
         m.change(address, grad=MAYBE, leaf=tensor.leaf)
+        _ask_the_base(m, address)
     elif asked is YES:
         if tensor.leaf.no:
             return  # silently nothing: a result of an op keeps what it has
@@ -125,6 +128,7 @@ def require(
             grad=tensor.grad | YES if tensor.leaf.yes else MAYBE if tensor.grad is not YES else YES,
             node=tensor.node,
         )
+        _ask_the_base(m, address)
     elif tensor.leaf.yes or tensor.grad.no:
         lost = tensor.grad
         if lost is not NO:
@@ -132,6 +136,13 @@ def require(
             m.change(address, grad=NO, leaf=YES, node=None, why=why)
     elif tensor.leaf is MAYBE:
         m.change(address, grad=NO, leaf=YES, node=None)
+
+
+def _ask_the_base(m: Machine, address: int) -> None:
+    """The views of a tensor that does not require grad say what it says, but backward does not come through them."""
+    for view, tensor in writes.views(m, address):
+        if tensor.grad.no:
+            m.change(view, grad=MAYBE)
 
 
 def faked(m: Machine, node: cst.CSTNode, why: Cause) -> Cause:
@@ -176,11 +187,19 @@ def read_grad(
             m.ledger.at_end.append(lambda: m.sink(replace(read, trained=True)))
     if held != NONE:
         return held
-    if m.state.get(SPOILED) or address in m.escaped or tensor.leaf is MAYBE or tensor.grad is MAYBE:
+    if m.state.get(SPOILED) or address in m.escaped:
+        return UNKNOWN
+    if (tensor.leaf is MAYBE or tensor.grad is MAYBE) and not _fresh(tensor):
         return UNKNOWN
     if tensor.leaf.no and not kept.no:
         return UNKNOWN
     return Const(None, why)
+
+
+def _fresh(tensor: Tensor) -> bool:
+    """Was it made by an op, as a new object? Then its .grad is None until a backward fills it."""
+    op = ops.function(tensor.made) if tensor.made else None
+    return tensor.made == "grad" or (op is not None and not op.same and not op.inplace)
 
 
 def backward(

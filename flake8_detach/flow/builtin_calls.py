@@ -299,7 +299,10 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             return UNKNOWN
         if length <= 1:
             return m.new(Sequence("range", tuple(Const(i) for i in range(*numbers)), filled=truth(bool(length))))
-        return m.new(Sequence("range", None, Scalar("int"), filled=YES))
+        made = m.new(Sequence("range", None, Scalar("int"), filled=YES))
+        if length <= 4:
+            m.state.set((made.addresses[0], iteration.NUMBERS), tuple(range(*numbers)))
+        return made
     return m.new(Sequence("range", None, Scalar("int")))
 
 

@@ -52,11 +52,13 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
                 parameter=cell.parameter,
                 why=cell.why,
                 made=cell.made,
+                inference=m.mode.inference,
             )
         if deep:
             tell_copy(m, node, value, args.node(0, "x", node))
             return UNKNOWN
-        return autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", MAYBE)
+        grad = cell.grad if isinstance(cell, Tensor) else MAYBE
+        return autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", grad)
     if isinstance(value, (Ref, Tuple)):
         done: dict[int, int] = {}
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from flake8_detach.flow.values import YES, Cause, Label, Mode, Node, Tensor, Truth, Value
+from flake8_detach.flow.values import NO, YES, Cause, Label, Mode, Node, Tensor, Truth, Value
 
 Site: TypeAlias = Any
 """A node of the syntax tree."""
@@ -118,7 +118,8 @@ class InPlace(Event):
     """A tensor is written in place: `x.add_(1)`, `x += 1`, `x[0] = 1`, `out=x`, ReLU(inplace=True).
 
     base: the tensor that it is a view of. how: the source text of what writes. refusing: is it a view that, by how it
-    was made, may not be written while grad mode is on (one of several, made under no_grad)?
+    was made, may not be written while grad mode is on (one of several, made under no_grad)? out: does
+    what is called with `out=` refuse that, as something requires grad?
     """
 
     tensor: Tensor
@@ -127,6 +128,7 @@ class InPlace(Event):
     how: Label
     mode: Mode
     refusing: Truth
+    out: Truth = NO
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     operators,
     subscripts,
     tensors,
+    writes,
 )
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -50,6 +51,8 @@ AGAIN = "*again"
 """Slot of a list: those of its elements that are in it a second time, where `each` lists every one once."""
 DROPPED = "*dropped"
 """Slot of an iterable that was chosen by a condition: parameters that do not require grad, and were left out."""
+NUMBERS = "*numbers"
+"""Slot of a short range: what is in it, for comprehensions; loops over it run as if its length were unknown."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 
@@ -122,6 +125,23 @@ def row(m: Machine, value: Value, cell: Tensor) -> Value:
         for address in result.addresses:
             m.change(address, shape=shape)
     return result
+
+
+def some(m: Machine, value: Value) -> list[Value] | None:
+    """The elements one by one: those of `exact`, the rows of a tensor whose length is known, the numbers of a range."""
+    known, cell = exact(m, value), m.cell(value)
+    if known is not None or not isinstance(value, Ref):
+        return known
+    if isinstance(cell, Tensor) and cell.shape and cell.shape[0] is not None and cell.shape[0] <= UNROLL:
+        first = row(m, value, cell)
+        one = m.cell(first)
+        if isinstance(one, Tensor) and cell.shape[0]:
+            rest = [m.new(one) for _ in range(cell.shape[0] - 1)]
+            for other in rest:
+                writes.related(m, other)
+            return [first, *rest]
+    numbers = m.state.get((value.addresses[0], NUMBERS))
+    return None if numbers is None else [Const(number) for number in numbers]
 
 
 def common(m: Machine, values: list[Value]) -> Value:
@@ -223,7 +243,11 @@ def unpack(m: Machine, value: Value, count: int, star: int | None = None) -> lis
         and (isinstance(m.cell(value), (Tensor, Sequence)))
     ):
         cell = m.state.cell(one.addresses[0])
-        return [m.new(cell) if i != star else m.new(Sequence("list", None, one)) for i in range(count)]
+        made = [m.new(cell) if i != star else m.new(Sequence("list", None, one)) for i in range(count)]
+        for i, part in enumerate(made):
+            if i != star and isinstance(cell, Tensor):
+                writes.related(m, part)
+        return list[Value](made)
     return [one if i != star else m.new(Sequence("list", None, one)) for i in range(count)]
 
 
@@ -241,8 +265,8 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         first = node.for_in
         source = iterated(m, first.iter, m.evaluate(first.iter))
         conversions.iterate(m, first.iter, source)
-        items = exact(m, source)
-        every, some = once(m, source), filled(m, source)
+        items = some(m, source)
+        every, any_ = once(m, source), filled(m, source)
         one = element(m, source) if items is None or len(items) > UNROLL else UNKNOWN
         consume(m, source)
         simple = first.inner_for_in is None and not first.ifs
@@ -252,7 +276,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if items is not None and not items:
             return _collect(m, kind, [])
         if every:
-            return _each(m, node, first, one, some, kind)
+            return _each(m, node, first, one, any_, kind)
         oldest = m.state.address()
         if items is not None and len(items) <= UNROLL:
             one = common(m, items)
@@ -263,7 +287,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
-        return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE))
+        return m.new(Sequence(kind, None, result, filled=any_ if not first.ifs else MAYBE))
     finally:
         m.frames.pop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -18,6 +19,8 @@ from flake8_detach.flow import (
     unfed,
 )
 from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
     NONE,
     YES,
     Array,
@@ -29,7 +32,9 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Tensor,
     Thing,
+    Truth,
     Tuple,
     Value,
 )
@@ -47,7 +52,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     parted = None if given is None else groups(m, given)
     owned = None if given is None else module_tree.parameters_in(m, given)
     problem = no_parameters(m, given) or _repeated(m, parted)
-    found = None if owned is None else tuple(t for a in owned for _, t in m.tensors(Ref((a,))))
+    found = None if owned is None else tuple(_retained(m, a, t) for a in owned for _, t in m.tensors(Ref((a,))))
     warns = problem == TWICE
     if (problem and not warns) or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
         m.raises()
@@ -65,6 +70,12 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     if isinstance(given, Ref) and isinstance(left := m.state.get((given.addresses[0], iteration.DROPPED)), Ref):
         unfed.left_out(m, left.addresses, node)
     return made
+
+
+def _retained(m: Machine, address: int, tensor: Tensor) -> Tensor:
+    """A computed tensor is taken if it keeps its gradient; whether it is one does not matter then."""
+    kept: Truth = m.state.get((address, "kept"), NO)
+    return tensor if kept is NO else replace(tensor, leaf=tensor.leaf | MAYBE)
 
 
 def make_scheduler(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:

@@ -310,7 +310,7 @@ def _used(m: Machine, reached: Reached, top: int, when: int) -> bool:
             continue
         seen.add(number)
         node = m.state.graph[number]
-        if node.saved and (m.retention.passes.get(number, 0) > when or reached.outside(number)):
+        if node.tensors and (m.retention.passes.get(number, 0) > when or reached.outside(number)):
             return True
         todo.extend(e.node for e in node.edges if e.node is not None)
     return False
@@ -383,14 +383,14 @@ def _graphs(m: Machine, value: Value, since: int) -> set[int]:
 
 def _saves(m: Machine, top: int, since: int) -> bool:
     """Does a node made since then, that backward from `top` surely comes by, hold a tensor?"""
-    return any(m.state.graph[number].saved for number in _surely_below(m, top, since))
+    return any(m.state.graph[number].tensors for number in _surely_below(m, top, since))
 
 
 def _freed(m: Machine, top: int, since: int) -> tuple[Truth, cst.CSTNode | None]:
     """Has backward freed such a node, so that it cannot come by a second time? And where?"""
     for number in _surely_below(m, top, since):
         freed: Truth = m.state.get((number, "freed"), NO)
-        if m.state.graph[number].saved and freed.yes:
+        if m.state.graph[number].tensors and freed.yes:
             return freed, m.state.get((number, "freed at"))
     return NO, None
 

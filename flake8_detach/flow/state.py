@@ -69,6 +69,7 @@ class State:
         self._next = 1
         self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
         self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
+        self.views: dict[int, list[int]] = {}  # of each tensor
         self._births: dict[int, int] = {}
         self._forked = 0
 

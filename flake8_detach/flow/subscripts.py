@@ -12,6 +12,7 @@ from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NONE,
+    NUMBER,
     UNKNOWN,
     Array,
     Const,
@@ -21,6 +22,7 @@ from flake8_detach.flow.values import (
     Layer,
     Mapping_,
     Ref,
+    Saved,
     Scalar,
     Sequence,
     Shape,
@@ -170,7 +172,10 @@ def _index_tensor(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> 
     result = tensors.apply(m, node, INDEX if basic else TAKE, {"self": owner}, m.text(node.value))
     if isinstance(result, Ref):
         for (_, source), address in zip(m.tensors(owner), result.addresses, strict=False):
-            m.change(address, shape=_indexed(source, parts) if basic else _picked(m, source, parts))
+            made = m.change(address, shape=_indexed(source, parts) if basic else _picked(m, source, parts))
+            if not basic and made.node is not None:  # it needs the indices, which it holds as tensors of its own
+                graph = m.state.graph
+                graph[made.node] = replace(graph[made.node], saved=(Saved(0, (0,), NUMBER, node),))
     return result
 
 

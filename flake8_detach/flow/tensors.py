@@ -12,6 +12,7 @@ from flake8_detach.flow import conversions, events, levels, op_arguments, shapes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NUMBER,
     PRESUMED_NO,
     UNKNOWN,
     YES,
@@ -38,6 +39,7 @@ from flake8_detach.flow.values import (
     worst,
 )
 from flake8_detach.knowledge import meaning, ops, scalars
+from flake8_detach.knowledge.linear import saves_numbers
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -316,11 +318,11 @@ def _output(
     if op.same == "maybe":  # the very same object if nothing changes
         for _, tensor, _ in inputs.tensors:
             grad = grad.join(tensor.grad) if dtype not in ("int", "bool") or tensor.dtype == dtype else grad
-        leaf = leaf | (MAYBE if any(not t.leaf.no for _, t, _ in inputs.tensors) else NO)
+            leaf = leaf.join(tensor.leaf)
         facts = {"storage": 0, "inference": m.mode.inference}
         for _, tensor, _ in inputs.tensors:
             facts["inference"] = tensor.inference.join(m.mode.inference)
-    return m.tensor(
+    made = m.tensor(
         grad=grad,
         leaf=leaf,
         shape=shape,
@@ -332,6 +334,8 @@ def _output(
         dual=inputs.dual() and graph in ("yes", "zero") and m.mode.inference.no,
         **{"inference": m.mode.inference, **facts},
     )
+    writes.related(m, made, first if op.same == "maybe" else None)
+    return made
 
 
 def mode_cause(
@@ -359,6 +363,8 @@ def node_of(
             if tensor.inference.yes and sure and m.mode.grad.yes and m.mode.inference.no:
                 m.raises()
                 m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
+    if saves_numbers(op.name) and any(isinstance(v, (Const, Scalar)) for n, v in bound.items() if n != "rounding_mode"):
+        saved.append(Saved(0, (0,), NUMBER, site))
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
     if any(op.nodiff.get(name) == "backward" and t.grad.yes for _, t, name in inputs.tensors):
         derivative = "raises"

@@ -148,7 +148,7 @@ def _linear(m: Machine, start: Edge, one: bool) -> _Linear:
         found.nodes[edge.node] = one
         node = m.state.graph[edge.node]
         name = key(node)
-        scaled = name in SCALED and len(node.saved) < 2
+        scaled = name in SCALED and len(node.tensors) < 2
         if not (scaled or name in SUMS or name in DIFFERENCES or name in GATHERED or name in PLAIN):
             continue
         if name in SUMS or name in DIFFERENCES or name in GATHERED:

@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     methods,
     module_tree,
     optimizer_made,
+    out_argument,
     sampling,
     tensors,
     writes,
@@ -70,10 +71,7 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
             conversions.joined(m, node, name, args.get(0, "tensors") or UNKNOWN, args.node(0, "tensors", node))
         subject = m.text(args.nodes[0]) if 0 in args.nodes else ""
         if m.is_tensor(bound.get("out", UNKNOWN)):
-            out = bound["out"]
-            assert isinstance(out, Ref)
-            writes.tell_write(m, node, out, m.text(args.nodes.get("out", node)))
-            escape(m, [out])
+            return out_argument.written(m, node, op, args, bound, subject)
         return tensors.apply(m, node, op, bound, subject)
     escape(m, args.values())
     return UNKNOWN

@@ -125,7 +125,7 @@ def _addends(m: Machine, start: Edge) -> list[int]:
 def _passes(node: Node) -> bool:
     """Is it a sum, or one term times a constant?"""
     name = terms.key(node)
-    scaled = name in terms.SCALED and len(node.saved) < 2
+    scaled = name in terms.SCALED and len(node.tensors) < 2
     return scaled or name in terms.SUMS or name in terms.DIFFERENCES or name == "neg"
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import events, freezing, hidden, levels, tensors
+from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     UNKNOWN,
     Label,
@@ -44,6 +46,24 @@ def in_place(
         kept = tuple(m.save(tensor, "result", site) for _, tensor in m.tensors(result))
         m.state.graph[node] = replace(m.state.graph[node], saved=(*m.state.graph[node].saved, *kept))
     return result
+
+
+def related(m: Machine, made: Ref, same: Value | None = None) -> None:
+    """A new tensor: note if it is a view of another one, or may be the very tensor `same`."""
+    (address,) = made.addresses
+    cell = m.state.cell(address)
+    assert isinstance(cell, Tensor)
+    if cell.base is not None:
+        m.state.views.setdefault(cell.base, []).append(address)
+    for other in same.addresses if isinstance(same, Ref) else ():
+        m.state.twins.setdefault(other, set()).add(address)
+        m.state.twins.setdefault(address, set()).add(other)
+
+
+def views(m: Machine, base: int) -> list[tuple[int, Tensor]]:
+    """The views of the tensor at `base`."""
+    found = ((a, m.state.slots.get((a, CELL))) for a in m.state.views.get(base, ()))
+    return [(a, cell) for a, cell in found if isinstance(cell, Tensor) and cell.base == base]
 
 
 REFUSING = ("multi", "no_grad", "inference")
@@ -118,3 +138,16 @@ def write(
             if isinstance(base, Tensor) and not (base.leaf.yes and base.grad.yes):
                 merged = base.grad | grad
                 m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
+                _renew(m, tensor.base, address, merged, node)
+        else:
+            _renew(m, address, address, grad, node)
+
+
+def _renew(m: Machine, base: int, written: int, grad: Truth, node: int | None) -> None:
+    """A base was written by something with a graph: its views hang on that graph now."""
+    for address, view in views(m, base) if not grad.no else ():
+        if address != written and view.view == "view":
+            both = view.grad | grad
+            m.change(address, grad=both, leaf=~both & view.leaf, node=node)
+        elif address != written:
+            m.change(address, grad=MAYBE, leaf=MAYBE)

@@ -63,7 +63,13 @@ with torch.no_grad():
 
     def check(self, event: InPlace, source: Source) -> Iterable[Finding]:
         tensor, base = event.tensor, event.base
-        if event.guarded or not event.mode.grad.yes or not tensor.grad.yes:
+        if event.guarded or not event.mode.grad.yes:
+            return
+        if event.out.yes:
+            message = f"`{event.how}` raises: `out=` makes no graph, and an argument requires grad; assign the result"
+            yield Finding(self.code, message, source.span(event.node), confidence(event.out, event.mode.grad))
+            return
+        if not tensor.grad.yes:
             return
         if tensor.leaf.yes:
             what, facts = f"`{event.subject}` is a leaf that requires grad", (tensor.grad, tensor.leaf)
