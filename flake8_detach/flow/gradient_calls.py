@@ -169,7 +169,7 @@ def _gradient(
         grad = NO if create.no else MAYBE if create is MAYBE else YES
         if create.yes:
             # the gradient of something linear does not depend on the leaves any more
-            grad, delayed = second_order.gradient(m, address, tensor, roots) if not seeded else (MAYBE, None)
+            grad, delayed = second_order.gradient(m, address, tensor, roots, node) if not seeded else (MAYBE, None)
             if delayed is not None:
                 made.append(delayed)
                 continue

@@ -31,7 +31,6 @@ from flake8_detach.flow.values import (
     Mode,
     Ref,
     Sequence,
-    Tensor,
     Truth,
     Value,
 )
@@ -75,7 +74,7 @@ def for_(m: Machine, node: cst.For) -> bool:
 
 def over(m: Machine, node: cst.For, source: Value) -> bool:
     """Run a `for` over the value of its iterable."""
-    known = iteration.some(m, source) if isinstance(m.cell(source), Tensor) else iteration.exact(m, source)
+    known = iteration.exact(m, source)
     if known is not None and len(known) <= iteration.UNROLL:
         return unrolled(m, node, known)
     if iteration.once(m, source):

@@ -54,6 +54,8 @@ PACKED = (0, "packed")
 OPEN = "*dynamic"
 """Slot of a frame or object whose names can be changed by code that does not spell them."""
 
+OWN = ("grad", "leaf", "shape", "dtype")
+"""What a tensor is told to be or become itself, so that all that may be the same tensor are."""
 MAX_DEPTH = 150
 """Nesting of expressions and statements that is followed; what lies deeper is Unknown."""
 MAX_CALLS = 25
@@ -311,7 +313,7 @@ class Machine:
         assert isinstance(cell, Tensor)
         changed = replace(cell, **facts)
         self.state.set((address, CELL), changed)
-        if address in self.state.twins:
+        if address in self.state.twins and any(getattr(cell, n) != getattr(changed, n) for n in OWN):
             self.state.weaken(address, changed)
         return changed
 

@@ -51,7 +51,9 @@ class Applied:
     node: Any
 
 
-def gradient(m: Machine, address: int, tensor: Tensor, roots: list[tuple[int, Tensor]]) -> tuple[Truth, int | None]:
+def gradient(
+    m: Machine, address: int, tensor: Tensor, roots: list[tuple[int, Tensor]], site: cst.CSTNode
+) -> tuple[Truth, int | None]:
     """Does the gradient of the one root with respect to the tensor require grad? If so, its address, too. What comes
     out of a Function that is once_differentiable has a graph that raises when it is used."""
     if not address or len(roots) != 1 or roots[0][1].node is None or not roots[0][1].grad.yes:
@@ -61,7 +63,7 @@ def gradient(m: Machine, address: int, tensor: Tensor, roots: list[tuple[int, Te
         return MAYBE, None
     root = roots[0][1].node
     verdict, once = _graph(m, root, only)
-    site, raises = m.state.graph[root].site, once is not None
+    raises = once is not None
     if once is None and not (verdict is MAYBE and _bends(m, root, only, address, tensor)):
         return verdict, None
     # what the gradient was computed from is somewhere in the graph of the root, and its own graph saves some of that

@@ -112,7 +112,7 @@ class State:
                 seen.add(other)
                 todo.extend(self.twins.get(other, ()))
                 both = join_tensors(cell, changed)
-                if both != cell:
+                if both != cell and (cell.dtype == changed.dtype or None in (cell.dtype, changed.dtype)):
                     made = replace(cell, grad=both.grad, leaf=both.leaf, shape=both.shape, dtype=both.dtype)
                     self.set((other, CELL), replace(made, node=both.node))
                     if not both.grad.no:

@@ -316,11 +316,11 @@ def _output(
         # a view made under no_grad asks its base: it requires grad as the base does, without a grad_fn
         grad, leaf, why = MAYBE, MAYBE, None
     if op.same == "maybe":  # the very same object if nothing changes
-        for _, tensor, _ in inputs.tensors:
-            grad = grad.join(tensor.grad) if dtype not in ("int", "bool") or tensor.dtype == dtype else grad
-            leaf = leaf.join(tensor.leaf)
         facts = {"storage": 0, "inference": m.mode.inference}
         for _, tensor, _ in inputs.tensors:
+            if None not in (dtype, tensor.dtype) and dtype != tensor.dtype:
+                continue
+            grad, leaf = grad.join(tensor.grad), leaf.join(tensor.leaf)
             facts["inference"] = tensor.inference.join(m.mode.inference)
     made = m.tensor(
         grad=grad,

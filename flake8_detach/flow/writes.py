@@ -55,7 +55,9 @@ def related(m: Machine, made: Ref, same: Value | None = None) -> None:
     assert isinstance(cell, Tensor)
     if cell.base is not None:
         m.state.views.setdefault(cell.base, []).append(address)
-    for other in same.addresses if isinstance(same, Ref) else ():
+    for other, tensor in m.tensors(same) if same is not None else ():
+        if None not in (tensor.dtype, cell.dtype) and tensor.dtype != cell.dtype:
+            continue
         m.state.twins.setdefault(other, set()).add(address)
         m.state.twins.setdefault(address, set()).add(other)
 

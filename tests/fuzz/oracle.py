@@ -26,19 +26,24 @@ class Endless(Exception):
 @dataclass
 class Outcome:
     """error: what ended the program. where: the program's lines in its traceback, outermost first. raised: all lines
-    that raised, caught or not. ran: the lines that were begun, and how often. nonleaf: lines on which torch warned
-    about the `.grad` of a non-leaf. names: the module's variables."""
+    that raised, caught or not. ran: the lines that were begun, and how often. warned: what torch warned of, by line.
+    names: the module's variables."""
 
     error: BaseException | None = None
     where: tuple[int, ...] = ()
     raised: set[int] = field(default_factory=set)
     ran: dict[int, int] = field(default_factory=dict)
-    nonleaf: set[int] = field(default_factory=set)
+    warned: dict[int, list[str]] = field(default_factory=dict)
     names: dict[str, Any] = field(default_factory=dict)
 
     @property
     def message(self) -> str:
         return "" if self.error is None else f"{type(self.error).__name__}: {self.error}"
+
+    @property
+    def nonleaf(self) -> set[int]:
+        """The lines on which torch warned about the `.grad` of a non-leaf."""
+        return {n for n, told in self.warned.items() if any("not a leaf Tensor is being accessed" in t for t in told)}
 
     @property
     def line(self) -> int | None:
@@ -69,8 +74,17 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
 
     torch.manual_seed(0)
     before, threads = sys.gettrace(), torch.is_grad_enabled()
-    with warnings.catch_warnings(record=True) as caught:
+
+    def warned(message: Warning | str, *rest: object) -> None:
+        frame: FrameType | None = sys._getframe()
+        while frame is not None and frame.f_code.co_filename != FILE:
+            frame = frame.f_back
+        if frame is not None:
+            outcome.warned.setdefault(frame.f_lineno, []).append(str(message))
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.showwarning = warned
         code = compile(text, FILE, "exec")
         sys.settrace(trace)
         try:
@@ -82,9 +96,6 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
         finally:
             sys.settrace(before)
             torch.set_grad_enabled(threads)
-    for warning in caught:
-        if warning.filename == FILE and "not a leaf Tensor is being accessed" in str(warning.message):
-            outcome.nonleaf.add(warning.lineno)
     return outcome
 
 

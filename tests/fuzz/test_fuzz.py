@@ -176,3 +176,33 @@ def test_a_crash_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(verdict, "analyse", broken)
     assert [d.kind for d in judge(FINE).disagreements] == ["crash"]
+
+
+HANDLED = """\
+import torch
+
+x = torch.ones(3)
+try:
+    x = x * 2
+except RuntimeError:
+    x = x.clone().requires_grad_()
+x.sum().backward()
+"""
+
+
+def test_a_missed_alarm_behind_an_idle_handler_is_excused() -> None:
+    assert [(d.kind, d.key, d.excused) for d in judge(HANDLED).disagreements] == [("missed alarm", "AGD101", True)]
+
+
+def test_a_missed_alarm_beside_an_idle_handler_is_not_excused(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(monkeypatch, lambda a: a.findings.clear())
+    assert [(d.kind, d.key, d.excused) for d in judge(HANDLED).disagreements] == [("missed alarm", "AGD101", False)]
+
+
+TWICE = "import torch\nx = torch.ones(3, requires_grad=True)\nopt = torch.optim.SGD([x, x], lr=0.1)\n"
+
+
+def test_a_report_of_a_warning_needs_the_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert judge(TWICE).disagreements == []
+    planted(monkeypatch, lambda a: a.findings.append(Reported("AGD110", 2, "certain", "x", "odd (a warning now)")))
+    assert [(d.kind, d.key, d.line) for d in judge(TWICE).disagreements] == [("false alarm", "AGD110", 2)]

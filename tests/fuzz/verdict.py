@@ -159,6 +159,7 @@ def judge(text: str) -> Verdict:
         counts[f"error {code}"] += 1
         if code in rules.load():
             if not answered(code, outcome, analysis):
+                excused = excused or behind_handlers(text, code, outcome)
                 add("missed alarm", code, outcome.line, outcome.message[:150], excused)
             elif outcome.line not in {f.line for f in analysis.reported(code)}:
                 counts[f"elsewhere {code}"] += 1
@@ -185,6 +186,8 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
         return ""
     if finding.line in outcome.raised and finding.line not in outcome.where:
         return ""  # it raised, and the program caught that
+    if "(a warning now" in finding.message:
+        return "" if outcome.warned.get(finding.line) else "torch does not warn"
     if outcome.error is None:
         return "torch does not raise"
     if finding.line in outcome.where:
@@ -200,6 +203,19 @@ def answered(code: str, outcome: Outcome, analysis: Analysis) -> bool:
     if code in DELAYED and analysis.reported(code):
         return True
     return any(f.line in outcome.where for f in analysis.findings if f.code == code or f.code.startswith("AGD1"))
+
+
+def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
+    """Is the error found once the `except` blocks that did not run are left out? What stands there may have run, for
+    all that the engine knows of the `try` before it."""
+    tree = ast.parse(text)
+    idle = [h for h in ast.walk(tree) if isinstance(h, ast.ExceptHandler) and h.body[0].lineno not in outcome.ran]
+    lines = text.split("\n")
+    for handler in idle:
+        for number in range(handler.body[0].lineno, (handler.end_lineno or 0) + 1):
+            lines[number - 1] = ""
+        lines[handler.body[0].lineno - 1] = " " * handler.body[0].col_offset + "raise"
+    return bool(idle) and answered(code, outcome, analyse("\n".join(lines)))
 
 
 def repeats(text: str, line: int) -> bool:
