@@ -25,6 +25,7 @@ from flake8_detach.flow import (
     modules,
     optimizer_contracts,
     registration,
+    sampling,
     tensor_hooks,
     tensors,
     training,
@@ -161,7 +162,7 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         gradients.note(m, address, optimizer_contracts.RESUMABLE, MAYBE)  # whoever has the groups may write to them
         return module_tree.param_groups(m, cell)
     if isinstance(cell, Thing):
-        part = cell.part(name)
+        part = cell.part(name) or sampling.parameter(m, cell, name)
         return Method(owner, name) if part is None else part
     return Method(owner, name)
 
@@ -277,8 +278,9 @@ def _put_on_tensor(
         source = m.cell(value)
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
+            m.change(address, inference=source.inference)
         else:
-            m.change(address, shape=None)
+            m.change(address, shape=None, inference=MAYBE)
     else:
         idle.attribute(m, address, name, value, node, owner_node)
         m.state.set((address, f".{name}"), value)

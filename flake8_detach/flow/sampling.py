@@ -53,10 +53,37 @@ def drawn(m: Machine, cell: Thing) -> Shape | None:
     return shapes.broadcast([c.shape for c in found]) if short in distributions.ELEMENTWISE else None
 
 
+LOCATED = {
+    "Normal": ("loc mean mode", "scale stddev"),
+    "Laplace": ("loc mean mode", "scale"),
+    "Cauchy": ("loc", "scale"),
+}
+"""Attributes that are the first and the second parameter."""
+
+
+def _given(cell: Thing, place: int) -> Value:
+    """What the distribution was given as its location (0) or scale (1)."""
+    named = cell.part(("loc", "scale")[place])
+    return named or cell.part(f"*{place}") or UNKNOWN
+
+
+def parameter(m: Machine, cell: Thing, name: str) -> Value | None:
+    """`normal.mean`: the very tensor that was given, unless it had to be expanded to the size of the other."""
+    attributes = LOCATED.get(cell.kind.rpartition(".")[2], ())
+    for place, names in enumerate(attributes):
+        value = _given(cell, place)
+        tensor, size = m.cell(value), drawn(m, cell)
+        if name in names.split() and isinstance(tensor, Tensor):
+            return value if tensor.shape is not None and None not in tensor.shape and tensor.shape == size else UNKNOWN
+    return None
+
+
 def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
     inputs = tensors.gather(
         m, {**dict(cell.parts), **({"value": args.pos[0]} if args.pos and name == "log_prob" else {})}
     )
+    if name == "entropy" and cell.kind.rpartition(".")[2] in LOCATED and _given(cell, 1) != UNKNOWN:
+        inputs = tensors.gather(m, {"scale": _given(cell, 1)})  # how spread out it is does not depend on where it is
     wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     short = cell.kind.rpartition(".")[2]
     if name in ("sample", "sample_n", "rsample"):
