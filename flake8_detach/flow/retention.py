@@ -131,7 +131,8 @@ class Watch:
                 m.afterwards.ask(_evaluation(m, replace(event, loop=self.node), nodes, self.start))
 
     def _carried(self, m: Machine, changes: Delta) -> Iterator[Suspect]:
-        """Variables, attributes and entries whose second value was made from their first."""
+        """Variables, attributes and entries whose second value was made from their first, and holds more than nodes:
+        views and sums with numbers save no tensor and lead nowhere else."""
         if self._over_modules(m):
             return  # it is as long as the net is deep: what it carries is the forward
         for slot, content in changes.items():
@@ -145,7 +146,8 @@ class Watch:
                     continue
                 if self.start <= old.node < self.second <= now.node:
                     added = _between(m, now.node, old.node, self.second)
-                    if added and not any(_fills(m.state.graph[n]) for n in added):
+                    nodes = [m.state.graph[n] for n in added]
+                    if any(n.saved or len(n.edges) > 1 for n in nodes) and not any(map(_fills, nodes)):
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
                         yield self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
