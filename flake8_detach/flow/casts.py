@@ -67,13 +67,12 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             made.append(address)  # same kind: no gradient before, none after
             continue
         bound = {"self": Ref((address,))}
-        result = tensors.apply(
-            m, node, replace(op, graph="yes", dtype="same", same="maybe", when=()), bound, m.text(owner)
-        )
+        changes = target in ("int", "bool") or _surely_changes(m, name, args, tensor, target)
+        made_by = replace(op, graph="yes", dtype="same", same="" if changes else "maybe", when=())
+        result = tensors.apply(m, node, made_by, bound, m.text(owner))
         if not isinstance(result, Ref):
             return UNKNOWN
         copy = result.addresses[0]
-        changes = _surely_changes(m, name, args, tensor, target)
         if name in ("cuda", "double", "half", "bfloat16") or (name == "to" and _may_move(args)):
             m.state.set((copy, membership.MOVED), MAYBE)
         if target in ("int", "bool"):
@@ -91,18 +90,18 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
                     [(address, tensor)],
                 )
             )
-            m.change(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, shape=tensor.shape)
+            m.refine(copy, grad=NO, leaf=YES, node=None, dtype=target, why=why, shape=tensor.shape)
         elif changes:
-            m.change(
+            m.refine(
                 copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), shape=tensor.shape
             )
         else:
             # it may be the very same tensor: then everything that is known of it still holds, also its gradient
             if tensor.leaf.yes and tensor.grad.yes:
-                m.change(copy, leaf=MAYBE, dtype=target, shape=tensor.shape)
+                m.refine(copy, leaf=MAYBE, dtype=target, shape=tensor.shape)
                 m.escaped.add(copy)
             else:
-                m.change(copy, dtype=target, shape=tensor.shape, view=tensor.view, base=tensor.base)
+                m.refine(copy, dtype=target, shape=tensor.shape, view=tensor.view, base=tensor.base)
         stays = name in ("cpu", "cuda", "contiguous") or _device_only(m, args)
         conversions.form(
             m,
@@ -111,7 +110,7 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             {"": Ref((address,)), **{str(i): v for i, v in enumerate(args.values())}},
         )
         if name == "cuda":
-            m.change(copy, device="cuda")
+            m.refine(copy, device="cuda")
         made.append(copy)
     return Ref(tuple(made))
 

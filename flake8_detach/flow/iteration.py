@@ -53,6 +53,9 @@ DROPPED = "*dropped"
 """Slot of an iterable that was chosen by a condition: parameters that do not require grad, and were left out."""
 NUMBERS = "*numbers"
 """Slot of a short range: what is in it, for comprehensions; loops over it run as if its length were unknown."""
+ALIKE = "*alike"
+"""Slot of a list that a comprehension made from the numbers of a range: in small programs such a list stands for data of
+any length, so loops over it run as if its length were unknown, too."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 
@@ -272,7 +275,10 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         simple = first.inner_for_in is None and not first.ifs
         if items is not None and simple and len(items) <= UNROLL:
             results = [_element(m, node, first, item) for item in items]
-            return _collect(m, kind, results)
+            made = _collect(m, kind, results)
+            if isinstance(source, Ref) and m.state.get((source.addresses[0], NUMBERS)):
+                m.state.set((made.addresses[0], ALIKE), True)
+            return made
         if items is not None and not items:
             return _collect(m, kind, [])
         if every:
@@ -405,7 +411,7 @@ def _result(m: Machine, node: Any) -> Value:
     return m.evaluate(node.elt)
 
 
-def _collect(m: Machine, kind: str, results: list[Value]) -> Value:
+def _collect(m: Machine, kind: str, results: list[Value]) -> Ref:
     if kind == "dict":
         mapping = Mapping_()
         for pair in results:

@@ -307,12 +307,18 @@ class Machine:
             and all(isinstance(self.state.cell(a), Tensor) for a in value.addresses)
         )
 
-    def change(self, address: int, **facts: Any) -> Tensor:
-        """Update facts of the tensor at `address`."""
+    def refine(self, address: int, **facts: Any) -> Tensor:
+        """Say more of the tensor at `address`, which was just made: nothing happens to it, nor to what may be the same."""
         cell = self.state.cell(address)
         assert isinstance(cell, Tensor)
-        changed = replace(cell, **facts)
-        self.state.set((address, CELL), changed)
+        refined = replace(cell, **facts)
+        self.state.set((address, CELL), refined)
+        return refined
+
+    def change(self, address: int, **facts: Any) -> Tensor:
+        """Update facts of the tensor at `address`: something is done to it."""
+        cell = self.state.cell(address)
+        changed = self.refine(address, **facts)
         if address in self.state.twins and any(getattr(cell, n) != getattr(changed, n) for n in OWN):
             self.state.weaken(address, changed)
         return changed
