@@ -278,9 +278,10 @@ def _put_on_tensor(
         source = m.cell(value)
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
-            m.change(address, inference=source.inference)
+            if source.inference is not tensor.inference:  # autograd passes by what holds an inference tensor
+                m.change(address, inference=MAYBE, grad=tensor.grad & MAYBE)
         else:
-            m.change(address, shape=None, inference=MAYBE)
+            m.change(address, shape=None)
     else:
         idle.attribute(m, address, name, value, node, owner_node)
         m.state.set((address, f".{name}"), value)

@@ -346,6 +346,9 @@ def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, sub
     if tensor.grad.no:
         m.change(address, grad=MAYBE)
     m.state.set((address, "kept"), YES)
+    for twin in m.state.twins.get(address, ()):
+        if m.state.get((twin, "kept"), NO) is not YES:
+            m.state.set((twin, "kept"), MAYBE)
     if tensor.node in m.retention.passes:  # backward has come by already
         m.state.set((address, "kept late"), YES)
     if tensor.node is not None:
@@ -380,14 +383,13 @@ NO_GRAD = {
 def enter(m: Machine, name: str, argument: Value | None, site: cst.CSTNode) -> bool:
     """Switch the mode as the context manager or decorator `name` does. False if it is not one of grad mode."""
     mode = m.mode
-    lifts = name == "torch.enable_grad" or (name == "torch.set_grad_enabled" and argument == Const(True))
-    if lifts and mode.inference is YES:
+    if name in ("torch.enable_grad", "torch.set_grad_enabled") and mode.inference is YES:
         return True  # inference mode stays, and with it nothing builds a graph
     if name == "torch.set_grad_enabled":
         known = argument.value if isinstance(argument, Const) else None
         asked = MAYBE if known is None else YES if known else NO
         why = m.cause("mode", "computed under `set_grad_enabled(False)`", site) if asked is NO else mode.why
-        m.set_mode(Mode(asked, mode.inference, why))
+        m.set_mode(Mode(asked & ~mode.inference, mode.inference, why))
         return True
     if name not in NO_GRAD:
         return False
@@ -397,7 +399,7 @@ def enter(m: Machine, name: str, argument: Value | None, site: cst.CSTNode) -> b
         m.set_mode(Mode(YES if off else MAYBE, NO if off else MAYBE, mode.why))
         return True
     if grad is YES:
-        m.set_mode(Mode(YES, mode.inference, mode.why))
+        m.set_mode(Mode(~mode.inference, mode.inference, mode.why))
         return True
     why = m.cause("mode", f"computed under `{name.removeprefix('torch.')}`", site)
     m.set_mode(Mode(grad, inference or mode.inference, why))

@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     autograd,
+    comprehensions,
     containers,
     conversions,
     idle,
@@ -487,7 +488,7 @@ def _filter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             if verdict.yes:
                 kept.append(address)
         made = module_tree.each(m, Ref(tuple(kept)))
-        dropped = iteration.frozen(m, [a for a in one.addresses if a not in kept])
+        dropped = comprehensions.frozen(m, [a for a in one.addresses if a not in kept])
         if dropped.addresses and isinstance(made, Ref):
             m.state.set((made.addresses[0], iteration.DROPPED), dropped)
         return made

@@ -61,6 +61,8 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     if op is None:
         return UNKNOWN
     made = []
+    if name == "to" and not args.pos and not args.kw and not args.open and spelled(node, "to"):
+        return receiver
     for address, tensor in m.tensors(receiver):
         target = kind or (tensor.dtype if name in ("cuda", "cpu", "contiguous") or _device_only(m, args) else None)
         if kind is not None and tensor.dtype == kind and kind in ("int", "bool"):
@@ -113,6 +115,11 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             m.refine(copy, device="cuda")
         made.append(copy)
     return Ref(tuple(made))
+
+
+def spelled(node: cst.CSTNode, name: str) -> bool:
+    """Is the method called by its name? A method that is chosen by the run stands for all casts there are."""
+    return isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == name
 
 
 def _may_move(args: Args) -> bool:

@@ -11,6 +11,7 @@ import libcst as cst
 from flake8_detach.flow import (
     attributes,
     calls,
+    comprehensions,
     conversions,
     gradients,
     idle,
@@ -338,24 +339,24 @@ def lambda_(m: Machine, node: cst.Lambda) -> Value:
 
 @expression(cst.ListComp)
 def list_comp(m: Machine, node: cst.ListComp) -> Value:
-    return iteration.comprehension(m, node, "list")
+    return comprehensions.comprehension(m, node, "list")
 
 
 @expression(cst.SetComp)
 def set_comp(m: Machine, node: cst.SetComp) -> Value:
-    return iteration.comprehension(m, node, "set")
+    return comprehensions.comprehension(m, node, "set")
 
 
 @expression(cst.GeneratorExp)
 def generator(m: Machine, node: cst.GeneratorExp) -> Value:
-    made = iteration.comprehension(m, node, "generator")
+    made = comprehensions.comprehension(m, node, "generator")
     idle.lazy(m, node, made)
     return made
 
 
 @expression(cst.DictComp)
 def dict_comp(m: Machine, node: cst.DictComp) -> Value:
-    return iteration.comprehension(m, node, "dict")
+    return comprehensions.comprehension(m, node, "dict")
 
 
 @expression(cst.StarredElement)

@@ -10,7 +10,7 @@ import libcst as cst
 
 from flake8_detach.flow import autograd, gradients, idle, membership, retention, subscripts, unspent
 from flake8_detach.flow.calls import Args, escape
-from flake8_detach.flow.machine import MAX_CALLS, MAX_CONTEXTS, Frame
+from flake8_detach.flow.machine import GENERATOR, MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import CELL, Delta
 from flake8_detach.flow.values import (
     MAYBE,
@@ -105,6 +105,7 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
         if frame.yields:
             retention.give(m, frame.yields)
             made = m.new(Sequence("generator", None, _common(m, frame.yields)))
+            m.state.set((made.addresses[0], GENERATOR), function.definition)
             idle.holds(m, made, frame.yield_modes[0], wrapped, function)
             if "contextlib.contextmanager" in function.wrappers:
                 m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])

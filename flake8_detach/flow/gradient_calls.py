@@ -190,6 +190,7 @@ def _gradient(
                 node=graph,
                 why=why if grad.no else None,
                 made="grad",
+                inference=NO if m.mode.inference.no else MAYBE,
             ).addresses[0]
         )
     return Ref(tuple(made))

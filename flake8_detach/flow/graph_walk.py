@@ -146,7 +146,7 @@ def _behind(m: Machine, start: int, look: Callable[[int, Node], T | None]) -> T 
 
 
 def _single(m: Machine, start: list[Edge]) -> frozenset[int]:
-    """The nodes that backward comes to without passing through one that stands for many: `iteration._many`."""
+    """The nodes that backward comes to without passing through one that stands for many: `comprehensions._many`."""
     found: set[int] = set()
     todo = [e.node for e in start if e.node is not None]
     while todo:
@@ -278,9 +278,14 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
         return
     tensor = m.state.cell(address)
     assert isinstance(tensor, Tensor)
+    if not tensor.grad.yes:  # switched off since the graph was made: then backward passes it by
+        if not tensor.grad.no:
+            m.state.set((address, "grad"), UNKNOWN)
+        return
     grad = NO if create.no else MAYBE
     what = "filled by `backward()`, without a graph of its own"
     why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
-    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad")
+    facts = {"inference": NO if m.mode.inference.no else MAYBE}  # it may be the gradient that backward was given
+    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad", **facts)
     m.state.set((address, "grad"), made)
     gradients.belongs(m, made, address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import libcst as cst
@@ -18,7 +18,7 @@ from flake8_detach.flow import (
     withs,
 )
 from flake8_detach.flow.evaluate import evaluate
-from flake8_detach.flow.machine import Loop, Machine
+from flake8_detach.flow.machine import GENERATOR, Loop, Machine
 from flake8_detach.flow.state import Comparison, Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
@@ -83,8 +83,13 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
     some = iteration.filled(m, source)
 
+    fresh = _changes_what_it_yields(m, node, source)
+
     def start() -> bool:
-        assignments.assign(m, node.target, iteration.element(m, source))
+        assignments.assign(
+            m, node.target, UNKNOWN if fresh and m.frame.loops[-1].begun else iteration.element(m, source)
+        )
+        m.frame.loops[-1].begun = True
         return True
 
     cell = m.cell(source)
@@ -99,6 +104,24 @@ def _stands_for_data(m: Machine, source: Value, known: list[Value]) -> bool:
 
     alike = isinstance(source, Ref) and any(m.state.get((a, iteration.ALIKE)) for a in source.addresses)
     return alike and not any(modules.is_module(m, value) for value in known)
+
+
+def _changes_what_it_yields(m: Machine, node: cst.For, source: Value) -> bool:
+    """Does the body bind a name that the generator of the file reads? That runs on between the iterations."""
+    made = m.state.get((source.addresses[0], GENERATOR)) if isinstance(source, Ref) else None
+    if made is None:
+        return False
+    read = {n.value for n in _below(made) if isinstance(n, cst.Name)}
+    targets = [n.target for n in _below(node.body) if isinstance(n, (cst.AssignTarget, cst.AugAssign))]
+    return any(n.value in read for target in targets for n in _below(target) if isinstance(n, cst.Name))
+
+
+def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        yield current
+        todo.extend(current.children)
 
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:

@@ -46,6 +46,8 @@ from flake8_detach.source import code
 
 MODE = (0, "mode")
 """The slot that holds grad mode."""
+GENERATOR = "*generator"
+"""Slot of what a generator function returns: its definition."""
 RECOMPUTED = "*recomputed"
 """Slot of a tensor that stands for a property of a module, computed with every look: the module does not hold it."""
 PACKED = (0, "packed")
@@ -93,10 +95,12 @@ class OutOfBudget(Exception):
 
 @dataclass
 class Loop:
-    """A loop that is being run: the paths that left its body early; `withs`: how many `with` enclose it."""
+    """A loop that is being run: the paths that left its body early; `withs`: how many `with` enclose it; `begun`: has
+    it had its first iteration?"""
 
     mark: int
     withs: int
+    begun: bool = False
     breaks: list[Delta] = field(default_factory=list)
     continues: list[Delta] = field(default_factory=list)
 
@@ -308,7 +312,7 @@ class Machine:
         )
 
     def refine(self, address: int, **facts: Any) -> Tensor:
-        """Say more of the tensor at `address`, which was just made: nothing happens to it, nor to what may be the same."""
+        """Say more of the tensor at `address`, which was just made: nothing happens to what may be the same."""
         cell = self.state.cell(address)
         assert isinstance(cell, Tensor)
         refined = replace(cell, **facts)

@@ -36,10 +36,12 @@ def narrow(m: Machine, test: cst.BaseExpression, outcome: bool) -> None:
             _narrow_none(m, test.left, outcome == isinstance(target.operator, cst.Is))
     elif isinstance(test, cst.Attribute) and test.attr.value == "requires_grad":
         for address, tensor in m.tensors(quiet(m, test.value)):
-            m.change(address, grad=YES if outcome else NO, leaf=tensor.leaf if outcome else YES)
+            if not tensor.grad.proved:
+                m.change(address, grad=YES if outcome else NO, leaf=tensor.leaf if outcome else YES)
     elif isinstance(test, cst.Attribute) and test.attr.value == "is_leaf":
-        for address, _ in m.tensors(quiet(m, test.value)):
-            m.change(address, leaf=truth(outcome))
+        for address, tensor in m.tensors(quiet(m, test.value)):
+            if not tensor.leaf.proved:
+                m.change(address, leaf=truth(outcome))
     elif isinstance(test, (cst.Name, cst.Attribute)) and outcome is False:
         pass
     elif isinstance(test, cst.Call):

@@ -92,7 +92,7 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         why = m.cause("op", leaks.DRAWN, node, short, wanted, inputs.why(), inputs.pairs())
         kind = distributions.SAMPLE_DTYPE.get(short, "float")
         shape = drawn(m, cell) if not args.pos and not args.kw else None
-        return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample")
+        return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample", inference=m.mode.inference)
     if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
         # log_prob and rsample use all that the distribution is made of; Normal.entropy, say, has no use for loc
         sure = name in ("log_prob", "rsample") or all(t.grad.yes for _, t, _ in inputs.tensors)
@@ -120,7 +120,16 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         shape = one if name == "entropy" else None if one is None or given is None else shapes.broadcast([one, given])
         if name == "rsample" and not args.pos and not args.kw:
             shape = one
-        return m.tensor(grad=grad, leaf=~grad, shape=shape, dtype="float", node=graph, why=cause, made=name)
+        return m.tensor(
+            grad=grad,
+            leaf=~grad,
+            shape=shape,
+            dtype="float",
+            node=graph,
+            why=cause,
+            made=name,
+            inference=m.mode.inference,
+        )
     if name in ("rsample", "log_prob", "entropy"):
-        return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE)
+        return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE, inference=m.mode.inference)
     return UNKNOWN

@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     YES,
     Class,
     Const,
+    Edge,
     Mode,
     Node,
     Ref,
@@ -64,14 +65,15 @@ def gradient(
     root = roots[0][1].node
     verdict, once = _graph(m, root, only)
     raises = once is not None
-    if once is None and not (verdict is MAYBE and _bends(m, root, only, address, tensor)):
+    bent = _bent(m, root, only, address, tensor) if once is None and verdict is MAYBE else ()
+    if once is None and not bent:
         return verdict, None
     # what the gradient was computed from is somewhere in the graph of the root, and its own graph saves some of that
     edges = (m.edge(*roots[0])._replace(sure=raises),)
     if once is not None:
         graph = m.graph_node(Node("once_differentiable", edges, (), once, derivative="raises"))
     else:
-        graph = m.graph_node(Node("grad", edges, (Saved(0, (0,), "gradient", site),), site))
+        graph = m.graph_node(Node("grad", (*bent, *edges), (Saved(0, (0,), "gradient", site),), site))
     made = m.tensor(grad=YES, leaf=NO, node=graph, shape=tensor.shape, dtype=tensor.dtype, made="grad")
     return YES, made.addresses[0]
 
@@ -117,27 +119,28 @@ def _curved(node: Node) -> bool:
     return name in CURVED
 
 
-def _bends(m: Machine, start: int, only: frozenset[int], address: int, tensor: Tensor) -> bool:
-    """Is there a way from `start` to the tensor that backward surely takes, with an op on it that is curved?"""
+def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Tensor) -> tuple[Edge, ...]:
+    """If backward surely goes from `start` to the tensor, by an op that is curved: the operands of that op, on which
+    the gradient depends."""
     seen: set[tuple[int, bool]] = set()
-    todo = [(start, False)]
+    todo: list[tuple[int, tuple[Edge, ...]]] = [(start, ())]
     while todo:
         number, bent = todo.pop()
         node = m.state.graph[number]
-        if (number, bent) in seen or number not in only or number in m.hooked or node.derivative != "yes":
+        if (number, bool(bent)) in seen or number not in only or number in m.hooked or node.derivative != "yes":
             continue
         if node.op == "join" or m.state.get((number, APPLIED)) is not None:
             continue
-        seen.add((number, bent))
+        seen.add((number, bool(bent)))
         m.step()
-        bent = bent or _curved(node)
+        bent = bent or (node.edges if _curved(node) else ())
         for edge in node.edges:
             if edge.sure and (edge.leaf == address if edge.node is None else edge.node == tensor.node):
                 if bent:
-                    return True
+                    return bent
             elif edge.sure and edge.node is not None:
                 todo.append((edge.node, bent))
-    return False
+    return ()
 
 
 def _once(m: Machine, cls: Class) -> bool:

@@ -102,6 +102,11 @@ class State:
         self.set((address, CELL), cell)
         return Ref((address,))
 
+    def pair(self, one: int, other: int) -> None:
+        """The two addresses may be those of one tensor."""
+        self.twins.setdefault(one, set()).add(other)
+        self.twins.setdefault(other, set()).add(one)
+
     def weaken(self, address: int, changed: Tensor) -> None:
         """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
         seen, todo = {address}, list(self.twins[address])
@@ -253,8 +258,18 @@ class _Joiner:
                 rest = contents[1:]
                 return rest[0] if all(c is rest[0] for c in rest) else self.values(rest, depth)
             else:
-                return UNKNOWN
+                return self.bound(slot, contents)
         return self.values(contents, depth)
+
+    def bound(self, slot: Slot, contents: list[Any]) -> Value:
+        """A variable that some paths have not bound: who reads a tensor there came by one that has."""
+        found = [c for c in contents if c is not ABSENT]
+        variable = (slot[0], CELL) not in self.state.slots and (slot[0], "*names") not in self.state.slots
+        one = found[0]
+        if not variable or slot[1][0] == "*" or not isinstance(one, Ref) or any(c != one for c in found):
+            return UNKNOWN
+        path = next(path for path, c in enumerate(contents) if c is not ABSENT)
+        return one if path < len(self.deltas) and self.tensor(path, one) else UNKNOWN
 
     def versions(self, storage: int, found: list[Version], absent: bool) -> Version:
         """The version of a storage that some paths have written (absent: and others not)."""
@@ -340,8 +355,10 @@ class _Joiner:
 
     def entangle(self, address: int, owners: list[int], joined: Cell) -> None:
         """One of several objects, not known which: what is done to it from here on is done to one of them."""
-        if isinstance(joined, Tensor) and joined.leaf.no:
-            return  # what can be done to the result of an op changes little
+        if isinstance(joined, Tensor) and joined.leaf.no:  # what can be done to the result of an op changes little
+            for owner in owners:
+                self.state.pair(address, owner)
+            return
         if isinstance(joined, Tensor) and not joined.grad.no:
             self.write((address, "grad"), UNKNOWN)
         for path, owner in enumerate(owners):
@@ -349,8 +366,7 @@ class _Joiner:
             if (owner, CELL) not in self.state.slots:
                 continue  # made on that path: nothing else leads to it any more
             if isinstance(cell, Tensor) and cell.grad is NO:
-                self.state.twins.setdefault(address, set()).add(owner)  # changes, should either be told to require grad
-                self.state.twins.setdefault(owner, set()).add(address)
+                self.state.pair(address, owner)  # it changes should either be told to require grad
             elif isinstance(cell, Tensor):
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
                 self.write((owner, "gradient"), UNKNOWN)

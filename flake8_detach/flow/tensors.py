@@ -38,8 +38,7 @@ from flake8_detach.flow.values import (
     Value,
     worst,
 )
-from flake8_detach.knowledge import meaning, ops, scalars
-from flake8_detach.knowledge.linear import saves_numbers
+from flake8_detach.knowledge import kept, meaning, ops, scalars
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -347,6 +346,12 @@ def mode_cause(
     return m.cause("mode", what, mode.site if mode else site, subject, lost, None, of)
 
 
+def _drops(op: ops.Op, bound: Mapping[str, Value]) -> bool:
+    """Is it `F.dropout(x, 0.5)`, which keeps what it dropped?"""
+    known = all(bound.get(name, default) == default for name, default in (("training", Const(True)), ("p", Const(0.5))))
+    return op.name == "torch.nn.functional.dropout" and known and "*open" not in bound
+
+
 def node_of(
     m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], inputs: Inputs, ignored: list[str]
 ) -> int:
@@ -363,7 +368,8 @@ def node_of(
             if tensor.inference.yes and sure and m.mode.grad.yes and m.mode.inference.no:
                 m.raises()
                 m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
-    if saves_numbers(op.name) and any(isinstance(v, (Const, Scalar)) for n, v in bound.items() if n != "rounding_mode"):
+    numbers = any(isinstance(v, (Const, Scalar)) for n, v in bound.items() if n != "rounding_mode")
+    if kept.inner(op.name, numbers) or _drops(op, bound):
         saved.append(Saved(0, (0,), NUMBER, site))
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
     if any(op.nodiff.get(name) == "backward" and t.grad.yes for _, t, name in inputs.tensors):

@@ -49,6 +49,10 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
             return methods.call(m, node, Method(args.pos[0], name.rpartition(".")[2]), Args(args.pos[1:], args.kw))
         escape(m, args.values())
         return UNKNOWN
+    if name.startswith("torch.nn.init.") and name.endswith("_"):
+        for _, tensor in m.tensors(args.get(0, "tensor") or UNKNOWN):
+            if tensor.storage and tensor.node is not None:  # a leaf is initialised before it is used
+                m.wrote(tensor.storage, node)
     if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):

@@ -58,8 +58,7 @@ def related(m: Machine, made: Ref, same: Value | None = None) -> None:
     for other, tensor in m.tensors(same) if same is not None else ():
         if None not in (tensor.dtype, cell.dtype) and tensor.dtype != cell.dtype:
             continue
-        m.state.twins.setdefault(other, set()).add(address)
-        m.state.twins.setdefault(address, set()).add(other)
+        m.state.pair(address, other)
 
 
 def views(m: Machine, base: int) -> list[tuple[int, Tensor]]:

@@ -135,14 +135,6 @@ CURVED = frozenset(
 )
 """Those whose gradient requires grad with `create_graph=True`, as their derivative is computed from the one operand."""
 
-FACTORS = frozenset({"mul", "multiply", "div", "divide", "true_divide", "truediv", "rmul", "imul", "itruediv", "xlogy"})
-
-
-def saves_numbers(op: str) -> bool:
-    """Does backward need a number that is an operand, as a tensor that it uses up? `x * 2` keeps the 2."""
-    return op.rpartition(".")[2].strip("_") in FACTORS
-
-
 PRODUCTS = frozenset(
     {
         "__mul__",

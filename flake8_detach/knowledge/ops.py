@@ -157,6 +157,10 @@ def _op(name: str) -> Op | None:
     if record is None:
         return None
     op = Op(name.rstrip(":"), **_unpacked(record))
+    if name in _NEEDED:
+        option, words = _NEEDED[name]
+        maybe = {"saves": op.saves, "may_save": op.may_save}
+        return replace(op, saves=frozenset(words.split()), may_save=frozenset(), when=((option, maybe), *op.when))
     return replace(op, when=(*_NO_DERIVATIVE[name], *op.when)) if name in _NO_DERIVATIVE else op
 
 
@@ -164,6 +168,9 @@ _NO_DERIVATIVE: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
     "torch.linalg.qr": (("mode='r'", {"graph": "raises"}), ("mode='complete' & A=<tall>", {"graph": "raises"})),
 }
 """What the ops of ops.json do not say: options with which backward raises (tests/truth/test_kinds.py asks torch)."""
+
+_NEEDED = {"torch.nn.functional.smooth_l1_loss": ("beta", "input target")}
+"""Parameters that backward needs unless an option is given."""
 
 _WORDS = {"outputs", "fields", "params", "writes"}
 _SETS = {"saves", "may_save"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from flake8_detach.flow import graph_walk, statements
 from flake8_detach.flow.machine import MAX_CONTEXTS, Machine
 from flake8_detach.flow.program import follow
 from flake8_detach.flow.values import Mode, Ref, Tensor, Truth
+from flake8_detach.rules._base import Finding, Rule
 from flake8_detach.rules._collect import Collector
 from flake8_detach.source import Chunk, Source
 
@@ -44,13 +45,20 @@ class Visit:
         mode: Mode = self.slots[0, "mode"]
         return mode
 
+    def in_turn(self) -> frozenset[int]:
+        """The objects that a variable stands for in turn: `p` in `for p in net.parameters()`."""
+        values = [value for (owner, _), value in self.slots.items() if owner == self.frame and isinstance(value, Ref)]
+        return frozenset(a for value in values if len(value.addresses) > 1 for a in value.addresses)
+
 
 @dataclass
 class Analysis:
-    """findings: what the rules report, each rule for itself. visits: by line. freed: of the variables that hold a graph
-    tensor at the end of the program, has backward used up their graph? complete: did the engine go everywhere?"""
+    """findings: what is reported. told: rule and line of what is not, as another rule has told of the same cause.
+    visits: by line. freed: of the variables that hold a graph tensor at the end of the program, has backward used up
+    their graph? complete: did the engine go everywhere?"""
 
     findings: list[Reported] = field(default_factory=list)
+    told: set[tuple[str, int]] = field(default_factory=set)
     visits: dict[int, list[Visit]] = field(default_factory=dict)
     freed: dict[str, Truth] = field(default_factory=dict)
     complete: bool = True
@@ -63,7 +71,7 @@ def analyse(text: str) -> Analysis:
     """Lint `text`, whose last statement is `pass`, and record what the engine knew."""
     source = Source(text)
     result = Analysis()
-    collector = Collector(rules.load().values(), source)
+    collector = Listening(rules.load().values(), source)
     with observed() as record:
         follow(source, range(len(source.chunks)), collector.take)
     for chunk in source.chunks:
@@ -74,6 +82,7 @@ def analyse(text: str) -> Analysis:
         span = finding.span
         text_of = source.lines[span.line - 1][span.column : span.end_column if span.end_line == span.line else None]
         result.findings.append(Reported(finding.code, span.line, finding.confidence, text_of, finding.message))
+    result.told = {(finding.code, finding.span.line) for finding in collector.told}
     machine = record.machine
     if machine is not None:
         result.complete = machine.budget >= 0 and max(machine.contexts.values(), default=0) < MAX_CONTEXTS
@@ -81,10 +90,36 @@ def analyse(text: str) -> Analysis:
     return result
 
 
+class Listening(Collector):
+    """Also keeps what is not reported, as another rule has told of the same cause."""
+
+    def __init__(self, rules: Iterable[Rule], source: Source) -> None:
+        super().__init__(rules, source)
+        self.told: list[Finding] = []
+
+    def _told_already(self, finding: Finding) -> bool:
+        already = super()._told_already(finding)
+        if already:
+            self.told.append(finding)
+        return already
+
+
+def nested(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements of a tree, without the expressions in them."""
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                todo.extend(block)
+
+
 def lines_of(chunk: Chunk) -> Iterator[tuple[int, cst.SimpleStatementLine]]:
     """The simple statements of a chunk with their lines. Resolving positions costs more than linting; but in a
     generated program every simple statement has a line of its own, so the order tells which is which."""
-    lines = sorted(n.lineno for n in ast.walk(chunk.tree) if isinstance(n, ast.stmt) and not hasattr(n, "body"))
+    lines = sorted(n.lineno for n in nested(chunk.tree) if isinstance(n, ast.stmt) and not hasattr(n, "body"))
     nodes = []
     todo: list[cst.CSTNode] = [chunk.module]
     while todo:
@@ -94,7 +129,7 @@ def lines_of(chunk: Chunk) -> Iterator[tuple[int, cst.SimpleStatementLine]]:
         elif isinstance(node, (cst.Module, cst.BaseSuite, cst.BaseCompoundStatement)) or hasattr(node, "body"):
             todo.extend(reversed(node.children))
     # `match` has no body of its own in `ast`, and stands on a line of its own
-    subjects = {n.lineno for n in ast.walk(chunk.tree) if isinstance(n, ast.Match)}
+    subjects = {n.lineno for n in nested(chunk.tree) if isinstance(n, ast.Match)}
     return zip([line for line in lines if line not in subjects], nodes, strict=True)
 
 

@@ -44,9 +44,13 @@ class Mismatch:
 
 @dataclass
 class Comparison:
-    """Compares what one visit of the engine knows with the objects of one moment of the run."""
+    """Compares what one visit of the engine knows with the objects of one moment of the run.
+
+    in_turn: objects that a loop goes through, one after the other: of how far it has come, the engine claims nothing.
+    """
 
     visit: Visit
+    in_turn: frozenset[int] = frozenset()
     compared: int = 0
     seen: set[tuple[int, int]] = field(default_factory=set)
     storages: dict[int, tuple[int, str]] = field(default_factory=dict)
@@ -90,7 +94,7 @@ class Comparison:
             yield from self.cell(path, value.addresses[0], real, depth)
             return
         for address in value.addresses:  # it is one of them; which one is not known, so nothing is concluded from it
-            attempt = Comparison(self.visit, self.compared, set(self.seen), dict(self.storages))
+            attempt = Comparison(self.visit, frozenset(), self.compared, set(self.seen), dict(self.storages))
             found = list(attempt.cell(path, address, real, depth))
             self.compared = attempt.compared
             if not found:
@@ -99,7 +103,7 @@ class Comparison:
 
     def cell(self, path: str, address: int, real: Any, depth: int) -> Iterator[Mismatch]:
         cell = self.visit.slots[address, ""]
-        if (address, id(real)) in self.seen:
+        if (address, id(real)) in self.seen or address in self.in_turn:
             return
         self.seen.add((address, id(real)))
         if isinstance(cell, Tensor):
@@ -140,6 +144,8 @@ class Comparison:
         else:
             pairs = [(cell.element, item) for item in real]
         for index, (item, object_) in enumerate(pairs):
+            if cell.items is None:  # one stands for all, which need not be one
+                self.storages = {}
             yield from self.value(f"{path}[{index}]", item, object_, depth + 1)
 
     def tensor(self, path: str, address: int, cell: Tensor, real: Any, depth: int) -> Iterator[Mismatch]:

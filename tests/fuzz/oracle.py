@@ -75,7 +75,7 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
     torch.manual_seed(0)
     before, threads = sys.gettrace(), torch.is_grad_enabled()
 
-    def warned(message: Warning | str, *rest: object) -> None:
+    def warned(message: Warning | str, *rest: Any, **more: Any) -> None:
         frame: FrameType | None = sys._getframe()
         while frame is not None and frame.f_code.co_filename != FILE:
             frame = frame.f_back

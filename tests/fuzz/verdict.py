@@ -14,7 +14,7 @@ import torch
 
 from flake8_detach import rules
 from flake8_detach.flow.values import Truth
-from fuzz.analysis import Analysis, Reported, Visit, analyse
+from fuzz.analysis import Analysis, Reported, Visit, analyse, nested
 from fuzz.errors import code_of
 from fuzz.expressions import SURPRISES
 from fuzz.facts import Comparison, Mismatch
@@ -83,10 +83,11 @@ class Watch:
 
     def compare(self, visit: Visit, names: dict[str, Any]) -> Iterator[Mismatch]:
         """What this visit claims and what does not hold now. Some visit of the statement must hold entirely."""
-        comparison = Comparison(visit)
+        comparison = Comparison(visit, in_turn=visit.in_turn())
         mode = visit.mode
         if mode.grad.proved:
-            yield from comparison.say("grad mode", "mode", mode.grad is Truth.YES, torch.is_grad_enabled())
+            graphs = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+            yield from comparison.say("grad mode", "mode", mode.grad is Truth.YES, graphs)
         if mode.inference.proved:
             yield from comparison.say(
                 "inference mode", "mode", mode.inference is Truth.YES, torch.is_inference_mode_enabled()
@@ -126,7 +127,8 @@ def judge(text: str) -> Verdict:
     code = code_of(outcome.message) if outcome.error is not None else None
     if code == "AGD111" and ".grad" not in text.split("\n")[(outcome.line or 1) - 1]:
         code = None  # a None of another origin
-    excused = surprising(text, outcome.line)
+    tree = ast.parse(text)
+    excused = surprising(tree, outcome.line)
     counts = verdict.counts
     counts["points"], counts["facts"] = watch.points, watch.compared
     counts["reports"] = len(analysis.findings)
@@ -134,7 +136,7 @@ def judge(text: str) -> Verdict:
     def add(kind: str, key: str, line: int, detail: str, excused: bool = False) -> None:
         verdict.disagreements.append(Disagreement(kind, key, line, detail, excused))
 
-    last = finals(text)
+    last = finals(tree)
     for line, mismatch in watch.wrong.values():
         if line in last:
             continue
@@ -145,7 +147,7 @@ def judge(text: str) -> Verdict:
             f"{mismatch.path}: {mismatch.fact} is {mismatch.torch}, not {mismatch.engine}",
         )
     if analysis.complete:
-        for line in sorted(set(outcome.ran) & statements(text, set(analysis.visits)) - set(analysis.visits) - last):
+        for line in sorted(set(outcome.ran) & statements(tree, set(analysis.visits)) - set(analysis.visits) - last):
             add("contradiction", "unreached", line, "the engine thinks that this line cannot run")
             break
     for finding in analysis.findings:
@@ -188,6 +190,10 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
         return ""  # it raised, and the program caught that
     if "(a warning now" in finding.message:
         return "" if outcome.warned.get(finding.line) else "torch does not warn"
+    if outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ())) and left_early(
+        text, finding, outcome
+    ):
+        return ""  # it speaks of an iteration that did not come
     if outcome.error is None:
         return "torch does not raise"
     if finding.line in outcome.where:
@@ -199,8 +205,11 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
 
 def answered(code: str, outcome: Outcome, analysis: Analysis) -> bool:
     """Does a finding announce the error? On the line itself another code of the block will do: `autograd.grad` of
-    nothing towards something frozen is wrong in two ways, and torch names one."""
+    nothing towards something frozen is wrong in two ways, and torch names one. And what has the cause of an earlier
+    finding is not reported again."""
     if code in DELAYED and analysis.reported(code):
+        return True
+    if (code, outcome.line) in analysis.told:
         return True
     return any(f.line in outcome.where for f in analysis.findings if f.code == code or f.code.startswith("AGD1"))
 
@@ -218,6 +227,14 @@ def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
     return bool(idle) and answered(code, outcome, analyse("\n".join(lines)))
 
 
+def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
+    """Did the run leave a loop around the finding by `break` or `return`?"""
+    loops = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.For, ast.While))]
+    around = [n for n in loops if n.lineno <= finding.line <= (n.end_lineno or 0)]
+    leaving = [n for loop in around for n in ast.walk(loop) if isinstance(n, (ast.Break, ast.Return))]
+    return any(n.lineno in outcome.ran for n in leaving)
+
+
 def repeats(text: str, line: int) -> bool:
     """May the line run more than once, so that an early end of the run proves nothing?"""
     loops = (ast.For, ast.While, ast.FunctionDef, ast.Lambda)
@@ -227,10 +244,10 @@ def repeats(text: str, line: int) -> bool:
     )
 
 
-def statements(text: str, visited: set[int]) -> set[int]:
+def statements(tree: ast.Module, visited: set[int]) -> set[int]:
     """The lines of simple statements of the module, and of the functions that the engine has entered."""
     found: set[int] = set()
-    todo: list[tuple[ast.AST, set[int]]] = [(ast.parse(text), found)]
+    todo: list[tuple[ast.AST, set[int]]] = [(tree, found)]
     while todo:
         node, lines = todo.pop()
         for inner in ast.iter_child_nodes(node):
@@ -244,21 +261,20 @@ def statements(text: str, visited: set[int]) -> set[int]:
     return found
 
 
-def finals(text: str) -> set[int]:
+def finals(tree: ast.Module) -> set[int]:
     """The lines in `finally`. They also run while an error that nobody catches ends the program; for the engine, which
     asks what is wrong with programs that work, they do not."""
     return {
         line
-        for node in ast.walk(ast.parse(text))
+        for node in nested(tree)
         if isinstance(node, ast.Try)
         for inner in node.finalbody
         for line in range(inner.lineno, (inner.end_lineno or inner.lineno) + 1)
     }
 
 
-def surprising(text: str, line: int | None) -> bool:
+def surprising(tree: ast.Module, line: int | None) -> bool:
     """Has the program a condition that only the run decides, or stands `line` where errors are caught?"""
-    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Try) and line is not None and node.lineno <= line <= (node.end_lineno or 0):
             return True

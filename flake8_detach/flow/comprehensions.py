@@ -1,0 +1,210 @@
+"""List, set and dict comprehensions, and generator expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach.flow import conversions, gradients, iteration, narrowing
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    UNKNOWN,
+    Const,
+    Edge,
+    Mapping_,
+    Node,
+    Ref,
+    Sequence,
+    Tensor,
+    Truth,
+    Tuple,
+    Value,
+    truth,
+)
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def comprehension(m: Machine, node: Any, kind: str) -> Value:
+    """List, set, dict comprehensions and generator expressions (run at once)."""
+    from flake8_detach.flow.machine import Frame
+
+    here = m.frame
+    frame = Frame(
+        (m.state.address(), *here.scope), here.function, mark=m.state.mark(), owner=here.owner, path=here.path
+    )
+    frame.yields, frame.yield_modes = m.frame.yields, m.frame.yield_modes
+    m.frames.append(frame)
+    try:
+        first = node.for_in
+        source = iteration.iterated(m, first.iter, m.evaluate(first.iter))
+        conversions.iterate(m, first.iter, source)
+        items = iteration.some(m, source)
+        every, some = iteration.once(m, source), iteration.filled(m, source)
+        one = iteration.element(m, source) if items is None or len(items) > iteration.UNROLL else UNKNOWN
+        iteration.consume(m, source)
+        simple = first.inner_for_in is None and not first.ifs
+        if items is not None and simple and len(items) <= iteration.UNROLL:
+            results = [_element(m, node, first, item) for item in items]
+            made = _collect(m, kind, results)
+            if isinstance(source, Ref) and m.state.get((source.addresses[0], iteration.NUMBERS)):
+                m.state.set((made.addresses[0], iteration.ALIKE), True)
+            return made
+        if items is not None and not items:
+            return _collect(m, kind, [])
+        if every:
+            return _each(m, node, first, one, some, kind)
+        oldest = m.state.address()
+        if items is not None and len(items) <= iteration.UNROLL:
+            one = iteration.common(m, items)
+        result = _nested(m, node, first, one)
+        gradients.several(m, oldest)
+        if not _shared(m, one):
+            _many(m, oldest, result)
+        if kind == "dict":
+            assert isinstance(result, Tuple)
+            return m.new(Mapping_((), result.items[1]))
+        return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE))
+    finally:
+        m.frames.pop()
+
+
+def _shared(m: Machine, one: Value) -> bool:
+    """Have the elements gone through a graph before? Then they most often share a part of it: the outputs of one
+    forward; unless each of them had a graph of its own."""
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    nodes = [m.state.graph[t.node] for part in parts for _, t in m.tensors(part) if t.node is not None]
+    return any(node.op != "join" or not all(e.sure for e in node.edges) for node in nodes)
+
+
+def _many(m: Machine, oldest: int, value: Value) -> None:
+    """A tensor made since the address `oldest` stands for the elements of a list, each with a graph of its own: a
+    backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join",
+    whose one edge is sure."""
+    if isinstance(value, Tuple):
+        for item in value.items:
+            _many(m, oldest, item)
+    for address, tensor in m.tensors(value):
+        if tensor.node is not None and address >= oldest and tensor.node >= oldest:
+            graph, node = m.state.graph, m.state.address()
+            made = graph[tensor.node]
+            graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path)
+            m.change(address, node=node)
+
+
+def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
+    from flake8_detach.flow import assignments, operators
+
+    chosen, dropped = _chosen(m, first, one) if first.ifs else (one, None)
+    if chosen is None:
+        assignments.assign(m, first.target, one)
+        _result(m, node)
+        return m.new(Mapping_((), UNKNOWN) if kind == "dict" else Sequence(kind, None, UNKNOWN))
+    one = chosen
+    if isinstance(one, Ref) and not one.addresses:
+        return _collect(m, kind, [])
+    assignments.assign(m, first.target, one)
+    for condition in first.ifs:
+        known = operators.truth_of(m, condition.test, m.evaluate(condition.test))
+        if known is NO:
+            return _collect(m, kind, [])
+        narrowing.narrow(m, condition.test, True)
+    if first.inner_for_in is not None:
+        result = _nested(m, node, first.inner_for_in, iteration.element(m, m.evaluate(first.inner_for_in.iter)))
+        return m.new(Sequence(kind, None, result, each=isinstance(result, Ref)))
+    result = _result(m, node)
+    if kind == "dict":
+        assert isinstance(result, Tuple)
+        return m.new(Mapping_((), result.items[1]))
+    many = isinstance(result, Ref) and len(result.addresses) != 1
+    made = m.new(Sequence(kind, None, result, each=many, filled=some))
+    if dropped is not None and dropped.addresses:
+        m.state.set((made.addresses[0], iteration.DROPPED), dropped)
+    return made
+
+
+def _chosen(m: Machine, first: cst.CompFor, one: Value) -> tuple[Value | None, Ref | None]:
+    """Those of several tensors that pass the conditions, None where that is not known of some, as of a name; and what
+    was left out."""
+    from flake8_detach.flow import assignments, operators
+
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    many = [i for i, part in enumerate(parts) if m.is_tensor(part) and len(part.addresses) > 1]  # type: ignore[union-attr]
+    if len(many) != 1:
+        return one, None
+    at, kept = many[0], []
+
+    def with_(addresses: tuple[int, ...]) -> Value:
+        items = (*parts[:at], Ref(addresses), *parts[at + 1 :])
+        return Tuple(items) if isinstance(one, Tuple) else items[0]
+
+    for address in parts[at].addresses:  # type: ignore[union-attr]
+        m.step()
+        assignments.assign(m, first.target, with_((address,)))
+        verdicts = [operators.condition(m, m.evaluate(condition.test)) for condition in first.ifs]
+        if not any(verdict.no for verdict in verdicts):
+            if MAYBE in verdicts and address not in m.escaped:
+                return None, None
+            kept.append(address)
+    left = [a for a in parts[at].addresses if a not in kept]  # type: ignore[union-attr]
+    return with_(tuple(kept)), frozen(m, left)
+
+
+def frozen(m: Machine, addresses: list[int]) -> Ref:
+    """Those of the tensors that are parameters which do not require grad."""
+    return Ref(tuple(a for a, t in m.tensors(Ref(tuple(addresses))) if t.parameter and t.grad is NO))
+
+
+def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:
+
+    from flake8_detach.flow import assignments
+
+    assignments.assign(m, first.target, item)
+    return _result(m, node)
+
+
+def _nested(m: Machine, node: Any, clause: cst.CompFor, one: Value) -> Value:
+    before = m.tensors(one) if clause.ifs else []
+    result = _inside(m, node, clause, one)
+    for address, tensor in before:  # what holds where the condition does is not known behind it
+        now = m.state.cell(address)
+        if isinstance(now, Tensor) and (now.grad, now.leaf) != (tensor.grad, tensor.leaf):
+            m.change(address, grad=now.grad.join(tensor.grad), leaf=now.leaf.join(tensor.leaf))
+    return result
+
+
+def _inside(m: Machine, node: Any, clause: cst.CompFor, one: Value) -> Value:
+
+    from flake8_detach.flow import assignments
+
+    assignments.assign(m, clause.target, one)
+    for condition in clause.ifs:
+        m.evaluate(condition.test)
+        narrowing.narrow(m, condition.test, True)
+    if clause.inner_for_in is not None:
+        return _nested(m, node, clause.inner_for_in, iteration.element(m, m.evaluate(clause.inner_for_in.iter)))
+    return _result(m, node)
+
+
+def _result(m: Machine, node: Any) -> Value:
+    if isinstance(node, cst.DictComp):
+        return Tuple((m.evaluate(node.key), m.evaluate(node.value)))
+    return m.evaluate(node.elt)
+
+
+def _collect(m: Machine, kind: str, results: list[Value]) -> Ref:
+    if kind == "dict":
+        mapping = Mapping_()
+        for pair in results:
+            assert isinstance(pair, Tuple)
+            key, value = pair.items
+            if isinstance(key, Const):
+                mapping = mapping.put(key.value, value)
+            else:
+                rest = value if mapping.rest is None or mapping.rest == value else UNKNOWN
+                mapping = Mapping_(mapping.items, rest)
+        return m.new(mapping)
+    return m.new(Sequence(kind, tuple(results), filled=truth(bool(results))))
