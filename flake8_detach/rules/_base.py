@@ -18,6 +18,9 @@ TRAINING = frozenset({"backward", "manual_backward", "autograd", "optim", "Optim
 """One of these is mentioned where something is trained. For `Rule.triggers` of rules whose other words stand in every
 file that defines a module: such a rule then looks only at what hangs together with training."""
 
+HANDED = frozenset({"training_step:", "compute_loss:"})
+"""Methods whose result a framework backwards, so that no "backward" need stand in the file."""
+
 
 class Note(NamedTuple):
     """One step of the evidence: where, and what happened there ("cut by `.detach()`")."""
@@ -66,10 +69,10 @@ class Rule:
         "requires_grad==;" that only compares it; "no_grad&" a mention of a grad mode without a call, "@autocast" as a
         decorator, "no_grad(1)" a call of it with an argument; "requires_grad=True" where it is, or may be, switched
         on; "=[" a container of objects in an attribute; "Parameter()" what is computed from one at once; "Parameter="
-        another value for an attribute that was one, ".weight=other" for one of that name; "__init__ after =" an
-        `__init__` that calls its base's late; "(for)" a generator expression that outlives its place; "yield" a
-        generator; "async" a coroutine; "@class" a decorated class. See flake8_detach.gate.forms. `()`: always
-        possible.
+        another value for an attribute that was one, ".weight=other" for one of that name; "forward:" a method of that
+        name in a class with a base; "__init__ after =" an `__init__` that calls its base's late; "(for)" a generator
+        expression that outlives its place; "yield" a generator; "async" a coroutine; "@class" a decorated class. See
+        flake8_detach.gate.forms. `()`: always possible.
     or_triggers: other such lists; a finding is possible, too, where one of them is met.
     """
 
