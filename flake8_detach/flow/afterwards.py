@@ -33,9 +33,11 @@ class Reached:
         outside, self._outside_leaves = _below(graph, given)
         self._outside = {_place(graph[n]) for n in outside}
         self._terms = notes.terms | self._outside
+        self._missed = notes.missed
         self._starts = (*started, *given)
         self.unclear = any(graph[n].unseen for n in nodes)
         self._trained: set[int] | None = None
+        self._bent: set[int] | None = None
 
     # unclear: may any of the backwards go on into a graph that is not seen?
 
@@ -66,11 +68,36 @@ class Reached:
         """Is the node a term of a loss that is backwarded? A helper called in several places makes several values."""
         return _place(self._graph[number]) in self._terms
 
+    def missed(self, number: int) -> bool:
+        """Does the value of a loss depend on the node, which backward does not come by because of a cut?"""
+        return _place(self._graph[number]) in self._missed
+
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
         if self._trained is None:
             self._trained = _below(self._graph, self._starts, zeros=False)[1]
         return address in self._trained
+
+    def only_pushed(self, address: int, adds: Callable[[Node], bool]) -> bool:
+        """Does every way of backward to the leaf lead by nodes that only add, so that its gradient never changes?"""
+        if self._bent is None:
+            self._bent = set()
+            seen: set[tuple[int, bool]] = set()
+            todo = [(number, True) for number in self._starts]
+            while todo:
+                number, straight = todo.pop()
+                if (number, straight) in seen:
+                    continue
+                seen.add((number, straight))
+                node = self._graph[number]
+                if straight and not adds(node):
+                    straight = False
+                for edge in node.edges:
+                    if edge.node is not None:
+                        todo.append((edge.node, straight))
+                    elif edge.leaf is not None and not straight:
+                        self._bent.add(edge.leaf)
+        return self.leaf(address) and address not in self._bent and address not in self._outside_leaves
 
     def leaf(self, address: int) -> bool:
         """May a backward reach the leaf at `address`?"""
@@ -90,6 +117,7 @@ class Afterwards:
         self.given: set[int] = set()
         self.blind = False
         self.terms: set[tuple[int, int]] = set()
+        self.missed: set[tuple[int, int]] = set()
         self._questions: list[Callable[[Reached], None]] = []
         self._last: list[Callable[[Reached], None]] = []
 
@@ -99,6 +127,7 @@ class Afterwards:
         self.leaves |= other.leaves
         self.given |= other.given
         self.terms |= other.terms
+        self.missed |= other.missed
         if not other.blind:
             self._last += other._last
 

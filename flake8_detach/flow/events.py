@@ -369,18 +369,28 @@ class Retained(Event):
 
 
 @dataclass(frozen=True)
+class LeafBackwarded(Event):
+    """Backward starts from a leaf that was made of computed numbers: there is nothing behind it. node: where it was
+    made; root: the source text of what is backwarded; backward: the call."""
+
+    root: Label
+    backward: Site
+
+
+@dataclass(frozen=True)
 class LostTerm(Event):
     """Backward does not see what `cause` cut, although the value of the loss depends on it; node: the place of the cut.
 
     constant: it is a term of the loss on its own, to which only sums and constant factors lead; else parameters that an
-    optimizer steps lie behind the cut, and nothing in the file ever trains them. root: the source text of the loss;
-    backward: the call.
+    optimizer steps lie behind the cut, and nothing in the file ever trains them; drifts: or one of them is only added
+    to the loss. root: the source text of the loss; backward: the call.
     """
 
     cause: Cause
     constant: bool
     root: Label
     backward: Site
+    drifts: bool = False
 
 
 @dataclass(frozen=True)
@@ -465,8 +475,9 @@ class Dropped(Event):
     """The value of a statement that is only an expression: nobody takes it.
 
     what: "method" (it is not called), "mode" (a grad mode, which nothing enters), "result" (a tensor that a method has
-    made), "comparison" (`p.requires_grad == False`). owner: what `subject` is: "tensor", "module", "optimizer",
-    "scheduler", "scaler", "temporary" (a tensor that nothing else holds). name: the method.
+    made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements).
+    owner: what `subject` is: "tensor", "module", "optimizer", "scheduler", "scaler", "temporary" (a tensor that nothing
+    else holds). name: the method.
     """
 
     what: str

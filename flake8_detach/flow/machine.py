@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, gradients, unspent
+from flake8_detach.flow import accumulation, emptied, gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.births import Births
 from flake8_detach.flow.events import Event, Misstep
@@ -157,6 +157,7 @@ class Machine:
         self.ledger = Ledger()
         self.retention = Notes()
         self.accumulation = accumulation.Notes()
+        self.emptied = emptied.Notes()
         self.serial = 0
         self.scaled: dict[int, Truth] = {}
         self.asked: dict[int, set[int]] = {}
@@ -173,7 +174,7 @@ class Machine:
         self.block = Block()
         self.makers: dict[int, cst.CSTNode] = {}
         # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are
-        # filled by something else than a step, leaves whose gradient somebody reads
+        # filled by something else than a step, leaves whose gradient somebody reads, leaves told to be dead
         self.cuts = False
         self.owned: set[int] = set()
         self.lazy = False
@@ -181,6 +182,7 @@ class Machine:
         self.scheduled: set[int] = set()
         self.steered: set[int] = set()
         self.wanted: set[int] = set()
+        self.mourned: set[int] = set()
         self.births = Births()
         self.unspent: dict[unspent.Key, unspent.Term] = {}
         self.spent: set[unspent.Key] = set()

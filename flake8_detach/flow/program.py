@@ -12,6 +12,7 @@ from flake8_detach.flow import (
     accumulation,
     custom,
     custom_ctx,
+    emptied,
     functions,
     interpreter,
     membership,
@@ -67,6 +68,7 @@ def follow(
         membership.tell(m)
         m.ledger.close()
         accumulation.close(m)
+        emptied.close(m)
     except OutOfBudget:
         return
     finally:
