@@ -54,8 +54,8 @@ DROPPED = "*dropped"
 NUMBERS = "*numbers"
 """Slot of a short range: what is in it, for comprehensions; loops over it run as if its length were unknown."""
 ALIKE = "*alike"
-"""Slot of a list that a comprehension made from the numbers of a range: in small programs such a list stands for data of
-any length, so loops over it run as if its length were unknown, too."""
+"""Slot of a list that a comprehension made from the numbers of a range: in small programs such a list stands for data
+of any length, so loops over it run as if its length were unknown, too."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 

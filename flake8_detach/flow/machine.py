@@ -310,7 +310,7 @@ class Machine:
         )
 
     def refine(self, address: int, **facts: Any) -> Tensor:
-        """Say more of the tensor at `address`, which was just made: nothing happens to it, nor to what may be the same."""
+        """Say more of the tensor at `address`, which was just made: nothing happens to it or what may be the same."""
         cell = self.state.cell(address)
         assert isinstance(cell, Tensor)
         refined = replace(cell, **facts)
