@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, custom, functions
+from flake8_detach.flow import calls, custom, custom_checks, functions
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.custom_ctx import (
     LATE,
@@ -50,7 +50,7 @@ def finish(m: Machine, call: custom.Call, number: int, outputs: list[Value], kno
     if known and isinstance(saved, Tuple) and at is not None:
         for value in saved.items:
             if kind_of(m, value) not in ("tensor", "None", "?") and not call.used.no:
-                tell(m, at, "saved no tensor", call.cls, call.used, kind_of(m, value))
+                tell(m, call.place(at), "saved no tensor", call.cls, call.used, kind_of(m, value), at)
                 m.state.put(call.ctx, "saved_tensors", UNKNOWN)
     kept = _kept(m, call, outputs)
     read, opens = _backward(m, call, outputs)
@@ -91,6 +91,8 @@ def _backward(m: Machine, call: custom.Call, outputs: list[Value]) -> tuple[Call
     that are no inputs (it runs a backward of its own, or writes gradients)."""
     backward = find_method(m, call.cls, "backward") or find_method(m, call.cls, "vjp")
     if backward is None or m.contexts.get(id(backward.definition), 0) > MAX_CONTEXTS // 2:
+        return (lambda name: False), True
+    if not custom_checks.takes_all(m, call, backward, outputs):
         return (lambda name: False), True
     newest, mark, fatal, mode = m.state.address(), m.state.mark(), m.fatal, m.mode
     why = m.cause("mode", f"computed in `{call.cls.name}.{backward.name}`, where grad mode is off", backward.definition)
@@ -153,7 +155,7 @@ def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: V
         least, most = 0, 10**6
     elif not call.applied:
         least, most = arity(m, call.cls)
-    m.emit(
+    event = m.event(
         GradientsReturned,
         place,
         function=call.cls.name,
@@ -170,6 +172,10 @@ def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: V
         used=call.used,
         applied=call.node if call.applied else None,
     )
+    if event.implicit and most <= 1 and not m.quiet:
+        m.sink(event)  # nothing is returned for the only input: torch says nothing
+    else:
+        call.broken.append(event)
 
 
 def arity(m: Machine, cls: Class) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from flake8_detach.flow.custom_ctx import (
     SAVED_AT,
     find_method,
     kind_of,
+    misuse,
     switch,
     tell,
 )
@@ -51,9 +52,27 @@ def check_class(m: Machine, call: custom.Call) -> None:
     """Methods that exclude each other."""
     vjp, vmap = find_method(m, call.cls, "vjp"), find_method(m, call.cls, "vmap")
     if vjp is not None and find_method(m, call.cls, "backward") is not None:
-        tell(m, vjp.definition.name, "backward and vjp", call.cls, call.used)
+        call.broken.append(misuse(m, vjp.definition.name, "backward and vjp", call.cls.name, call.used))
     if vmap is not None and switch(m, call.cls, "generate_vmap_rule"):
         tell(m, vmap.definition.name, "vmap twice", call.cls, YES)
+
+
+def takes_all(m: Machine, call: custom.Call, backward: Function, outputs: list[Value]) -> bool:
+    """Does `backward` take `ctx` and a gradient for each output?"""
+    params = backward.definition.params
+    plain = (*params.posonly_params, *params.params)
+    ended = isinstance(params.star_arg, cst.Param) or params.star_kwarg is not None or params.kwonly_params
+    bound = bool(set(backward.wrappers) - {"builtins.staticmethod"})
+    if ended or bound or not call.applied or not all(m.is_tensor(value) for value in outputs):
+        return True
+    least, count = sum(p.default is None for p in plain), len(outputs) + 1
+    if least <= count <= len(plain) or isinstance(backward.definition, cst.Lambda):
+        return True
+    given = "one gradient" if len(outputs) == 1 else f"{len(outputs)} gradients"
+    taken = ", ".join(p.name.value for p in plain)
+    what = f"({taken})` is handed `ctx` and {given}"
+    call.broken.append(misuse(m, backward.definition.name, "backward arguments", call.cls.name, call.used, what))
+    return False
 
 
 def check_output(m: Machine, call: custom.Call, place: cst.CSTNode, value: Value) -> None:
@@ -120,4 +139,4 @@ def check_returned_inputs(m: Machine, call: custom.Call, outputs: list[Value], d
     for address, _, name in call.given(m):
         same = Ref((address,))
         if address not in dirty and same in outputs and same in saved.items and call.used.yes:
-            tell(m, at, "saved as returned", call.cls, call.used, name)
+            tell(m, call.place(at), "saved as returned", call.cls, call.used, name, at)

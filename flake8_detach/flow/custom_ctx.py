@@ -5,6 +5,7 @@ Its attributes are slots of its address. What `save_for_backward` was given is t
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -34,6 +35,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
+from flake8_detach.knowledge.function_ctx import ATTRIBUTES
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -132,7 +134,24 @@ def read(m: Machine, owner: Ref, name: str, node: cst.CSTNode) -> Value:
         return Method(owner, name) if name in METHODS else UNKNOWN
     if found is not None:
         return found
+    if m.state.get((address, LATE)) is not None and cls is not None and _absent(m, name):
+        m.raises()
+        tell(m, node, "absent", cls, YES, name)
     return Method(owner, name) if name in METHODS else UNKNOWN
+
+
+def _absent(m: Machine, name: str) -> bool:
+    """Is the attribute none that every `ctx` has, and set nowhere in the file, as far as one can see?"""
+    if name in ATTRIBUTES or name.startswith("_") or m.tree is None:
+        return False
+    for node in ast.walk(m.tree):
+        if isinstance(node, ast.Name) and node.id in ("setattr", "vars", "exec", "eval"):
+            return False
+        if isinstance(node, ast.Attribute) and (
+            node.attr in ("__dict__", "__setattr__") or (node.attr == name and not isinstance(node.ctx, ast.Load))
+        ):
+            return False
+    return True
 
 
 def put(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> None:
@@ -181,7 +200,8 @@ def on_context(m: Machine, node: cst.CSTNode, ctx: Ref, name: str, args: calls.A
         allowed = ("tensor", "?", "None") if name == "save_for_forward" else ("tensor", "?")
         for value in args.pos:
             if kind_of(m, value) not in allowed and owner is not None:
-                tell(m, node, "marked no tensor", owner, YES, f"{name}` got an object of type {kind_of(m, value)}")
+                what = f"{name}` got an object of type {kind_of(m, value)}"
+                tell(m, _applied(m) or node, "marked no tensor", owner, YES, what, node)
     elif name == "mark_shared_storage" and owner is not None:
         tell(m, node, "shared storage", owner, YES)
     elif name == "set_materialize_grads":
@@ -191,6 +211,13 @@ def on_context(m: Machine, node: cst.CSTNode, ctx: Ref, name: str, args: calls.A
         calls.escape(m, [ctx, *args.values()])
         return UNKNOWN
     return NONE
+
+
+def _applied(m: Machine) -> cst.CSTNode | None:
+    """The call of `apply` by which the method that is running was reached: torch raises there."""
+    method = m.frame.function
+    ours = method is not None and method.name in ("forward", "setup_context")
+    return m.frame.call if ours and isinstance(m.frame.call, cst.Call) else None
 
 
 def _save(m: Machine, node: cst.CSTNode, address: int, values: Value, owner: Class | None) -> None:

@@ -6,7 +6,7 @@ Everything that evaluates (`evaluate`, `interpreter`, the transfer functions) wo
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ import libcst as cst
 from flake8_detach.flow import accumulation, emptied, gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.births import Births
-from flake8_detach.flow.events import Event, Misstep
+from flake8_detach.flow.events import CustomMisuse, Event, GradientsReturned, Misstep
 from flake8_detach.flow.ledger import Ledger
 from flake8_detach.flow.levels import DUAL, Level
 from flake8_detach.flow.retention import Notes
@@ -153,6 +153,8 @@ class Machine:
         self.escaped: set[int] = set()
         self.patched: set[str] = set()
         self.called_instances: set[int] = set()
+        self.broken: dict[int, list[CustomMisuse | GradientsReturned]] = {}
+        self.broken_told: set[Hashable] = set()
         self.afterwards = Afterwards()
         self.ledger = Ledger()
         self.retention = Notes()
@@ -166,7 +168,7 @@ class Machine:
         self.plural: set[int] = set()
         self.handed: dict[int, tuple[cst.CSTNode, int]] = {}
         self.starts: dict[int, tuple[tuple[Edge, ...], int]] = {}
-        self.early: dict[int, dict[int, Event]] = {}
+        self.early: dict[int, dict[int, Misstep]] = {}
         # objects and graph nodes that have had hooks, and the registrations of those that a backward has run
         self.hooked: set[int] = set()
         self.hooks_run: set[int] = set()
@@ -314,7 +316,7 @@ class Machine:
         )
 
     def refine(self, address: int, **facts: Any) -> Tensor:
-        """Say more of the tensor at `address`, which was just made: nothing happens to what may be the same."""
+        """Say more of the tensor at `address`, which was just made: nothing happens to it or what may be the same."""
         cell = self.state.cell(address)
         assert isinstance(cell, Tensor)
         refined = replace(cell, **facts)
