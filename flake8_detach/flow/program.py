@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, custom, custom_ctx, functions, interpreter, membership, memo, modules
+from flake8_detach.flow import (
+    accumulation,
+    anomalies,
+    custom,
+    custom_ctx,
+    functions,
+    interpreter,
+    membership,
+    memo,
+    modules,
+)
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -49,6 +59,7 @@ def follow(
             if part not in waiting.values() and not interpreter.execute_block(m, part.module.body):
                 break
         membership.settle(m)
+        anomalies.close(m)
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, acting)
