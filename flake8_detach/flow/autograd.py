@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     hidden,
     leaf_roots,
     leaks,
+    severed,
     shapes,
     tensors,
     terms,
@@ -168,6 +169,7 @@ def read_grad(
     m.wanted.add(address)
     held: Value = m.state.get((address, "grad"), NONE)
     kept: Truth = m.state.get((address, "kept"), NO)
+    pointless = tested or held != NONE or not tensor.leaf.yes or tensor.grad is not YES
     known = not m.state.get(SPOILED) and address not in m.escaped
     why = held.why if isinstance(held, Const) and held.why else m.cause("constant", "never filled by a backward", node)
     read = m.event(
@@ -182,6 +184,7 @@ def read_grad(
         tested=tested,
         late=known and m.state.get((address, "kept late")) is YES,
         empty=why,
+        severed=None if pointless or not known else severed.from_leaf(m, address),
     )
     if not m.quiet:
         m.sink(read)
