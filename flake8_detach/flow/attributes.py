@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    alternatives,
     assigning,
     autograd,
     calls,
@@ -24,6 +25,7 @@ from flake8_detach.flow import (
     module_tree,
     modules,
     optimizer_contracts,
+    records,
     registration,
     sampling,
     tensor_hooks,
@@ -42,6 +44,7 @@ from flake8_detach.flow.values import (
     Array,
     Class,
     Const,
+    Either,
     External,
     Foreign,
     Function,
@@ -56,7 +59,6 @@ from flake8_detach.flow.values import (
     Thing,
     Truth,
     Tuple,
-    Unknown,
     Value,
 )
 from flake8_detach.imports import canonical
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
 
 def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False) -> Value:
     """`owner.name`; `tested`: only to compare it with None."""
+    if isinstance(owner, Either):
+        owner = alternatives.settle(m, owner_node, alternatives.having(owner, name))
     use_none(m, node, owner, owner_node)
     if isinstance(owner, Ref):
         if len(owner.addresses) == 1:
@@ -77,8 +81,8 @@ def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.
         return External(canonical(f"{owner.name}.{name}"))
     if isinstance(owner, Foreign):
         return owner if owner == tensors.BATCH and name not in _PLAIN_TENSOR else _of_foreign(owner, name)
-    if isinstance(owner, Tuple) and name in owner.names:
-        return owner.items[owner.names.index(name)]
+    if isinstance(owner, Tuple) and owner.names:
+        return records.attribute(owner, name)
     if isinstance(owner, (Class, Super)):
         found = modules.find(m, owner, name)
         return UNKNOWN if found is None else found
@@ -112,8 +116,9 @@ def _each(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node: cst.
     if all(r == results[0] for r in results):
         return results[0]
     missing = next((r for r in results if isinstance(r, Const) and r.value is None and r.why is not None), None)
-    if missing is not None and not tested:
-        return Unknown(missing, m.doubts)  # nothing may be done with it, but not all of them are None
+    if missing is not None and not tested:  # nothing may be done with it, but not all of them are None
+        filled = tuple(dict.fromkeys(a for r in results if isinstance(r, Ref) for a in r.addresses))
+        return Either(missing, Ref(filled), m.doubts) if filled else UNKNOWN
     if all(isinstance(r, Ref) for r in results):
         return Ref(tuple(dict.fromkeys(a for r in results if isinstance(r, Ref) for a in r.addresses)))
     return UNKNOWN
@@ -149,12 +154,17 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
     if isinstance(cell, Instance):
         found = modules.find(m, owner, name)
         if isinstance(found, Method) and found.name == "*property":
-            return calls.call(m, found.receiver, calls.Args([]), node)
+            value = calls.call(m, found.receiver, calls.Args([]), node)
+            if isinstance(found.receiver, Function) and "functools.cached_property" in found.receiver.wrappers:
+                m.state.set((address, name), value)
+            return value
         if found is not None:
             return found
         if m.state.get((address, "*open")):
             return UNKNOWN
         missing.of_module(m, node, owner, name)
+        if name == "backward" and modules.lacks(m, owner, name):
+            return Method(owner, name)
         return Method(owner, name) if modules.is_module(m, owner) or modules.is_optimizer(m, owner) else UNKNOWN
     if isinstance(cell, Layer):
         missing.of_module(m, node, owner, name)
@@ -208,6 +218,7 @@ def _of_tensor(
 
 def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
     """`owner.name = value`."""
+    owner = alternatives.one(owner)
     use_none(m, node, owner, owner_node)
     if isinstance(owner, External):
         m.patched.add(f"{owner.name}.{name}")
@@ -223,6 +234,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
             old = m.state.get((address, name))
             training.replaced(m, module_tree.trainable(m, old), module_tree.trainable(m, value), node)
         if isinstance(cell, Tensor):
+            value = UNKNOWN if isinstance(value, Either) else value
             _put_on_tensor(m, address, cell, name, value, node, owner_node)
         elif isinstance(cell, Instance):
             if len(owner.addresses) == 1:

@@ -128,7 +128,7 @@ def is_instance(m: Machine, value: Value, kind: Value) -> Truth:
     if isinstance(kind, Class):
         if isinstance(cell, Instance):
             return YES if kind in modules.lineage(cell.cls) else MAYBE if modules.open_ended(cell.cls) else NO
-        return NO
+        return MAYBE if isinstance(value, Tuple) and value.names else NO
     if not isinstance(kind, External):
         return MAYBE
     name = kind.name
@@ -420,7 +420,11 @@ def _sum(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             total = operators.binary(m, node, "Add", total, Ref((address,)), node, node)
         return total
     if m.is_tensor(one):
-        return operators.binary(m, node, "Add", start, one, node, node)
+        cell = m.cell(source)
+        total = operators.binary(m, node, "Add", start, one, node, node)
+        for member in cell.members if isinstance(cell, Sequence) else ():
+            total = operators.binary(m, node, "Add", total, member, node, node)
+        return total
     return one if isinstance(one, (Scalar, Array)) else Scalar("number") if isinstance(one, Const) else UNKNOWN
 
 

@@ -21,6 +21,7 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     YES,
+    Either,
     Instance,
     Mapping_,
     Optimizer,
@@ -96,7 +97,7 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
     if isinstance(value, Tuple):
         return Tuple(tuple(clone(m, i, done, depth + 1) for i in value.items), value.names)
     if not isinstance(value, Ref) or depth > 12:
-        return value if not isinstance(value, Ref) else UNKNOWN
+        return UNKNOWN if isinstance(value, (Ref, Either)) else value
     made = []
     for address in value.addresses:
         m.step()
@@ -115,7 +116,8 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
                 m.state.set((copy, CELL), replace(cell, items=items, element=element))
             elif isinstance(cell, Mapping_):
                 entries = tuple((k, clone(m, v, done, depth + 1)) for k, v in cell.items)
-                rest = None if cell.rest is None else clone(m, cell.rest, done, depth + 1)
+                # what stands for values under other keys need not be there: it is copied, but not counted
+                rest = None if cell.rest is None else clone(m, cell.rest, dict(done), depth + 1)
                 m.state.set((copy, CELL), Mapping_(entries, rest))
             elif isinstance(cell, Optimizer):
                 m.state.set((copy, CELL), Optimizer(cell.kind, None))

@@ -20,14 +20,15 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
+    Either,
     External,
     Function,
     Mapping_,
     Mode,
     Ref,
     Sequence,
+    Thing,
     Tuple,
-    Unknown,
     Value,
 )
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 RETURN = "*return"
+MANAGER = "contextlib.contextmanager"
+"""Decorator of a function that `with` enters; also the kind of object that it makes when it is called."""
 GENERIC = "*generic"
 """Slot of an instance that stands for those of any subclass: nobody in the file makes one."""
 
@@ -45,7 +48,8 @@ Watch = Callable[[cst.CSTNode, Value], None]
 def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: Watch | None = None) -> Value:
     """The value that the call returns; UNKNOWN beyond the bounds on depth and contexts."""
     definition = function.definition
-    running = sum(1 for f in m.frames if f.function is not None and f.function.definition is definition)
+    calls = (f.function for f in m.frames if not f.comprehension)
+    running = sum(1 for called in calls if called is not None and called.definition is definition)
     done = m.contexts.get(id(definition), 0)
     if running > 1 or len(m.frames) > MAX_CALLS or done > MAX_CONTEXTS:
         harmless = id(definition) not in m.movers  # it has been run often enough to know
@@ -58,14 +62,33 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     m.contexts[id(definition)] = done + 1
     if function.bound is not None:
         args = Args([function.bound, *args.pos], args.kw, args.open, args.nodes)
+    if MANAGER in function.wrappers:
+        keywords = tuple((f"keyword {name}", value) for name, value in args.kw.items())
+        parts: tuple[tuple[str, Value], ...] = (
+            ("function", function),
+            ("pos", Tuple(tuple(args.pos))),
+            ("open", Const(args.open)),
+            *keywords,
+        )
+        made = m.new(Thing(MANAGER, parts))
+        m.makers[made.addresses[0]] = node
+        return made  # it is run by the `with` statement
     result = run(m, function, args, node, watch)
     if result == NONE and isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
         return UNKNOWN  # a method that returns nothing is there to be overridden in a subclass
     return result
 
 
-def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, watch: Watch | None = None) -> Value:
-    """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function."""
+def run(
+    m: Machine,
+    function: Function,
+    args: Args,
+    node: cst.CSTNode | None,
+    watch: Watch | None = None,
+    resume: Callable[[Value], None] | None = None,
+) -> Value:
+    """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function. `resume` is
+    called with each value that is yielded."""
     from flake8_detach.flow import statements
 
     m.step()
@@ -77,6 +100,7 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
     frame = Frame(
         (frame_id, *function.scope), function, node, m.state.mark(), owner=function.owner, watch=watch, path=path
     )
+    frame.resume = resume
     m.frames.append(frame)
     try:
         bind_parameters(m, function, args)
@@ -98,11 +122,12 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
                 paths.append(m.state.rollback(frame.mark))
             else:
                 m.state.rollback(frame.mark)
+        early = any(isinstance(path.get((frame_id, RETURN)), Const) for path in paths)
         m.state.join(paths) if paths else None
         if function.wrappers or m.mode == wrapped:
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
-        if isinstance(result, Unknown) and result.number is not None:
+        if early and isinstance(result, Either):
             result = replace(result, since=m.doubts)
         if frame.yields:
             retention.give(m, frame.yields)
@@ -110,8 +135,6 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
             m.state.set((made.addresses[0], GENERATOR), function.definition)
             if all(each.grad.no for each in frame.yield_modes):
                 idle.holds(m, made, frame.yield_modes[0], wrapped, function)
-            if "contextlib.contextmanager" in function.wrappers:
-                m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])
             result = made
         return result
     finally:
@@ -136,8 +159,10 @@ def _argument(wrapper: str) -> Value | None:
 
 def _common(m: Machine, values: list[Value]) -> Value:
     """One value for all that a generator yields."""
-
     seen = list(dict.fromkeys(values))
+    rows = [v.items for v in seen if isinstance(v, Tuple)]
+    if len(seen) > 1 and len(rows) == len(seen) and len({len(row) for row in rows}) == 1:
+        return Tuple(tuple(_common(m, list(column)) for column in zip(*rows, strict=True)))
     if not all(isinstance(v, Ref) and len(v.addresses) == 1 and (v.addresses[0], CELL) in m.state.slots for v in seen):
         return seen[0] if len(seen) == 1 else UNKNOWN
     result = seen[0]

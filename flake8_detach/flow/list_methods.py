@@ -12,7 +12,7 @@ from flake8_detach.flow import (
     subscripts,
 )
 from flake8_detach.flow.calls import Args
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.state import CELL, MEMBERS
 from flake8_detach.flow.values import (
     NO,
     NONE,
@@ -45,13 +45,15 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
     elif name not in ("put", "put_nowait", "sort", "reverse", "copy", "index", "count", "__len__"):
         m.retention.shrink(address)
     if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:
-        if cell.items is not None and len(cell.items) < 64:
+        bounded = address in m.retention.bounded  # what is put in may push something else out
+        if cell.items is not None and len(cell.items) < 64 and not bounded:
             items = (first, *cell.items) if name == "appendleft" else (*cell.items, first)
             set_to(replace(cell, items=items, filled=YES))
         else:
             have = iteration.common(m, list(cell.items)) if cell.items is not None else cell.element
             element = first if cell.filled is NO else have if have == first else subscripts._either(m, have, first)
-            set_to(Sequence(cell.kind, None, element, filled=YES))
+            known = cell.members if cell.items is None else cell.items
+            set_to(Sequence(cell.kind, None, element, filled=YES, members=() if bounded else (*known[:MEMBERS], first)))
         return NONE
     if name in ("extend", "update", "extendleft") and first is not None:
         more = iteration.exact(m, first)
@@ -119,7 +121,7 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
             pairs = [(Const(k), v) for k, v in cell.items]
             chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
             return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
-        value = values[0] if all(v == values[0] for v in values) else UNKNOWN
+        value = subscripts.one_of(m, values)
         one: Value = UNKNOWN if name == "keys" else value if name == "values" else Tuple((UNKNOWN, value))
         return m.new(Sequence("iterable", None, one))
     if name in ("get", "pop", "setdefault"):
@@ -135,6 +137,8 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
             return found
         if isinstance(key, Const) and cell.rest is None:
             return args.get(1, "default") or NONE
+        if isinstance(key, Const) and cell.rest is not None and (name == "get" or len(args.pos) > 1):
+            return subscripts.one_of(m, [args.get(1, "default") or NONE, cell.rest])
         return UNKNOWN
     if name == "update":
         other = m.cell(args.pos[0]) if args.pos else Mapping_()

@@ -8,7 +8,6 @@ import libcst as cst
 
 from flake8_detach.flow import (
     autograd,
-    backward_arguments,
     conversions,
     custom,
     custom_ctx,
@@ -21,6 +20,7 @@ from flake8_detach.flow import (
     module_methods,
     modules,
     optimizers,
+    records,
     tensor_methods,
     tensors,
 )
@@ -44,7 +44,6 @@ from flake8_detach.flow.values import (
     Super,
     Thing,
     Tuple,
-    Unknown,
     Value,
 )
 from flake8_detach.knowledge import ops
@@ -70,6 +69,12 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
         return module_methods.of_super(m, node, receiver, name, args)
     if isinstance(receiver, Tuple) and name in ("index", "count"):
         return Scalar("int")
+    if (
+        isinstance(receiver, Tuple)
+        and receiver.names
+        and (record := records.method(m, receiver, name, args)) is not None
+    ):
+        return record
     if isinstance(receiver, (Const, Scalar)):
         if name == "format" and isinstance(receiver, Const) and isinstance(receiver.value, str):
             conversions.braces(m, node, receiver.value, args)
@@ -114,6 +119,8 @@ def not_a_tensor(m: Machine, value: Value) -> bool:
     if isinstance(value, (Const, Scalar, Tuple, Array, Function)):
         return True
     cell = m.cell(value)
+    if isinstance(cell, Instance):
+        return modules.lacks(m, value, "backward")
     return isinstance(cell, (Sequence, Mapping_)) or (isinstance(cell, Layer) and cell.kind.startswith("torch.nn."))
 
 
@@ -175,8 +182,6 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         tensor = m.tensor(grad=MAYBE, leaf=MAYBE)
         return autograd.detach(m, node, tensor, node.func.value, "`.detach()`")
     if name == "backward":
-        if isinstance(receiver, Unknown) and receiver.number is not None and receiver.since == m.doubts:
-            backward_arguments.tell_number(m, node, receiver.number)
         tensor_methods.backward(m, node, UNKNOWN, node.func.value, args)
         escape(m, args.values())
         return UNKNOWN

@@ -99,6 +99,21 @@ def open_ended(cls: Class) -> bool:
     )
 
 
+PLAIN = frozenset({"builtins.object", "abc.ABC", "torch.nn.Module"})
+
+
+def lacks(m: Machine, value: Value, name: str) -> bool:
+    """Is it an object of a class of the file that surely has no attribute of that name?"""
+    cell = m.cell(value)
+    if not isinstance(cell, Instance) or not isinstance(value, Ref):
+        return False
+    address = value.addresses[0]
+    if any(m.state.get((address, slot)) is not None for slot in (name, OPEN, "*open", "*generic")):
+        return False
+    known = all(isinstance(base, External) and base.name in PLAIN for base in outside(cell.cls))
+    return known and not any(find(m, value, n) is not None for n in (name, "__getattr__", "__getattribute__"))
+
+
 def find(m: Machine, receiver: Value, name: str) -> Value | None:
     """What `receiver.name` is according to the classes of the file: bound as Python binds it; None if not there."""
     if isinstance(receiver, Super):
@@ -152,13 +167,16 @@ def find_setter(m: Machine, cell: Instance, name: str) -> Function | None:
 
 def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Value:
     """`cls(...)`."""
-    from flake8_detach.flow import custom, custom_ctx, stdlib_calls
+    from flake8_detach.flow import custom, custom_ctx, records
 
     names = outside_names(cls)
     if any(n.startswith("torch.autograd.graph.") for n in names):
         m.state.set(PACKED, YES)
     if custom_ctx.is_function(cls):
         return custom.instance(m, cls, args, node)
+    record = records.made(m, cls, args, node)
+    if record is not None:
+        return record
     if any(n.startswith(("enum.", "typing.", "torch.autograd.Function")) for n in names):
         calls.escape(m, args.values())
         return UNKNOWN
@@ -170,12 +188,7 @@ def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> 
     if isinstance(init, Function):
         calls.call(m, init, args, node)
     else:
-        fields: tuple[str, ...] = m.state.get((cls.frame, "*fields"), ())
-        for index, field in enumerate(fields):
-            given = args.get(index, field)
-            default = m.state.get((cls.frame, field), UNKNOWN)
-            default = stdlib_calls.field_default(m, default, node)
-            m.state.put(made.addresses[0], field, given if given is not None else UNKNOWN if args.open else default)
+        fields = records.fill(m, made, cls, args, node)
         post = find(m, made, "__post_init__")
         if fields and isinstance(post, Function):
             calls.call(m, post, calls.Args([]), node)

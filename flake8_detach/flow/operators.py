@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, levels, tensors
+from flake8_detach.flow import alternatives, conversions, levels, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     UNKNOWN,
     YES,
     Array,
     Class,
     Const,
+    Either,
     Function,
     Instance,
     Label,
@@ -30,7 +32,6 @@ from flake8_detach.flow.values import (
     Sequence,
     Truth,
     Tuple,
-    Unknown,
     Value,
     truth,
     worst,
@@ -84,6 +85,8 @@ def binary(
     name = DUNDER.get(kind.removesuffix("Assign"))
     if name is None:
         return UNKNOWN
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.operands(m, left, right, lambda a, b: binary(m, node, kind, a, b, left_node, right_node))
     use_none(m, node, left, left_node)
     use_none(m, node, right, right_node)
     if name == "mod" and isinstance(left, Const) and isinstance(left.value, str):
@@ -111,7 +114,8 @@ def binary(
     if name == "mul":
         for sequence, count in ((left, right), (right, left)):
             cell = m.cell(sequence)
-            if isinstance(cell, Sequence) and isinstance(count, (Const, Scalar)):
+            blank = isinstance(cell, Sequence) and cell.items == (NONE,) and count == UNKNOWN  # by no array, surely
+            if isinstance(cell, Sequence) and (blank or isinstance(count, (Const, Scalar))):
                 times = count.value if isinstance(count, Const) and isinstance(count.value, int) else None
                 if cell.items is not None and times is not None and len(cell.items) * times <= 64:
                     return m.new(replace(cell, items=cell.items * times))
@@ -280,8 +284,8 @@ def unary(m: Machine, node: cst.UnaryOperation, kind: str, value: Value) -> Valu
 def use_none(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
     """An operator or attribute is about to be applied to `value`: it must not be a gradient that is None, nor one of
     several gradients some of which are, unless something was asked since."""
-    if isinstance(value, Unknown) and value.number is not None and value.since == m.doubts:
-        value = value.number
+    if isinstance(value, Either) and value.since == m.doubts:
+        value = value.plain
     if isinstance(value, Const) and value.value is None and value.why is not None:
         m.emit(NoneUsed, node, subject=m.text(value_node), why=value.why)
         m.raises()
@@ -325,6 +329,8 @@ def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, r
     if isinstance(op, (cst.In, cst.NotIn)):
         inside = _contains(m, left, right)
         return Scalar("bool") if inside is None else Const(inside == isinstance(op, cst.In))
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.operands(m, left, right, lambda a, b: compare(m, node, op, a, b))
     name, function = COMPARE[type(op)]
     if name not in ("eq", "ne"):  # None can be compared for equality, not for order
         use_none(m, node, left, node.left)
@@ -351,6 +357,8 @@ def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, r
 
 
 def _identical(m: Machine, left: Value, right: Value) -> bool | None:
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.identical(left, right) if isinstance(left, Either) else None
     if isinstance(left, Const) and isinstance(right, Const):
         singletons = (None, True, False, ...)
         if any(left.value is s for s in singletons) or any(right.value is s for s in singletons):

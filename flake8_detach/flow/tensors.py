@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     Cut,
     Dtype,
     Edge,
+    Either,
     External,
     Foreign,
     Label,
@@ -69,11 +70,13 @@ class Inputs:
                 elif isinstance(cell, Sequence) and depth < 4:
                     for item in cell.items if cell.items is not None else [cell.element]:
                         self.add(m, item, name, depth + 1)
+                    surely = ((a, t) for member in cell.members for a, t in m.tensors(member))
+                    self.tensors += [(a, t, name) for a, t in surely if t.grad.yes and t.node is not None]
                 elif isinstance(cell, Mapping_) and depth < 4:
                     for _, item in cell.items:
                         self.add(m, item, name, depth + 1)
                     if cell.rest is not None:
-                        self.add(m, cell.rest, name, depth + 1)
+                        self.add_perhaps(m, cell.rest, name, depth + 1)
                 else:
                     self.unknown = True
         elif isinstance(value, Tuple):
@@ -86,11 +89,20 @@ class Inputs:
         elif isinstance(value, (Const, Scalar)):
             if value.why is not None:
                 self.numbers.append(value.why)
+        elif isinstance(value, Either):
+            self.add(m, value.plain, name, depth)
+            self.add_perhaps(m, value.object, name, depth)
         elif value == BATCH:
             self.presumed = True
         elif not isinstance(value, External):
             self.unknown = True
             self.unseen = self.unseen or name in op_arguments.TENSORS
+
+    def add_perhaps(self, m: Machine, value: Value, name: str, depth: int) -> None:
+        """Add what may not be there."""
+        before = len(self.tensors)
+        self.add(m, value, name, depth)
+        self.tensors[before:] = [(a, replace(t, grad=t.grad.join(NO)), n) for a, t, n in self.tensors[before:]]
 
     def batched(self) -> frozenset[int]:
         """The calls of vmap over whose samples a result varies."""

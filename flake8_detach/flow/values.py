@@ -144,14 +144,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Anything at all.
-
-    number: the paths that met here hold a tensor, or this number. since: how many conditions of unknown outcome had
-    been asked by then; one that is asked later may tell the two apart.
-    """
-
-    number: Const | None = field(default=None, compare=False)
-    since: int = field(default=0, compare=False)
+    """Anything at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +195,20 @@ class Tuple:
 
     items: tuple[Value, ...]
     names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A number or None on some of the paths that met here, an object on the others: `loss = 0`, to which a term was
+    added under a condition.
+
+    since: where a function returned the number early, how many conditions of unknown outcome had been asked by then;
+    one that is asked later may tell the two apart.
+    """
+
+    plain: Const | Scalar
+    object: Ref | Tuple
+    since: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +289,20 @@ class Joined:
 
 
 Value: TypeAlias = (
-    Unknown | Const | Scalar | Array | Ref | Tuple | External | Foreign | Method | Function | Class | Super | Partial
+    Unknown
+    | Const
+    | Scalar
+    | Array
+    | Ref
+    | Tuple
+    | Either
+    | External
+    | Foreign
+    | Method
+    | Function
+    | Class
+    | Super
+    | Partial
 )
 
 UNKNOWN = Unknown()
@@ -341,7 +361,7 @@ class Sequence:
     """list, set, deque, generator, iterator. `items` if every element is known, else `element` stands for all.
 
     each: the elements are distinct objects that one pass over the sequence visits once (module parameters).
-    filled: has it at least one element?
+    filled: has it at least one element? members: elements that are surely in it where `items` is not known.
     """
 
     kind: str
@@ -349,6 +369,7 @@ class Sequence:
     element: Value = UNKNOWN
     each: bool = False
     filled: Truth = MAYBE
+    members: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
