@@ -164,7 +164,7 @@ def stepped(m: Machine, site: cst.CSTNode, found: dict[int, Gradient]) -> None:
         if at is None or there is None or not plain:
             m.accumulation.others.append((address, here))
             continue
-        own = _apart(here, there)
+        own = apart(here, there)
         if own is None or here.depth < there.depth or not there.depth:
             m.accumulation.others.append((address, here))
             continue
@@ -174,7 +174,7 @@ def stepped(m: Machine, site: cst.CSTNode, found: dict[int, Gradient]) -> None:
             m.accumulation.pending.append(Pending(address, there, event))
 
 
-def _apart(here: Place, there: Place) -> Turn | None:
+def apart(here: Place, there: Place) -> Turn | None:
     """The turn that the one is in and the other is not."""
     return next((turn for turn in here.turns if turn not in there.turns), None)
 
@@ -184,5 +184,5 @@ def close(m: Machine) -> None:
     notes = m.accumulation
     for pending in notes.pending:
         between = (p for a, p in notes.others if a == pending.address and p.depth >= pending.place.depth)
-        if all(_apart(p, pending.place) is not None for p in between):
+        if all(apart(p, pending.place) is not None for p in between):
             m.sink(pending.event)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, gradients, unspent
+from flake8_detach.flow import accumulation, emptied, gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.births import Births
 from flake8_detach.flow.events import Event, Misstep
@@ -157,6 +157,7 @@ class Machine:
         self.ledger = Ledger()
         self.retention = Notes()
         self.accumulation = accumulation.Notes()
+        self.emptied = emptied.Notes()
         self.serial = 0
         self.scaled: dict[int, Truth] = {}
         self.asked: dict[int, set[int]] = {}

@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, custom, custom_ctx, functions, interpreter, membership, memo, modules
+from flake8_detach.flow import (
+    accumulation,
+    custom,
+    custom_ctx,
+    emptied,
+    functions,
+    interpreter,
+    membership,
+    memo,
+    modules,
+)
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
@@ -57,6 +67,7 @@ def follow(
         membership.tell(m)
         m.ledger.close()
         accumulation.close(m)
+        emptied.close(m)
     except OutOfBudget:
         return
     finally:

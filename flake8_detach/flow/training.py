@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, crossing, leaks, schedules, unspent
+from flake8_detach.flow import accumulation, crossing, emptied, leaks, schedules, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -75,6 +75,7 @@ def filled(
     accumulation.filled(m, site, start)
     likely = _likely(m, leaves, start)
     before = {address: look(m, address) for address in leaves}
+    emptied.filled(m, site, before)
     if opened:
         more(m, OPENED)
     mixed = {
@@ -196,6 +197,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     leaks.stepped(m, site, mine)
     found = {address: look(m, address) for address in mine}
     accumulation.stepped(m, site, found)
+    emptied.stepped(m, site, found)
     if found:
         _judge(m, site, optimizer, found, scaler)
         idle = all(g.filled.no and g.wasted.no and not g.sites.get("filled") for g in found.values())

@@ -16,13 +16,15 @@ class ZeroGradBeforeStep(OrderRule):
 
     ## What it does
     Reports the clearing (`optimizer.zero_grad()`, `model.zero_grad()`, `p.grad = None`, in a helper or not) after which
-    an optimizer steps although none of its parameters has a gradient any more.
+    an optimizer steps although none of its parameters has a gradient any more. Reports the clearing in every iteration
+    of a loop in which the step stands under `if i % n == 0:` and backward does not: what was to be accumulated is lost.
 
     ## Why is this bad?
     The step changes nothing (or moves on by momentum and weight decay alone): the model does not learn, silently.
 
     ## Known problems
-    Nothing is reported if one of the optimizer's parameters may have a gradient when it steps.
+    Nothing is reported if one of the optimizer's parameters may have a gradient when it steps; nor if another optimizer
+    steps with the same backward in between.
 
     ## Fix safety
     Unsafe: `zero_grad()` is moved behind the step, where both stand in one block. The step then uses the gradients, so
@@ -38,6 +40,8 @@ class ZeroGradBeforeStep(OrderRule):
     triggers = (frozenset({"zero_grad", ".grad="}), frozenset({"step"}))
     messages: ClassVar = {
         "cleared": "the gradients are cleared before `step()` on line {at} has used them: that step learns nothing",
+        "emptied": "nothing adds up: the gradients are cleared in every iteration, but the step on line {at} comes in "
+        "some only; clear them after it",
     }
     example = Example(
         bad="""\

@@ -1,0 +1,79 @@
+"""Gradients that are thrown away in all iterations but every n-th: cleared in each, stepped with in some.
+
+Backward in every iteration and a step in every n-th one is how gradients are accumulated. Where every backward finds
+its leaf's gradient cleared, nothing adds up: the step takes the last of n batches. Who steps something else with the
+same backward in between (updates in turn) has use for it. It is told when the file has been followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_detach.flow.accumulation import Place, apart, place
+from flake8_detach.flow.events import Misstep
+from flake8_detach.flow.values import PRESUMED_YES
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.gradients import Gradient
+    from flake8_detach.flow.machine import Machine
+
+
+class Step(NamedTuple):
+    """A step with the gradient of one leaf, and the event of the clearing that came before its backward."""
+
+    backward: int
+    address: int
+    place: Place
+    event: Misstep | None
+
+
+@dataclass
+class Notes:
+    """places: where each backward runs. empty: a backward and a leaf -> how often the leaf's gradient was surely empty
+    when it came; 0 for ever once it was not."""
+
+    places: dict[int, Place] = field(default_factory=dict)
+    empty: dict[tuple[int, int], int] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+
+def filled(m: Machine, site: cst.CSTNode, before: Mapping[int, Gradient]) -> None:
+    """A backward comes to these leaves, whose gradients were so."""
+    notes = m.emptied
+    notes.places[id(site)] = place(m)
+    for address, gradient in before.items():
+        times = notes.empty.get((id(site), address))
+        if times is None or times:
+            notes.empty[id(site), address] = (times or 0) + 1 if gradient.filled.no else 0
+
+
+def stepped(m: Machine, site: cst.CSTNode, found: Mapping[int, Gradient]) -> None:
+    """An optimizer steps with these gradients."""
+    for address, gradient in found.items():
+        backward, clearing = gradient.at("filled"), gradient.at("cleared")
+        if backward is None or gradient.filled.no:
+            continue
+        event = None
+        if clearing is not None and gradient.filled.yes and not m.quiet:
+            event = m.event(Misstep, clearing, what="emptied", sure=PRESUMED_YES, at=site, subject=m.text(backward))
+        m.emptied.steps.append(Step(id(backward), address, place(m), event))
+
+
+def close(m: Machine) -> None:
+    """The file has been followed: which steps come in turns, with gradients that could not add up?"""
+    notes = m.emptied
+    for step in notes.steps:
+        there = notes.places.get(step.backward)  # None: somebody has assigned the gradient
+        if there is None or step.event is None or not there.depth or step.place.depth < there.depth:
+            continue
+        turn = apart(step.place, there)
+        if turn is None:
+            continue
+        twice = notes.empty.get((step.backward, step.address), 0) > 1
+        alone = all(turn in s.place.turns for s in notes.steps if s.backward == step.backward)
+        if twice and alone and step.address not in m.wanted and step.address not in m.hooked:
+            m.sink(step.event)
