@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     gradients,
     graph_walk,
     hidden,
+    leaf_roots,
     leaks,
     shapes,
     tensors,
@@ -293,6 +294,7 @@ def backward(
         else:
             m.afterwards.leaves.add(address)
         if api == "backward":
+            leaf_roots.backwarded(m, node, root_node, address, tensor)
             terms.ask(m, node, root_node, address, tensor, not gradient)
             unspent.ask(m, node, root_node, start)
             leaks.ask(m, start)

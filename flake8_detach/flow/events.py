@@ -363,6 +363,15 @@ class Retained(Event):
 
 
 @dataclass(frozen=True)
+class LeafBackwarded(Event):
+    """Backward starts from a leaf that was made of computed numbers: there is nothing behind it. node: where it was
+    made; root: the source text of what is backwarded; backward: the call."""
+
+    root: Label
+    backward: Site
+
+
+@dataclass(frozen=True)
 class LostTerm(Event):
     """Backward does not see what `cause` cut, although the value of the loss depends on it; node: the place of the cut.
 

@@ -11,6 +11,7 @@ from flake8_detach.flow import (
     autograd,
     conversions,
     hidden,
+    leaf_roots,
     membership,
     missing,
     op_arguments,
@@ -77,6 +78,8 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         made=made_by,
         inference=m.mode.inference,
     )
+    if why.loss is None:
+        leaf_roots.made(m, made.addresses[0], data, node)
     if grad is YES:
         tensors.tell_requires(m, node, m.tensors(made)[0][1], YES, m.text(node), m.text(node))
         tensors.mend_requires(m, made)
