@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     recurrent,
     retention,
     tensors,
+    unfed,
 )
 from flake8_detach.flow.values import (
     MAYBE,
@@ -76,6 +77,7 @@ def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -
             if hooked:
                 calls.escape(m, args.values())
             result = calls.call(m, forward, args, node)
+            unfed.criterion(m, value, result, node)
             return loosened(m, result) if hooked else result
         base = modules.base_layer(cell.cls)
         if base is not None and forward is None:

@@ -1,4 +1,8 @@
-"""Optimizers that get no gradient for what they were given, or miss what is trained; told when the file has ended."""
+"""Optimizers that get no gradient for what they were given, or miss what is trained; told when the file has ended.
+
+Which modules are frozen by being given to no optimizer is the user's affair. But a module that is nothing but
+parameters and returns a loss, such as learned weights of tasks, has no use for a gradient that nobody steps with.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow import module_tree
 from flake8_detach.flow.events import Misstep
-from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Ref, Tensor, Truth
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
 
 if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
 
@@ -62,3 +69,38 @@ def left_out(m: Machine, dropped: Iterable[int], site: cst.CSTNode) -> None:
             m.sink(replace(next(iter(late.values())), at=site))
 
     m.ledger.at_end.append(at_end)
+
+
+def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:
+    """A module was called and returned `result`: is it a loss made of parameters that the module holds itself?"""
+    if m.quiet or m.guards or module.addresses[0] in m.ledger.registered or not _scalar(m, result):
+        return
+    found = module_tree.tree(m, module)
+    leaves = [a for a, t in m.tensors(Ref(tuple(found.parameters))) if t.grad.yes]
+    if not found.complete or len(found.modules) != 1 or not leaves or len(leaves) != len(found.parameters):
+        return
+    call = m.text(node.func) if isinstance(node, cst.Call) else m.text(node)
+    event = m.event(Misstep, node, what="unowned", sure=PRESUMED_YES, at=node, subject=call)
+
+    def answer(reached: Reached) -> None:
+        held = not m.escaped.isdisjoint(leaves) or not m.wanted.isdisjoint(leaves) or module.addresses[0] in m.escaped
+        steered = any(t.storage in m.steered for _, t in m.tensors(Ref(tuple(leaves))))
+        owned = m.births.of(m.owned)  # also in another run of the same code
+        if held or steered or m.ledger.unseen_owned or not owned.isdisjoint(m.births.of(leaves)) or reached.unclear:
+            return
+        optimizer = next((o for o in m.makers if any(map(reached.trained, _owned(m, o)))), None)
+        if optimizer is not None and optimizer not in m.escaped and all(map(reached.trained, leaves)):
+            m.sink(replace(event, node=m.makers[optimizer]))
+
+    m.afterwards.ask_last(answer)
+
+
+def _owned(m: Machine, optimizer: int) -> tuple[int, ...]:
+    cell = m.state.get((optimizer, CELL))
+    return cell.owned or () if isinstance(cell, Optimizer) else ()
+
+
+def _scalar(m: Machine, result: Value) -> bool:
+    """Is the result, or one of its parts, a single number with a gradient?"""
+    parts = result.items if isinstance(result, Tuple) else (result,)
+    return any(t.shape == () and t.grad.yes for part in parts for _, t in m.tensors(part))
