@@ -468,8 +468,9 @@ class Dropped(Event):
     """The value of a statement that is only an expression: nobody takes it.
 
     what: "method" (it is not called), "mode" (a grad mode, which nothing enters), "result" (a tensor that a method has
-    made), "comparison" (`p.requires_grad == False`). owner: what `subject` is: "tensor", "module", "optimizer",
-    "scheduler", "scaler", "temporary" (a tensor that nothing else holds). name: the method.
+    made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements).
+    owner: what `subject` is: "tensor", "module", "optimizer", "scheduler", "scaler", "temporary" (a tensor that nothing
+    else holds). name: the method.
     """
 
     what: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -40,6 +41,34 @@ def dropped(m: Machine, node: cst.BaseExpression, value: Value) -> None:
         _result(m, node, value)
     elif isinstance(node, cst.Comparison):
         _compared(m, node)
+
+
+def unrun(m: Machine, node: cst.BaseExpression) -> bool:
+    """Is the statement `map(f, xs)` or a generator expression? Nothing asks for its elements: it never runs `f`."""
+    if isinstance(node, cst.GeneratorExp):
+        what, text = "a generator expression", node.elt
+    elif isinstance(node, cst.Call) and len(node.args) > 1 and m.evaluate(node.func) == External("builtins.map"):
+        function = node.args[0].value
+        known = m.evaluate(function)
+        what, text = "`map`", known.definition if isinstance(known, Function) else function
+    else:
+        return False
+    if not m.guards and any(_acts(part) for part in _parts(text)):
+        m.emit(Dropped, node, what="unrun", owner="", subject=what, name="map")
+    return True
+
+
+def _acts(node: cst.CSTNode) -> bool:
+    name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else ""
+    return any(name in names for names in idle.ACTIONS.values())
+
+
+def _parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    todo = [node]
+    while todo:
+        one = todo.pop()
+        yield one
+        todo.extend(one.children)
 
 
 def _uncalled(m: Machine, node: cst.Attribute, value: Value) -> None:

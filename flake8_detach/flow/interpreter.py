@@ -51,6 +51,8 @@ def block(m: Machine, node: cst.IndentedBlock) -> bool:
 
 @statement(cst.Expr)
 def expr(m: Machine, node: cst.Expr) -> bool:
+    if idle.unrun(m, node.value):
+        return True
     value = evaluate(m, node.value)
     idle.dropped(m, node.value, value)
     # `torch.set_grad_enabled(False)` as a statement takes effect; the other modes do not

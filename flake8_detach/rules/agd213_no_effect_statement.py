@@ -16,8 +16,9 @@ class NoEffectStatement(Rule):
 
     ## What it does
     Reports a method that is named but not called (`loss.backward`, `optimizer.step`, `model.eval`), the result of a
-    method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`), and a grad
-    mode that nothing enters (`torch.no_grad()` as a statement).
+    method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`), a grad mode
+    that nothing enters (`torch.no_grad()` as a statement), and `map(lambda p: p.requires_grad_(False), ...)` as a
+    statement, which runs nothing.
 
     ## Why is this bad?
     Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
@@ -47,7 +48,13 @@ class NoEffectStatement(Rule):
         | frozenset({"data;", "grad;"}),
         frozenset({"()", *TRAINING}),
     )
-    or_triggers = ((frozenset(f"{mode}{end}" for mode in contexts.GRAD_MODES for end in (";", "();")),),)
+    or_triggers = (
+        (frozenset(f"{mode}{end}" for mode in contexts.GRAD_MODES for end in (";", "();")),),
+        (
+            frozenset({"map();"}),
+            frozenset({"requires_grad_", "zero_grad", "step", "detach_", "zero_", "eval", "train"}),
+        ),
+    )
     example = Example(
         bad="""\
 import torch
@@ -78,6 +85,8 @@ loss.backward()
         elif event.what == "mode":
             message = f"`{short}` has no effect as a statement: use `with {event.name}():`"
             yield Finding(self.code, message, span)
+        elif event.what == "unrun":
+            yield Finding(self.code, f"never runs: {event.subject} does nothing until it is iterated; use `for`", span)
         elif event.what == "result" and event.owner == "scaler":
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
         elif event.what == "result":

@@ -42,7 +42,7 @@ class StaleOptimizerParameters(OrderRule):
         "unreached": "no backward ever reaches the parameters of this optimizer: its steps (line {at}) change nothing",
         "unfed": "the tensors of this optimizer do not require grad{subject}: it never changes them",
         "left-out": "switched on too late: the optimizer on line {at} was given what required grad by then",
-        "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, which makes the loss (line {at})",
+        "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, the loss on line {at}",
         "replaced": "replaces parameters that an optimizer was given: no optimizer steps the new ones",
     }
     example = Example(
