@@ -36,6 +36,7 @@ class Reached:
         self._starts = (*started, *given)
         self.unclear = any(graph[n].unseen for n in nodes)
         self._trained: set[int] | None = None
+        self._bent: set[int] | None = None
 
     # unclear: may any of the backwards go on into a graph that is not seen?
 
@@ -71,6 +72,27 @@ class Reached:
         if self._trained is None:
             self._trained = _below(self._graph, self._starts, zeros=False)[1]
         return address in self._trained
+
+    def only_pushed(self, address: int, adds: Callable[[Node], bool]) -> bool:
+        """Does every way of backward to the leaf lead by nodes that only add, so that its gradient never changes?"""
+        if self._bent is None:
+            self._bent = set()
+            seen: set[tuple[int, bool]] = set()
+            todo = [(number, True) for number in self._starts]
+            while todo:
+                number, straight = todo.pop()
+                if (number, straight) in seen:
+                    continue
+                seen.add((number, straight))
+                node = self._graph[number]
+                if straight and not adds(node):
+                    straight = False
+                for edge in node.edges:
+                    if edge.node is not None:
+                        todo.append((edge.node, straight))
+                    elif edge.leaf is not None and not straight:
+                        self._bent.add(edge.leaf)
+        return self.leaf(address) and address not in self._bent and address not in self._outside_leaves
 
     def leaf(self, address: int) -> bool:
         """May a backward reach the leaf at `address`?"""

@@ -376,14 +376,15 @@ class LostTerm(Event):
     """Backward does not see what `cause` cut, although the value of the loss depends on it; node: the place of the cut.
 
     constant: it is a term of the loss on its own, to which only sums and constant factors lead; else parameters that an
-    optimizer steps lie behind the cut, and nothing in the file ever trains them. root: the source text of the loss;
-    backward: the call.
+    optimizer steps lie behind the cut, and nothing in the file ever trains them; drifts: or one of them is only added
+    to the loss. root: the source text of the loss; backward: the call.
     """
 
     cause: Cause
     constant: bool
     root: Label
     backward: Site
+    drifts: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ Backward asks when it starts; the answer comes when the whole file has been foll
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -86,6 +86,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
                 continue  # a leaf on purpose: somebody reads its gradient
             if _constant(m, suspect, reached) if suspect.constant else _dead(m, suspect, reached):
                 m.sink(event)
+            elif not suspect.constant and _drifts(m, suspect, reached):
+                m.sink(replace(event, drifts=True))
 
     m.afterwards.ask_last(answer)
 
@@ -108,6 +110,26 @@ def _dead(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
         return False
     trained = m.births.of(a for a in m.owned if reached.trained(a))
     return any(trained.isdisjoint(m.births.of([a])) for a in dead)
+
+
+def _drifts(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
+    """Is there a leaf that an optimizer steps and that is only added to the loss? Its gradient is one number for ever:
+    what the cut value was to hold against it is missing."""
+    if reached.unclear or suspect.cause.kind not in ("cut", "scalar"):
+        return False
+    leaves = [a for a in suspect.leaves if a in m.owned and a not in m.escaped]
+    return any(suspect.leaves[a] not in m.steered and reached.only_pushed(a, adds) for a in leaves)
+
+
+def adds(node: Node) -> bool:
+    """Is the derivative of the op a number that stands in the text?"""
+    name = key(node)
+    if name in SCALED:
+        site = node.site
+        return isinstance(site, cst.BinaryOperation) and any(
+            isinstance(side, cst.BaseNumber) for side in (site.left, site.right)
+        )
+    return name in SUMS | DIFFERENCES | PLAIN | GATHERED
 
 
 def _edges(source: Source | None) -> list[Edge]:

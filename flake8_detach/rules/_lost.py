@@ -16,6 +16,8 @@ def lost_term(code: str, event: LostTerm, source: Source, what: str, fix: Fix | 
     line = source.line(event.backward)
     if event.constant:
         effect = f"this term of `{event.root}` is a constant to `backward()` (line {line}) and trains nothing"
+    elif event.drifts:
+        effect = f"what it was computed from is only added to the loss (backward on line {line}), and drifts for ever"
     else:
         effect = f"what it was computed from is never trained: no gradient comes by from `backward()` (line {line})"
     yield Finding(

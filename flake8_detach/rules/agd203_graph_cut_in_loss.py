@@ -17,7 +17,8 @@ class GraphCutInLoss(Rule):
     Follows a loss that is backwarded to what it was computed from and reports where a gradient was lost on the way: by
     `.item()`, `float()`, `.detach()`, `.data`, numpy, `torch.tensor(...)`, an integer cast, a block without grad mode.
     It reports a term that is added to the loss as a constant, and a cut behind which there are parameters that an
-    optimizer steps and that no backward in the file ever reaches.
+    optimizer steps and that no backward in the file ever reaches, or only as a term of a sum, so that their gradient is
+    the same number for ever.
 
     ## Why is this bad?
     The other terms of the loss train, so nothing complains: the number that is printed contains the term, the gradients
