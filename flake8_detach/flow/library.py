@@ -115,8 +115,9 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     if root == "math":
         inputs = tensors.gather(m, {str(i): v for i, v in enumerate(args.pos)})
         lost = inputs.grad()
-        why = inputs.why() if lost.no else m.cause("scalar", f"turned into a Python number by `{name}`", node, "", lost)
-        return Scalar("float", why)
+        what, subject = f"turned into a Python number by `{name}`", m.text(args.node(0, "x", node))
+        before, of = inputs.why(), inputs.pairs()
+        return Scalar("float", before if lost.no else m.cause("scalar", what, node, subject, lost, before, of))
     if name.startswith("unittest.mock.patch"):
         m.patch(args.pos)
         return UNKNOWN
