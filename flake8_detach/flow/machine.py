@@ -174,7 +174,7 @@ class Machine:
         self.block = Block()
         self.makers: dict[int, cst.CSTNode] = {}
         # what `terms` needs: did an operand ever lose its gradient? leaves that optimizers step, storages that are
-        # filled by something else than a step, leaves whose gradient somebody reads
+        # filled by something else than a step, leaves whose gradient somebody reads, leaves told to be dead
         self.cuts = False
         self.owned: set[int] = set()
         self.lazy = False
@@ -182,6 +182,7 @@ class Machine:
         self.scheduled: set[int] = set()
         self.steered: set[int] = set()
         self.wanted: set[int] = set()
+        self.mourned: set[int] = set()
         self.births = Births()
         self.unspent: dict[unspent.Key, unspent.Term] = {}
         self.spent: set[unspent.Key] = set()

@@ -50,13 +50,14 @@ STRAIGHT = frozenset({"cut", "mode", "op"})
 @dataclass(frozen=True)
 class _Suspect:
     """A cut below the start of a backward. constant: it is a term of its own. leaves: what it depends on, with their
-    storages. leaf: the leaf that was made of what was cut.
+    storages. leaf: the leaf that was made of what was cut. size: how many graph nodes lie behind it.
     """
 
     cause: Cause
     constant: bool
     leaves: Mapping[int, int]
     leaf: int | None
+    size: int
 
 
 def key(node: Node) -> str:
@@ -81,13 +82,18 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
     ]
 
     def answer(reached: Reached) -> None:
-        for suspect, event in zip(suspects, events, strict=True):
+        for suspect, event in sorted(zip(suspects, events, strict=True), key=lambda pair: pair[0].size):
             if suspect.leaf is not None and suspect.leaf in m.wanted:
                 continue  # a leaf on purpose: somebody reads its gradient
-            if _constant(m, suspect, reached) if suspect.constant else _dead(m, suspect, reached):
-                m.sink(event)
-            elif not suspect.constant and _drifts(m, suspect, reached):
-                m.sink(replace(event, drifts=True))
+            if suspect.constant:
+                if _constant(m, suspect, reached):
+                    m.sink(event)
+                continue
+            dead = _dead(m, suspect, reached)
+            drifting = _drifts(m, suspect, reached) - dead
+            if not (dead | drifting) <= m.mourned:  # one report for each, at the cut that is the nearest to it
+                m.mourned |= dead | drifting
+                m.sink(event if dead else replace(event, drifts=True))
 
     m.afterwards.ask_last(answer)
 
@@ -102,23 +108,25 @@ def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     return any(a in m.owned or reached.leaf(a) for a in suspect.leaves)
 
 
-def _dead(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
-    """Is there a leaf that an optimizer steps and that nothing trains, nor its like in another run of the same code?"""
-    dead = [a for a in suspect.leaves if a in m.owned and a not in m.escaped]
-    dead = [a for a in dead if suspect.leaves[a] not in m.steered and not reached.trained(a)]
+def _dead(m: Machine, suspect: _Suspect, reached: Reached) -> set[int]:
+    """The leaves that an optimizer steps and that nothing trains, nor their like in another run of the same code."""
+    dead = {a for a in _stepped(m, suspect) if not reached.trained(a)}
     if reached.unclear or not dead:
-        return False
+        return set()
     trained = m.births.of(a for a in m.owned if reached.trained(a))
-    return any(trained.isdisjoint(m.births.of([a])) for a in dead)
+    return {a for a in dead if trained.isdisjoint(m.births.of([a]))}
 
 
-def _drifts(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
-    """Is there a leaf that an optimizer steps and that is only added to the loss? Its gradient is one number for ever:
-    what the cut value was to hold against it is missing."""
+def _drifts(m: Machine, suspect: _Suspect, reached: Reached) -> set[int]:
+    """The leaves that an optimizer steps and that are only added to the loss: their gradient is one number for ever,
+    and what the cut value was to hold against it is missing."""
     if reached.unclear or suspect.cause.kind not in ("cut", "scalar"):
-        return False
-    leaves = [a for a in suspect.leaves if a in m.owned and a not in m.escaped]
-    return any(suspect.leaves[a] not in m.steered and reached.only_pushed(a, adds) for a in leaves)
+        return set()
+    return {a for a in _stepped(m, suspect) if reached.only_pushed(a, adds)}
+
+
+def _stepped(m: Machine, suspect: _Suspect) -> set[int]:
+    return {a for a, s in suspect.leaves.items() if a in m.owned and a not in m.escaped and s not in m.steered}
 
 
 def adds(node: Node) -> bool:
@@ -200,7 +208,7 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
-            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf)
+            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, len(nodes))
 
     for cause, beside in linear.cuts:
         add(cause, True, beside)
