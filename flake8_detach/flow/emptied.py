@@ -8,7 +8,7 @@ same backward in between (updates in turn) has use for it. It is told when the f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -23,21 +23,22 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """A step with the gradient of one leaf, and the event of the clearing that came before its backward."""
+    """A step with the gradient that a backward has left on a leaf."""
 
     backward: int
     address: int
     place: Place
-    event: Misstep | None
+    site: cst.CSTNode
 
 
 @dataclass
 class Notes:
     """places: where each backward runs. empty: a backward and a leaf -> how often the leaf's gradient was surely empty
-    when it came; 0 for ever once it was not."""
+    when it came; 0 for ever once it was not. clearings: the same -> what would be told of the clearing before it."""
 
     places: dict[int, Place] = field(default_factory=dict)
     empty: dict[tuple[int, int], int] = field(default_factory=dict)
+    clearings: dict[tuple[int, int], Misstep] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
 
 
@@ -46,21 +47,21 @@ def filled(m: Machine, site: cst.CSTNode, before: Mapping[int, Gradient]) -> Non
     notes = m.emptied
     notes.places[id(site)] = place(m)
     for address, gradient in before.items():
-        times = notes.empty.get((id(site), address))
+        key = (id(site), address)
+        times = notes.empty.get(key)
         if times is None or times:
-            notes.empty[id(site), address] = (times or 0) + 1 if gradient.filled.no else 0
+            notes.empty[key] = (times or 0) + 1 if gradient.filled.no else 0
+        clearing = gradient.at("cleared")
+        if clearing is not None and not m.quiet:
+            notes.clearings[key] = m.event(Misstep, clearing, what="emptied", sure=PRESUMED_YES, at=None, subject="")
 
 
 def stepped(m: Machine, site: cst.CSTNode, found: Mapping[int, Gradient]) -> None:
     """An optimizer steps with these gradients."""
     for address, gradient in found.items():
-        backward, clearing = gradient.at("filled"), gradient.at("cleared")
-        if backward is None or gradient.filled.no:
-            continue
-        event = None
-        if clearing is not None and gradient.filled.yes and not m.quiet:
-            event = m.event(Misstep, clearing, what="emptied", sure=PRESUMED_YES, at=site, subject=m.text(backward))
-        m.emptied.steps.append(Step(id(backward), address, place(m), event))
+        backward = gradient.at("filled")
+        if backward is not None and not gradient.filled.no:
+            m.emptied.steps.append(Step(id(backward), address, place(m), site))
 
 
 def close(m: Machine) -> None:
@@ -68,12 +69,13 @@ def close(m: Machine) -> None:
     notes = m.emptied
     for step in notes.steps:
         there = notes.places.get(step.backward)  # None: somebody has assigned the gradient
-        if there is None or step.event is None or not there.depth or step.place.depth < there.depth:
+        event = notes.clearings.get((step.backward, step.address))
+        if there is None or event is None or step.place.depth < there.depth:
             continue
         turn = apart(step.place, there)
         if turn is None:
             continue
-        twice = notes.empty.get((step.backward, step.address), 0) > 1
+        twice = notes.empty[step.backward, step.address] > 1
         alone = all(turn in s.place.turns for s in notes.steps if s.backward == step.backward)
         if twice and alone and step.address not in m.wanted and step.address not in m.hooked:
-            m.sink(step.event)
+            m.sink(replace(event, at=step.site))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
@@ -30,8 +30,8 @@ class MissingZeroGrad(OrderRule):
     Where unknown code holds the optimizer, it may clear the gradients, and nothing is reported.
 
     ## Fix safety
-    Unsafe: `optimizer.zero_grad()` is inserted before the backward, where the optimizer is stepped in the same
-    function. The gradients are then those of one iteration, so the values change, as they should.
+    Unsafe: `optimizer.zero_grad()` is inserted before the backward, or after a step that comes more rarely, where both
+    stand in the same function. The gradients are then those of one iteration, so the values change, as they should.
 
     ## References
     - [torch.optim.Optimizer.zero_grad](https://pytorch.org/docs/stable/generated/torch.optim.Optimizer.zero_grad.html)
@@ -83,4 +83,22 @@ for batch in torch.randn(10, 8, 4):
         if not isinstance(owner, (cst.Name, cst.Attribute)):
             return None
         call = f"{code(owner)}.zero_grad()"
-        return fixes.build.offer(f"insert `{call}`", "unsafe", fixes.build.insert_line(source, event.node, call))
+        rarer = _in_turns(source, step, event.node)  # what several backwards add up is cleared after it
+        place = step if rarer else event.node
+        edits = fixes.build.insert_line(source, place, call, after=rarer)
+        return fixes.build.offer(f"insert `{call}`", "unsafe", edits)
+
+
+def _in_turns(source: Source, step: Any, backward: Any) -> bool:
+    """Does the step stand under `if i % n == 0:`, and the backward not?"""
+    import libcst as cst
+
+    around = set()
+    node = backward
+    while (node := source.parent(node)) is not None:
+        around.add(id(node))
+    node = step
+    while (node := source.parent(node)) is not None and id(node) not in around:
+        if isinstance(node, cst.If) and "%" in code(node.test):
+            return True
+    return False
