@@ -95,7 +95,7 @@ def _ask_second(m: Machine, node: cst.CSTNode, how: str, subject: Label, gradien
         if not any(reached.node(number) for number in gradients):
             m.sink(event)
 
-    m.afterwards.ask(ask)
+    m.afterwards.ask_last(ask)
 
 
 def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves: set[int]) -> None:
@@ -109,7 +109,7 @@ def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves:
         if meant and not held and m.escaped.isdisjoint(explicit) and not any(map(reached.leaf, leaves)):
             m.sink(event)
 
-    m.afterwards.ask(ask)
+    m.afterwards.ask_last(ask)
 
 
 def _behind(m: Machine, start: int) -> tuple[set[int], set[int]]:
