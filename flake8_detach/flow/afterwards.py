@@ -33,6 +33,7 @@ class Reached:
         outside, self._outside_leaves = _below(graph, given)
         self._outside = {_place(graph[n]) for n in outside}
         self._terms = notes.terms | self._outside
+        self._missed = notes.missed
         self._starts = (*started, *given)
         self.unclear = any(graph[n].unseen for n in nodes)
         self._trained: set[int] | None = None
@@ -66,6 +67,10 @@ class Reached:
     def term(self, number: int) -> bool:
         """Is the node a term of a loss that is backwarded? A helper called in several places makes several values."""
         return _place(self._graph[number]) in self._terms
+
+    def missed(self, number: int) -> bool:
+        """Does the value of a loss depend on the node, which backward does not come by because of a cut?"""
+        return _place(self._graph[number]) in self._missed
 
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
@@ -112,6 +117,7 @@ class Afterwards:
         self.given: set[int] = set()
         self.blind = False
         self.terms: set[tuple[int, int]] = set()
+        self.missed: set[tuple[int, int]] = set()
         self._questions: list[Callable[[Reached], None]] = []
         self._last: list[Callable[[Reached], None]] = []
 
@@ -121,6 +127,7 @@ class Afterwards:
         self.leaves |= other.leaves
         self.given |= other.given
         self.terms |= other.terms
+        self.missed |= other.missed
         if not other.blind:
             self._last += other._last
 

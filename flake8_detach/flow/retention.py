@@ -247,7 +247,7 @@ def _question(m: Machine, suspect: Suspect, start: int) -> Callable[[Reached], N
             wanted = summed and reached.inside(node)
         else:
             wanted = reached.node(node) or reached.unseen(start, end)
-        if not wanted and m.fatal == fatal:  # what raises later is to be mended first
+        if not (wanted or reached.missed(node)) and m.fatal == fatal:  # what raises later, or is cut, is the cause
             m.sink(event)
 
     return answer

@@ -208,6 +208,7 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
+            m.afterwards.missed |= {(id(m.state.graph[n].site), m.state.graph[n].path) for n in nodes}
             found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, len(nodes))
 
     for cause, beside in linear.cuts:
