@@ -86,7 +86,7 @@ def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
         held = not m.escaped.isdisjoint(leaves) or not m.wanted.isdisjoint(leaves) or module.addresses[0] in m.escaped
         steered = any(t.storage in m.steered for _, t in m.tensors(Ref(tuple(leaves))))
         owned = m.births.of(m.owned)  # also in another run of the same code
-        if held or steered or m.ledger.unseen_owned or not owned.isdisjoint(m.births.of(leaves)) or reached.unclear:
+        if held or steered or m.ledger.unseen_owned or not owned.isdisjoint(m.births.of(leaves)):
             return
         optimizer = next((o for o in m.makers if any(map(reached.trained, _owned(m, o)))), None)
         if optimizer is not None and optimizer not in m.escaped and all(map(reached.trained, leaves)):
