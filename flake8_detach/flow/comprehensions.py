@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 def comprehension(m: Machine, node: Any, kind: str) -> Value:
     """List, set, dict comprehensions and generator expressions (run at once)."""
+    from flake8_detach.flow import modules
     from flake8_detach.flow.machine import Frame
 
     here = m.frame
@@ -43,17 +44,14 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         first = node.for_in
         source = iteration.iterated(m, first.iter, m.evaluate(first.iter))
         conversions.iterate(m, first.iter, source)
-        items = iteration.some(m, source)
+        items = iteration.exact(m, source)
         every, some = iteration.once(m, source), iteration.filled(m, source)
         one = iteration.element(m, source) if items is None or len(items) > iteration.UNROLL else UNKNOWN
         iteration.consume(m, source)
         simple = first.inner_for_in is None and not first.ifs
         if items is not None and simple and len(items) <= iteration.UNROLL:
             results = [_element(m, node, first, item) for item in items]
-            made = _collect(m, kind, results)
-            if isinstance(source, Ref) and m.state.get((source.addresses[0], iteration.NUMBERS)):
-                m.state.set((made.addresses[0], iteration.ALIKE), True)
-            return made
+            return _collect(m, kind, results)
         if items is not None and not items:
             return _collect(m, kind, [])
         if every:
@@ -62,6 +60,9 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if items is not None and len(items) <= iteration.UNROLL:
             one = iteration.common(m, items)
         result = _nested(m, node, first, one)
+        numbers = iteration.numbers(m, source) if simple and modules.is_module(m, result) else ()
+        if numbers:  # a list of layers is as long as the net is deep; a list of anything else stands for data
+            return _collect(m, kind, [_element(m, node, first, number) for number in numbers])
         gradients.several(m, oldest)
         if not _shared(m, one):
             _many(m, oldest, result)

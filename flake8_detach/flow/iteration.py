@@ -49,10 +49,7 @@ AGAIN = "*again"
 DROPPED = "*dropped"
 """Slot of an iterable that was chosen by a condition: parameters that do not require grad, and were left out."""
 NUMBERS = "*numbers"
-"""Slot of a short range: what is in it, for comprehensions; loops over it run as if its length were unknown."""
-ALIKE = "*alike"
-"""Slot of a list that a comprehension made from the numbers of a range: in small programs such a list stands for data
-of any length, so loops over it run as if its length were unknown, too."""
+"""Slot of a short range: what is in it, for lists of layers; loops over it run as if its length were unknown."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 
@@ -130,13 +127,10 @@ def row(m: Machine, value: Value, cell: Tensor) -> Value:
     return result
 
 
-def some(m: Machine, value: Value) -> list[Value] | None:
-    """The elements one by one: those of `exact`, and the numbers of a range."""
-    known = exact(m, value)
-    if known is not None or not isinstance(value, Ref):
-        return known
-    numbers = m.state.get((value.addresses[0], NUMBERS))
-    return None if numbers is None else [Const(number) for number in numbers]
+def numbers(m: Machine, value: Value) -> list[Value]:
+    """What is in a short range of known numbers, else nothing."""
+    found = m.state.get((value.addresses[0], NUMBERS), ()) if isinstance(value, Ref) and value.addresses else ()
+    return [Const(number) for number in found]
 
 
 def common(m: Machine, values: list[Value]) -> Value:

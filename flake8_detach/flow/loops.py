@@ -75,7 +75,7 @@ def for_(m: Machine, node: cst.For) -> bool:
 def over(m: Machine, node: cst.For, source: Value) -> bool:
     """Run a `for` over the value of its iterable."""
     known = iteration.exact(m, source)
-    if known is not None and len(known) <= iteration.UNROLL and not _stands_for_data(m, source, known):
+    if known is not None and len(known) <= iteration.UNROLL:
         return unrolled(m, node, known)
     if iteration.once(m, source):
         one = iteration.element(m, source)
@@ -96,14 +96,6 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     counted = isinstance(cell, Sequence) and cell.kind == "range" and some is YES  # one of length 0 or 1 is unrolled
     twice = counted or (known is not None and len(known) > 1)
     return repeated(m, node, start, some, twice, presume=not iteration.optional(source, node.iter))
-
-
-def _stands_for_data(m: Machine, source: Value, known: list[Value]) -> bool:
-    """Was the list made from a short range? Unless it holds layers: a loop over these is as long as the net is deep."""
-    from flake8_detach.flow import modules
-
-    alike = isinstance(source, Ref) and any(m.state.get((a, iteration.ALIKE)) for a in source.addresses)
-    return alike and not any(modules.is_module(m, value) for value in known)
 
 
 def _changes_what_it_yields(m: Machine, node: cst.For, source: Value) -> bool:
