@@ -13,7 +13,7 @@ import pytest
 
 from flake8_detach import rules
 from flake8_detach.config import Settings
-from flake8_detach.gate import gate
+from flake8_detach.gate import Gate, gate
 from flake8_detach.rules._base import Rule
 from flake8_detach.source import Source
 
@@ -173,6 +173,84 @@ def test_after_a_star_import_of_the_module_any_name_may_be_of_it() -> None:
 
 def test_identifiers_are_compared_as_python_does() -> None:
     assert kept("loss.bac\N{MATHEMATICAL BOLD SMALL K}ward()  # a\n") == "a"
+
+
+# Forms
+
+CLASS = "class A(nn.Module):\n    def __init__(self, x):\n        "
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("()", "import torch\ntorch.f(1)"),
+        ("()", "from .a import f\nf(main())"),
+        ("requires_grad=True", "torch.ones(1, requires_grad=True)"),
+        ("requires_grad=True", "x.requires_grad_(y)"),
+        ("requires_grad=True", "x.requires_grad = not y.requires_grad"),
+        ("requires_grad=True", "map(torch.Tensor.requires_grad_, y)"),
+        ("Parameter(?)", "nn.Parameter(torch.arange(3))"),
+        ("Parameter(?)", "nn.Parameter(torch.ones(3, dtype=dtype))"),
+        ("Parameter(?)", "nn.Parameter(torch.tensor([1, 2]))"),
+        ("Parameter(?)", "nn.Parameter(x.detach())"),
+        ("Parameter(?)", "nn.Parameter(torch.ones(3).to(d))"),
+        ("Parameter(?)", "nn.Parameter(f(x))"),
+        ("Parameter(?)", "map(nn.Parameter, x)"),
+        ("Parameter(?)", "getattr(nn, 'Parameter')(x)"),
+        ("Parameter(**)", "nn.Parameter(torch.ones(3, **options))"),
+        ("dtype=int", "options = {'dtype': torch.long}"),
+        ("dtype=int", "options = dict(dtype=torch.int8)"),
+        ("=[", CLASS + "self.a = [f(i) for i in x]"),
+        ("=[", CLASS + "self.a = []\n\ndef fill(net, layer):\n    net.a.append(layer)"),
+        ("Parameter=", CLASS + "self.a = nn.Parameter(x)\n        self.a = x"),
+        ("Parameter+=", CLASS + "self.a = nn.Parameter(x)\n\ndef f(net):\n    net.a[0] = 1"),
+        ("Parameter+=", CLASS + "self.a = nn.Parameter(x)\n\ndef f(net):\n    net.a.add_(1)"),
+        ("register_parameter(?)", CLASS + "self.register_parameter('a', x)"),
+        ("register_parameter(?)", CLASS + "self.register_parameter('a.b', None)"),
+        ("register_parameter(?)", CLASS + "for name in x:\n            self.register_parameter(name, None)"),
+        ("__init__ after =", CLASS + "self.register_parameter('a', None)\n        super().__init__()"),
+        ("inference_mode&", "def f():\n    with torch.inference_mode:\n        pass"),
+        ("inference_mode&", "from torch import inference_mode\ndef f():\n    g(inference_mode)"),
+    ],
+)
+def test_a_form_is_seen(form: str, text: str) -> None:
+    assert form in words(text)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("()", "from .a import f\nf({'a': 1})"),
+        ("()", "import torch\nx = torch.f(1)"),
+        ("requires_grad=True", "nn.Parameter(x, requires_grad=True)"),
+        ("requires_grad=True", "x.requires_grad_(y.requires_grad)"),
+        ("requires_grad=True", "torch.ones(1, requires_grad=False)"),
+        ("Parameter(?)", "nn.Parameter(torch.ones(3))"),
+        ("Parameter(?)", "nn.Parameter(0.1 * torch.ones(3, dtype=torch.float32).clone())"),
+        ("Parameter(?)", "nn.Parameter(torch.tensor(0.5))"),
+        ("Parameter(?)", "from .a import f\nnn.Parameter(f(x))"),
+        ("Parameter(?)", "def f(x: nn.Parameter): pass"),
+        ("dtype=int", "options = {'dtype': dtype}"),
+        ("=[", "class A:\n    def __init__(self, x):\n        self.a = [f(i) for i in x]"),
+        ("=[", CLASS + "self.a = [names.index(i) for i in x]"),
+        ("=[", CLASS + "self.a = []"),
+        ("Parameter=", CLASS + "self.a = nn.Parameter(x) if x else None"),
+        ("Parameter+=", CLASS + "self.a = nn.Parameter(x)\n        x[0] = 1"),
+        ("register_parameter(?)", CLASS + "self.register_parameter('a', None)"),
+        ("register_parameter(?)", CLASS + "self.register_parameter('a', nn.Parameter(x))"),
+        ("__init__ after =", CLASS + "super().__init__()\n        self.register_parameter('a', None)"),
+        ("inference_mode&", "def f(inference_mode):\n    g(inference_mode=inference_mode)"),
+        ("inference_mode", "def f(self, inference_mode):\n    self.inference_mode = inference_mode"),
+        ("storage", "url = 'https://storage.googleapis.com/a'"),
+    ],
+)
+def test_a_form_is_not_seen_where_nothing_can_come_of_it(form: str, text: str) -> None:
+    assert form not in words(text)
+
+
+def words(text: str) -> set[str]:
+    """All words and forms of a file."""
+    return set().union(*(fact.words for fact in Gate(Source(text)).facts))
 
 
 # Chunks

@@ -26,10 +26,9 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from flake8_detach.gate.forms import complete
-from flake8_detach.gate.links import Links
+from flake8_detach.gate.forms import MARKED, complete
+from flake8_detach.gate.links import Links, foreigners
 from flake8_detach.gate.reading import Facts, read
-from flake8_detach.knowledge.contexts import GRAD_MODES
 
 if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
     from flake8_detach.rules._base import Rule
@@ -48,7 +47,9 @@ class Gate:
     @cached_property
     def facts(self) -> list[Facts]:
         """What each chunk does with names."""
-        return [read(chunk.tree.body) for chunk in self.source.chunks]
+        facts = [read(chunk.tree.body) for chunk in self.source.chunks]
+        complete([fact.words for fact in facts], foreigners(facts))
+        return facts
 
     def mentions(self, words: frozenset[str]) -> bool:
         """Does one of the words occur in the code (comments and prose aside)?"""
@@ -56,68 +57,76 @@ class Gate:
             return False
         return any(not words.isdisjoint(fact.words) for fact in self.facts)
 
-    def keep(self, rules: Iterable[Rule]) -> frozenset[int]:
-        """The indices of the chunks to analyse; empty when no rule can report anything."""
+    def keep(self, rules: Iterable[Rule]) -> tuple[frozenset[int], frozenset[int]]:
+        """The indices of the chunks to analyse, and those among them in which a rule can report.
+
+        Both are empty when no rule can report anything.
+        """
         triggers = {way for rule in rules for way in (rule.triggers, *rule.or_triggers)}
         everything = frozenset(range(len(self.source.chunks)))
         if () in triggers:
-            return everything
+            return everything, everything
         # `ast` has identifiers in their NFKC form (PEP 3131).
         text = self.source.text
         text = text if text.isascii() else unicodedata.normalize("NFKC", text)
         present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
         triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
         if not triggers:
-            return frozenset()
+            return frozenset(), frozenset()
         facts = self.facts
         links = Links(facts)
         dynamic = any(not DYNAMIC.isdisjoint(fact.names) for fact in facts)
+        parts: dict[frozenset[int], tuple[frozenset[int], set[str]]] = {}
         found: frozenset[int] = frozenset()
+        reporting: frozenset[int] = frozenset()
         for first, *others in triggers:
             action = first | _aliases(first, facts)
-            acting = {i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)}
+            acting = frozenset(
+                i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)
+            )
             if "*" in action or (acting and dynamic):
-                return everything
-            if not acting <= found:
+                return everything, everything
+            if not acting:
+                continue
+            if acting not in parts:
                 part = links.closure(acting)
-                words = set().union(*(facts[index].words | facts[index].type_words for index in part))
-                complete(words)
-                if not any(words.isdisjoint(some) for some in others):
-                    found |= part
-        return found
+                parts[acting] = part, set().union(*(facts[index].words | facts[index].type_words for index in part))
+            part, words = parts[acting]
+            if not any(words.isdisjoint(some) for some in others):
+                found |= part
+                reporting |= acting
+        return found, reporting
 
-    def acting(self, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[str] | None:
-        """The names bound by those of `chunks` that mention one of `actions`, or (transitively) a name bound by such.
+    def acting(self, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[int]:
+        """Those of `chunks` that mention one of `actions`."""
+        wanted = actions | _aliases(actions, [self.facts[index] for index in chunks])
+        return frozenset(index for index in chunks if not wanted.isdisjoint(self.facts[index].words))
 
-        A function that nobody calls need not be followed unless it is among them. None (all are) if there are no
-        `actions`.
+    def leading(self, chunks: Iterable[int], to: frozenset[int]) -> frozenset[str]:
+        """The names that are bound by `to`, or by those of `chunks` that (transitively) mention such a name.
+
+        A function that nobody calls need not be followed unless it is among them.
         """
-        if not actions:
-            return None
         facts = [self.facts[index] for index in chunks]
-        wanted = actions | _aliases(actions, facts)
-        found = {i for i, fact in enumerate(facts) if not wanted.isdisjoint(fact.words)}
+        new = [self.facts[index] for index in to]
         bound: set[str] = set()
-        new = found
         while new:
-            bound |= set().union(*(facts[i].binds for i in new))
-            new = {
-                i
-                for i, fact in enumerate(facts)
-                if i not in found and not bound.isdisjoint(fact.names.union(*fact.handed.values(), fact.strings))
-            }
-            found = found | new
+            bound |= set().union(*(fact.binds for fact in new))
+            facts = [fact for fact in facts if not fact.binds <= bound]
+            new = [
+                fact for fact in facts if not bound.isdisjoint(fact.names.union(*fact.handed.values(), fact.strings))
+            ]
         return frozenset(bound)
 
 
 def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     """The indices of the chunks of `source` to analyse; empty when no rule can report anything."""
-    return Gate(source).keep(rules)
+    return Gate(source).keep(rules)[0]
 
 
 def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
     """Names that stand for one of `words`: after `import numpy as xp`, `xp`; after `from numpy import *`, any ("*")."""
-    wanted = {_identifier(word) for word in words if word.isidentifier() or _identifier(word) in GRAD_MODES}
+    wanted = {_identifier(word) for word in words if word.isidentifier() or _identifier(word) in MARKED}
     found = set()
     for fact in facts:
         for name, parts in fact.imports:

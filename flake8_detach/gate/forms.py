@@ -10,11 +10,26 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from flake8_detach.knowledge.api import MODULE_NAMES
 from flake8_detach.knowledge.contexts import GRAD_MODES
 
-MARKED = GRAD_MODES | {"requires_grad_"}
-"""For these "x&" is a mention without a call, "@x" such a mention as a decorator, "x(1)" a call with an argument;
-and `requires_grad_(False)` switches on nothing."""
+MARKED = GRAD_MODES | {"requires_grad_", "Parameter", "register_parameter"}
+"""Of these, what a call is given decides, so a mention without a call is told from one. Of the grad modes "x&" is such
+a mention, "@x" one as a decorator, "x(1)" a call with an argument; `requires_grad_(False)` switches on nothing."""
+
+FLOATING = frozenset({"FloatTensor", "Tensor", "empty", "eye", "linspace", "normal", "ones", "rand", "randn", "zeros"})
+"""Functions of torch that make floating-point numbers unless they are given another dtype."""
+
+KEEPING = frozenset(
+    {"clone", "contiguous", "cuda", "detach", "expand", "repeat", "reshape", "squeeze", "unsqueeze", "view"}
+)
+"""Methods that keep the dtype."""
+
+PLAIN_METHODS = frozenset(
+    {"count", "dim", "endswith", "format", "index", "item", "join", "lower", "numel", "startswith", "strip", "tolist"}
+    | {"upper"}
+)
+"""Methods of strings, sequences and tensors that make no layer."""
 
 PLAIN = frozenset(
     {"abs", "bool", "dict", "float", "frozenset", "getattr", "hash", "int", "len", "list", "max", "min", "range"}
@@ -46,9 +61,18 @@ def holds_objects(node: Any) -> bool:
 def _may_be_object(node: Any) -> bool:
     if node.__class__ is not ast.Call:
         return holds_objects(node)
+    if (
+        getattr(node.func, "attr", "") in PLAIN_METHODS
+        or getattr(getattr(node.func, "value", None), "id", "") == "math"
+    ):
+        return False
     if getattr(node.func, "id", "") not in PLAIN:
         return True
     return any(map(_may_be_object, [*node.args, *(keyword.value for keyword in node.keywords)]))
+
+
+def _owner(call: Any) -> str:
+    return str(getattr(getattr(call.func, "value", None), "id", ""))
 
 
 def _may_fill(node: Any) -> bool:
@@ -68,8 +92,27 @@ def is_parameter(node: Any) -> bool:
     return "Parameter" in (getattr(node.func, "attr", ""), getattr(node.func, "id", ""))
 
 
-def _is_false(node: Any) -> bool:
-    return node.__class__ is ast.Constant and node.value is False
+def _is_floating(node: Any) -> bool:
+    """Is it computed from floating-point tensors alone, as far as dtypes are told by name?"""
+    if node.__class__ is ast.BinOp:
+        return _is_floating(node.left) or _is_floating(node.right)
+    if node.__class__ is not ast.Call or node.func.__class__ is not ast.Attribute:
+        return False
+    if node.func.attr in KEEPING:
+        return _is_floating(node.func.value) and not node.keywords
+    if node.func.attr == "tensor" and node.args and getattr(node.args[0], "value", None).__class__ is not float:
+        return False
+    if node.func.attr not in FLOATING and node.func.attr != "tensor":
+        return False
+    return all(k.arg != "dtype" or getattr(k.value, "attr", "").startswith("float") for k in node.keywords)
+
+
+def _switches_on(value: Any) -> bool:
+    """Can this value of `requires_grad` switch it on where nothing is switched on elsewhere? False does not, nor does
+    the flag of another tensor."""
+    if value.__class__ is ast.Attribute:
+        return bool(value.attr != "requires_grad")
+    return value.__class__ is not ast.Constant or value.value is not False
 
 
 def _attribute(node: Any) -> str:
@@ -89,9 +132,10 @@ def _assign(node: Any, words: set[str]) -> None:
             continue
         if target.__class__ is ast.Attribute and node.__class__ is not ast.AugAssign:
             _stores(target, value, words)
-        if name == "requires_grad" and not _is_false(value):
+        if name == "requires_grad" and _switches_on(value):
             words.add("requires_grad=True")
         if target.__class__ is ast.Subscript or node.__class__ is ast.AugAssign:
+            words.add(f"*writes {name}")
             if _may_fill(value):
                 words.add(f"*fills {name}")
         elif holds_objects(value):
@@ -104,7 +148,10 @@ def _assign(node: Any, words: set[str]) -> None:
 
 def _stores(target: ast.Attribute, value: Any, words: set[str]) -> None:
     """`owner.name = value`: is it a Parameter, or something else where one may be?"""
-    if is_parameter(value):
+    if value.__class__ is ast.IfExp:
+        _stores(target, value.body, words)
+        _stores(target, value.orelse, words)
+    elif is_parameter(value):
         words.add(f"*parameter {target.attr}")
     elif value.__class__ is not ast.Constant or value.value is not None:
         words.add(f"*other {target.attr}")
@@ -117,9 +164,15 @@ def _binary(node: Any, words: set[str]) -> None:
         words.add("Parameter()")
 
 
-def _keyword(node: Any, words: set[str]) -> None:
-    if node.arg == "requires_grad" and not _is_false(node.value):
-        words.add("requires_grad=True")
+def _dict(node: Any, words: set[str]) -> None:
+    for key, value in zip(node.keys, node.values, strict=True):
+        if getattr(key, "value", None) == "dtype" and _is_integer(value):
+            words.add("dtype=int")
+
+
+def _is_integer(dtype: Any) -> bool:
+    name = getattr(dtype, "attr", getattr(dtype, "id", ""))
+    return name.startswith(("int", "uint", "bool", "long", "short", "qint", "quint"))
 
 
 def _argument(node: Any, words: set[str]) -> None:
@@ -128,21 +181,45 @@ def _argument(node: Any, words: set[str]) -> None:
 
 
 def _text(node: Any, words: set[str]) -> None:
-    if node.value in ("requires_grad", "requires_grad_"):
-        words.update(("requires_grad=True", ".requires_grad="))
+    if node.value == "requires_grad" or node.value in _UNKNOWN:
+        words.update((_UNKNOWN.get(node.value, "requires_grad=True"), ".requires_grad="))
 
 
 def _call(node: Any, words: set[str]) -> None:
     function = node.func
     name = getattr(function, "attr", getattr(function, "id", ""))
+    if name == "Parameter":
+        if not node.args or not _is_floating(node.args[0]):
+            called = getattr(node.args[0], "func", None) if node.args else None
+            words.add(f"*made {called.id}" if called.__class__ is ast.Name else "Parameter(?)")
+        elif any(part.__class__ is ast.keyword and part.arg is None for part in ast.walk(node.args[0])):
+            words.add("Parameter(**)")
+        return
+    if name == "dict":
+        for keyword in node.keywords:
+            if keyword.arg == "dtype" and _is_integer(keyword.value):
+                words.add("dtype=int")
+    if any(keyword.arg == "requires_grad" and _switches_on(keyword.value) for keyword in node.keywords):
+        words.add("requires_grad=True")
     if name in GRAD_MODES and node.args:
         words.add(f"{name}(1)")
-    elif name == "requires_grad_" and not any(map(_is_false, [*node.args, *(k.value for k in node.keywords)])):
+    elif name == "requires_grad_" and all(map(_switches_on, [*node.args, *(k.value for k in node.keywords)])):
         words.add("requires_grad=True")
+    elif name == "register_parameter" and not _registers(node.args):
+        words.add("register_parameter(?)")
     elif name in FILLERS and function.__class__ is ast.Attribute and any(map(_may_fill, node.args)):
         words.add(f"*fills {_attribute(function.value)}")
     if name not in CONSUMERS and any(value.__class__ is ast.GeneratorExp for value in node.args):
         words.add("(for)")
+
+
+def _registers(arguments: list[ast.expr]) -> bool:
+    """Is it `("name", None)` or `("name", nn.Parameter(...))`, which no module refuses once its `__init__` has run?"""
+    if len(arguments) != 2:
+        return False
+    name, value = (getattr(argument, "value", argument) for argument in arguments)
+    plain = name.__class__ is str and name.isidentifier() and name not in MODULE_NAMES
+    return bool(plain and (value is None or is_parameter(arguments[1])))
 
 
 def _loose_generator(node: Any, words: set[str]) -> None:
@@ -174,6 +251,8 @@ def _coroutine(node: Any, words: set[str]) -> None:
 def _class(node: Any, words: set[str]) -> None:
     if node.decorator_list:
         words.add("@class")
+    if node.bases:
+        words.add("*based")
     for method in node.body if node.bases else ():
         if method.__class__ is ast.FunctionDef and method.name == "__init__" and _assigns_early(method.body):
             words.add("__init__ after =")
@@ -187,6 +266,8 @@ def _assigns_early(body: list[ast.stmt]) -> bool:
             if node.__class__ is ast.Attribute:
                 if node.attr == "__init__":
                     return False
+            elif node.__class__ is ast.Call and getattr(node.func, "attr", "") == "register_parameter":
+                return True
             elif node.__class__ is ast.Assign and node.targets[0].__class__ is ast.Attribute:
                 stores = True
                 if node.value.__class__ is ast.Call:
@@ -206,7 +287,7 @@ FORMS: dict[type, Form] = {
     ast.Return: _loose_generator,
     ast.NamedExpr: _loose_generator,
     ast.BinOp: _binary,
-    ast.keyword: _keyword,
+    ast.Dict: _dict,
     ast.arg: _argument,
     ast.Constant: _text,
     ast.Call: _call,
@@ -221,16 +302,44 @@ FORMS: dict[type, Form] = {
 
 def mentioned(name: str, words: set[str]) -> None:
     """A variable or attribute of this name, one of `MARKED`, stands somewhere without being called."""
-    words.add(f"{name}&" if name in GRAD_MODES else "requires_grad=True")
+    words.add(f"{name}&" if name in GRAD_MODES else _UNKNOWN[name])
 
 
-PAIRS = (("*empty", "*fills", "=["), ("*parameter", "*other", "Parameter="))
-"""Notes on an attribute, each about one place, that make a form together."""
+_UNKNOWN = {
+    "requires_grad_": "requires_grad=True",
+    "Parameter": "Parameter(?)",
+    "register_parameter": "register_parameter(?)",
+}
+"""What a mention without a call may come to."""
 
 
-def complete(words: set[str]) -> None:
-    """Add the forms that take two places: an attribute made empty and filled, a Parameter given another value."""
-    for first, second, form in PAIRS:
-        length = len(first)
-        if any(word.startswith(first) and f"{second}{word[length:]}" in words for word in words):
-            words.add(form)
+def complete(chunks: list[set[str]], foreign: set[str]) -> None:
+    """Add to the words of each chunk of a file the forms that take more than its own text to tell.
+
+    `foreign` functions are of packages of which the engine knows nothing: a call of them, as a statement of the module,
+    runs nothing, and what they return is no known Parameter. What an attribute is filled with may stand in another
+    chunk, and so may the class whose Parameter is written in place. Only classes with bases keep layers.
+    """
+    filled = {word[7:] for words in chunks for word in words if word.startswith("*fills ")}
+    parameters = {word[11:] for words in chunks for word in words if word.startswith("*parameter ")}
+    for words in chunks:
+        notes = [word for word in words if word[0:1] == "*"]
+        if "*based" not in words:
+            words.discard("=[")
+        for note in notes:
+            kind, _, name = note.partition(" ")
+            if kind == "*empty":
+                if "*based" in words and name in filled:
+                    words.add("=[")
+            elif kind == "*writes":
+                if name in parameters:
+                    words.add("Parameter+=")
+            elif kind == "*parameter":
+                if f"*other {name}" in words:
+                    words.add("Parameter=")
+            elif kind in _OF_CALLS and name not in foreign:
+                words.add(_OF_CALLS[kind])
+
+
+_OF_CALLS = {"*runs": "()", "*made": "Parameter(?)"}
+"""Notes on what is called, and the form that they make if that is not foreign."""

@@ -24,15 +24,19 @@ INERT = frozenset(
 """Builtins whose result holds nothing of what they are handed."""
 
 
+def foreigners(facts: Sequence[Facts]) -> set[str]:
+    """What is imported from packages of which the engine knows nothing: calls do nothing and return the unknown."""
+    own = set().union(*(fact.binds for fact in facts if fact.kind != "import"))
+    imports = [binding for fact in facts for binding in fact.imports]
+    return {name for name, _ in imports} - own.union(name for name, parts in imports if parts[0] in MODELLED)
+
+
 class Links:
     """The chunks of a file and the names that connect them."""
 
     def __init__(self, facts: Sequence[Facts]) -> None:
         self.facts = facts
-        own = set().union(*(fact.binds for fact in facts if fact.kind != "import"))
-        imports = [binding for fact in facts for binding in fact.imports]
-        known = own.union(name for name, parts in imports if parts[0] in MODELLED)
-        foreign = {name for name, _ in imports} - known
+        foreign = foreigners(facts)
         self.imports = {name for fact in facts if fact.kind == "import" for name in fact.binds}
         # What a chunk uses: a function of a foreign package does nothing with what it is handed.
         self.uses = [

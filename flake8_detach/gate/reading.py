@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from flake8_detach.gate.forms import FORMS, MARKED, complete, is_parameter, mentioned
+from flake8_detach.gate.forms import FORMS, MARKED, is_parameter, mentioned
+from flake8_detach.knowledge.contexts import GRAD_MODES
 
 MODES = frozenset({"set_grad_enabled", "_set_grad_enabled", "__enter__", "enter_context"})
 """Calls that switch a mode for whatever runs later, and name nothing that it runs on."""
@@ -29,6 +30,8 @@ _SHORT = 80
 """A longer string is prose; a shorter one may spell a name: getattr(x, "backward"), batch: "list[Sample]"."""
 
 _WORD = re.compile(r"[^\W\d]\w*")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+"""What can be the name of an attribute or a module: an address of the net or an option with its value is neither."""
 
 
 Kind = Literal["import", "function", "class", "other"]
@@ -40,7 +43,7 @@ class Facts:
 
     kind: Kind
     words: set[str] = field(default_factory=set)
-    """Every identifier: variables, attributes (also with their dot), keywords, parts of imports, words of strings."""
+    """Every identifier: variables, attributes (also with their dot), keywords, parts of imports, names in strings."""
     type_words: set[str] = field(default_factory=set)
     """The identifiers in annotations and in the second argument of isinstance: no action takes place there."""
     names: set[str] = field(default_factory=set)
@@ -113,7 +116,6 @@ def read(body: list[ast.stmt]) -> Facts:
         parts += _Reader(facts, part).read()
         if part.level == "module" and not MODES.isdisjoint(facts.words):
             facts.global_effect = True
-    complete(facts.words)
     return facts
 
 
@@ -133,6 +135,8 @@ class _Reader:
         self.types: list[Any] = []
         self.results: list[Any] = []
         """Annotations still to be read: of variables and parameters, and of results."""
+        self.marked: list[tuple[str, set[str]]] = []
+        """Names that mean something where they are not those of local variables, and the words that they go to."""
         self.bound = part.bound
         self.outer: set[str] = set()
         self.arguments: list[tuple[str, list[Any]]] = []
@@ -149,6 +153,10 @@ class _Reader:
         self._walk(self.results, self.returns, facts.type_words)
         self.bound -= self.outer
         hidden = set().union(*part.scopes, self.bound if part.level == "function" else ())
+        for name, words in self.marked:
+            if name not in hidden:  # a parameter called `inference_mode` is none of torch's modes
+                words.add(name)
+                mentioned(name, words)
         if part.level == "module":
             facts.binds |= self.bound
         facts.names |= self.names - hidden
@@ -173,18 +181,22 @@ class _Reader:
             if form is not None:
                 form(node, words)
             if kind is ast.Name:
-                words.add(node.id)
                 names.add(node.id)
                 if node.id in MARKED:
-                    mentioned(node.id, words)
+                    self.marked.append((node.id, words))
+                else:
+                    words.add(node.id)
                 if node.ctx.__class__ is not ast.Load:
                     bound.add(node.id)
             elif kind is ast.Attribute:
-                words.add(node.attr)
+                own = node.attr in GRAD_MODES and getattr(node.value, "id", "") == "self"
+                if not own:
+                    words.add(node.attr)
                 words.add("." + node.attr)
                 if node.attr[-1] == "_" and _writes(node):
                     words.add("._")
-                if node.attr in MARKED:
+                    words.add(f"*writes {getattr(node.value, 'attr', '')}")
+                if node.attr in MARKED and not own:
                     mentioned(node.attr, words)
                 if is_parameter(node.value):
                     words.add("Parameter()")
@@ -199,8 +211,9 @@ class _Reader:
                 if node.value.__class__ is str and len(node.value) < _SHORT:
                     spelt = _WORD.findall(node.value)
                     (names if names is self.returns else facts.strings).update(spelt)
-                    words.update(spelt)
-                    words.update(["." + word for word in spelt])
+                    if words is facts.type_words or _DOTTED.fullmatch(node.value):
+                        words.update(spelt)
+                        words.update(["." + word for word in spelt])
             elif kind is ast.Call:
                 self._call(node, stack, words)
             elif kind in _KINDS:
@@ -220,12 +233,16 @@ class _Reader:
                         self.patches.add(root(node))
                         words.add("[]=")
                 elif kind is ast.arg:
-                    words.add(node.arg)
+                    if node.arg not in GRAD_MODES:
+                        words.add(node.arg)
                     self.types.append(node.annotation)
                     continue
                 elif kind is ast.AnnAssign:
                     stack += [node.target, node.value]
                     self.types.append(node.annotation)
+                    continue
+                elif kind is ast.keyword and node.arg in GRAD_MODES:
+                    stack.append(node.value)
                     continue
                 elif kind is ast.AugAssign:
                     self.patches.add(root(node.target))
@@ -238,7 +255,7 @@ class _Reader:
                 elif kind in _ENDS and self.part.level == "module":
                     facts.global_effect = True
                 elif kind is ast.Expr and self.part.level == "module" and node.value.__class__ is ast.Call:
-                    words.add("()")
+                    words.update(f"*runs {root(part)}" for part in ast.walk(node.value) if part.__class__ is ast.Call)
                 elif kind is ast.NamedExpr and self.part.now:
                     facts.binds.add(node.target.id)  # out of the comprehension that it may stand in
                 for name in _FIELDS.get(kind, ()):

@@ -31,21 +31,39 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     gate = Gate(source)
     trains = {words: gate.mentions(words) for words in {rule.within for rule in wanted if rule.within}}
     rules = [rule for rule in wanted if not rule.within or trains[rule.within]]
-    whole = not settings.gate or any(rule.within for rule in rules)
-    chunks = range(len(source.chunks)) if whole else gate.keep(rules)
+    everything = frozenset(range(len(source.chunks)))
+    if not settings.gate or any(rule.within for rule in rules):
+        chunks, reporting = everything, everything
+    else:
+        chunks, reporting = gate.keep(rules)
     if not chunks:
         return []
     from flake8_detach.flow.program import follow  # libcst is imported for files that pass the gate only
     from flake8_detach.rules._collect import Collector
 
     collector = Collector(rules, source)
-    follow(source, chunks, collector.take, gate.acting(chunks, _actions(rules)))
+    follow(source, chunks, collector.take, _followed(gate, rules, chunks, reporting))
     sure = [f for f in collector.findings if settings.confidence == "likely" or f.confidence == "certain"]
     return sorted(sure, key=lambda f: (f.span, f.code))
 
 
-def _actions(rules: list[Rule]) -> frozenset[str]:
-    """The words without which a function that nobody calls cannot yield a finding; empty: any may."""
+EVERYWHERE = frozenset({"LightningModule", "Linear", "Module", "Parameter", "Sequential", "__init__", "forward", "nn"})
+"""Actions that stand in every file that defines a module."""
+
+
+def _followed(
+    gate: Gate, rules: list[Rule], chunks: frozenset[int], reporting: frozenset[int]
+) -> frozenset[str] | None:
+    """Which of the functions and classes that nobody calls to follow; None: all of them.
+
+    Those that lead to where a rule can report, or to an action of any rule: what happens there may excuse what would be
+    reported elsewhere. Where no rule can report, actions that are found everywhere excuse nothing.
+    """
     words: list[frozenset[str]] = [rule.within or next(iter(rule.triggers), frozenset()) for rule in rules]
     words += [first for rule in rules for first, *_ in rule.or_triggers]
-    return frozenset(word for some in words for word in some if word.strip("._=+[]")) if all(words) else frozenset()
+    if not all(words):
+        return None
+    actions = frozenset(word for some in words for word in some if word.strip("._=+[]"))
+    if reporting == chunks:
+        return gate.leading(chunks, gate.acting(chunks, actions))
+    return gate.leading(chunks, reporting | gate.acting(chunks, actions - EVERYWHERE))

@@ -61,15 +61,18 @@ class Rule:
         together with it. A word is an identifier (variable, attribute, argument, keyword, part of an import, or in a
         short string; "numpy" also stands for `np` where that is its local name), or a form of the syntax:
         ".grad" an attribute; ".grad=" a store into one; "[]=" into an item; "+=" any augmented assignment; "._" an
-        attribute whose name ends like those that write in place; "()" a call as a statement of the module; "step;" a
+        attribute whose name ends like those that write in place; "()" a call as a statement of the
+        module, unless it can run nothing; "step;" a
         statement that only names it, "to();" that only calls it, "data;" that only calls a method of it,
         "requires_grad==;" that only compares it; "no_grad&" a mention of a grad mode without a call, "@autocast" as a
         decorator, "no_grad(1)" a call of it with an argument; "requires_grad=True" where it is, or may be, switched
-        on; "=[" a container of objects in an attribute; "Parameter()" what is computed from one at once; "Parameter="
-        another value for an attribute that was one, ".weight=other" for one of that name; "__init__ after =" an
-        `__init__` that calls its base's late; "(for)" a generator expression that outlives its place; "yield" a
-        generator; "async" a coroutine; "@class" a decorated class. See flake8_detach.gate.forms. `()`: always
-        possible.
+        on, other than by making a Parameter; "=[" a container of objects in an attribute; "Parameter()" what is
+        computed from one at once; "Parameter(?)" one of what may not be floating, "Parameter(**)" where that depends on
+        keywords, for which "dtype=int" is put together; "Parameter=" another value for an attribute that was one,
+        "Parameter+=" a write into one; ".weight=other" for one of that name; "register_parameter(?)" with something
+        that may be refused; "__init__ after =" an `__init__` that calls its base's late; "(for)" a generator
+        expression that outlives its place; "yield" a generator; "async" a coroutine; "@class" a decorated class. See
+        flake8_detach.gate.forms. `()`: always possible.
     or_triggers: other such lists; a finding is possible, too, where one of them is met.
     """
 

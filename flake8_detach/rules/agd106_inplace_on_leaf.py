@@ -43,6 +43,7 @@ class InplaceOnLeaf(Rule):
         frozenset({"._", "[]=", "+=", "inplace", "out"}),
         frozenset({"()", "requires_grad=True", *TRAINING}),
     )
+    or_triggers = ((frozenset({"Parameter+="}),),)
     example = Example(
         bad="""\
 import torch

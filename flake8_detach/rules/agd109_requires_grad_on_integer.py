@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import Requires
-from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
+from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source, code
 
@@ -37,10 +37,8 @@ class RequiresGradOnInteger(Rule):
     name = "requires-grad-on-integer"
     offers = ("safe", "unsafe")
     listens = (Requires,)
-    triggers = (
-        frozenset({"requires_grad=True", "Parameter"}),
-        frozenset({"requires_grad=True", *TRAINING}),
-    )
+    triggers = (frozenset({"requires_grad=True", "Parameter(?)"}),)
+    or_triggers = ((frozenset({"Parameter(**)"}), frozenset({"dtype=int"})),)
     example = Example(
         bad="""\
 import torch

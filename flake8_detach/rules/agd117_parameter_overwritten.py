@@ -8,7 +8,7 @@ from flake8_detach.flow.events import KeptOut
 from flake8_detach.rules._base import TRAINING, Example, Finding, Rule, register
 from flake8_detach.source import Source, code
 
-FORMS = frozenset({"__init__ after =", "Parameter=", ".weight=other", ".bias=other", "register_parameter"})
+FORMS = frozenset({"__init__ after =", "Parameter=", ".weight=other", ".bias=other", "register_parameter(?)"})
 """What this looks like where nothing in the file trains."""
 
 

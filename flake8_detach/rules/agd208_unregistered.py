@@ -43,7 +43,8 @@ class UnregisteredModule(Rule):
     name = "unregistered"
     offers = ("unsafe",)
     listens = (Unregistered,)
-    triggers = (frozenset({"__init__", "forward"}), frozenset({"=[", *TRAINING}))
+    triggers = (frozenset({"__init__", "forward"}), TRAINING)
+    or_triggers = ((frozenset({"=["}),),)
     example = Example(
         bad="""\
 import torch

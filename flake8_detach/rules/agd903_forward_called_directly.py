@@ -38,7 +38,7 @@ class ForwardCalledDirectly(Rule):
     default = False
     offers = ("unsafe",)
     listens = (ForwardCalled,)
-    triggers = (frozenset({"forward"}), frozenset({"torch"}))
+    triggers = (frozenset({".forward"}), frozenset({"torch"}))
     example = Example(
         bad="""\
 import torch
