@@ -62,10 +62,12 @@ class Inputs:
 
     def add(self, m: Machine, value: Value, name: str, depth: int = 0) -> None:
         if isinstance(value, Ref):
-            for address, cell in m.cells(value):
+            found = m.cells(value)
+            alike = len({cell.shape for _, cell in found if isinstance(cell, Tensor)}) == 1
+            for address, cell in found:
                 if isinstance(cell, Tensor):
-                    # of several objects in turn, each has a shape of its own
-                    one = cell if len(value.addresses) == 1 else replace(cell, shape=None)
+                    # of several objects in turn, each may have a shape of its own
+                    one = cell if alike else replace(cell, shape=None)
                     self.tensors.append((address, one, name))
                 elif isinstance(cell, Sequence) and depth < 4:
                     for item in cell.items if cell.items is not None else [cell.element]:
