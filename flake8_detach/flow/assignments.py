@@ -8,6 +8,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     accumulation,
+    alternatives,
     assigning,
     attributes,
     calls,
@@ -25,7 +26,9 @@ from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import Machine
 from flake8_detach.flow.statements import statement
 from flake8_detach.flow.values import (
+    NONE,
     UNKNOWN,
+    Either,
     Method,
     Sequence,
     Tuple,
@@ -69,10 +72,21 @@ def name_evidence(m: Machine, value: Value, target: cst.CSTNode, before: int) ->
 def augmented(m: Machine, node: cst.AugAssign) -> bool:
     old = evaluate(m, node.target)
     value = evaluate(m, node.value)
+    if isinstance(node.operator, cst.AddAssign) and isinstance(node.target, cst.Name):
+        forgotten.added(m, node, node.target, old, value)
+    if isinstance(old, Either) and old.plain == NONE:
+        old = old.object
+    if isinstance(old, Either):
+        alternatives.split(m, old, lambda one: augment(m, node, alternatives.settle(m, node.target, one), value))
+    else:
+        augment(m, node, old, value)
+    return True
+
+
+def augment(m: Machine, node: cst.AugAssign, old: Value, value: Value) -> Value:
+    """`old <op>= value`: in place where `old` is a tensor or a list."""
     kind = type(node.operator).__name__.removesuffix("Assign")
     name = operators.DUNDER.get(kind)
-    if name == "add" and isinstance(node.target, cst.Name):
-        forgotten.added(m, node, node.target, old, value)
     fatal = m.fatal
     if m.is_tensor(old) and name is not None and name != "matmul":
         operators.use_none(m, node, value, node.value)
@@ -84,15 +98,15 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
             tensors.apply(m, node, op, {names[0]: old, names[-1]: value}, m.text(node.target))
         if not isinstance(node.target, cst.Name) and m.fatal == fatal:  # `x[0] += 1` writes the view, then stores it
             assign(m, node.target, old)
-        return True
+        return old
     cell = m.cell(old)
     if isinstance(cell, Sequence) and name == "add":
         calls.call(m, Method(old, "extend"), calls.Args([value]), node)
-        return True
+        return old
     hidden.wrote_array(m, old, node.target)
     result = operators.binary(m, node, kind, old, value, node.target, node.value)
     assign(m, node.target, result)
-    return True
+    return result
 
 
 def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
@@ -101,6 +115,7 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
         m.bind(target.value, value)
     elif isinstance(target, (cst.Tuple, cst.List)):
         stars = [i for i, e in enumerate(target.elements) if isinstance(e, cst.StarredElement)]
+        value = alternatives.one(value)
         values = iteration.unpack(m, value, len(target.elements), stars[0] if stars else None)
         if isinstance(value, Tuple) and not stars and len(value.items) != len(values):
             custom_ctx.misfit(m, target, value, len(values))
@@ -109,7 +124,7 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
     elif isinstance(target, cst.Attribute):
         attributes.put(m, evaluate(m, target.value), target.attr.value, value, target, target.value)
     elif isinstance(target, cst.Subscript):
-        owner = evaluate(m, target.value)
+        owner = alternatives.one(evaluate(m, target.value))
         keys = [index(m, e.slice) for e in target.slice]
         subscripts.set_item(m, target, owner, keys[0] if len(keys) == 1 else Tuple(tuple(keys)), value)
     elif isinstance(target, cst.StarredElement):

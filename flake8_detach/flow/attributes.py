@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    alternatives,
     assigning,
     autograd,
     calls,
@@ -42,6 +43,7 @@ from flake8_detach.flow.values import (
     Array,
     Class,
     Const,
+    Either,
     External,
     Foreign,
     Function,
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
 
 def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False) -> Value:
     """`owner.name`; `tested`: only to compare it with None."""
+    if isinstance(owner, Either):
+        owner = alternatives.settle(m, owner_node, alternatives.having(owner, name))
     use_none(m, node, owner, owner_node)
     if isinstance(owner, Ref):
         if len(owner.addresses) == 1:
@@ -207,6 +211,7 @@ def _of_tensor(
 
 def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode) -> None:
     """`owner.name = value`."""
+    owner = alternatives.one(owner)
     use_none(m, node, owner, owner_node)
     if isinstance(owner, External):
         m.patched.add(f"{owner.name}.{name}")
@@ -222,6 +227,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
             old = m.state.get((address, name))
             training.replaced(m, module_tree.trainable(m, old), module_tree.trainable(m, value), node)
         if isinstance(cell, Tensor):
+            value = UNKNOWN if isinstance(value, Either) else value
             _put_on_tensor(m, address, cell, name, value, node, owner_node)
         elif isinstance(cell, Instance):
             if len(owner.addresses) == 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    alternatives,
     freezing,
     gradients,
     operators,
@@ -23,6 +24,7 @@ from flake8_detach.flow.values import (
     Array,
     Class,
     Const,
+    Either,
     External,
     Foreign,
     Function,
@@ -131,20 +133,23 @@ def call_node(m: Machine, node: cst.Call) -> Value:
     if isinstance(node.func, cst.Attribute):
         receiver = evaluate(m, node.func.value)
         name = node.func.attr.value
+        if isinstance(receiver, Either):
+            alternatives.early(m, node, name, receiver)
+            receiver = alternatives.settle(m, node.func.value, alternatives.having(receiver, name))
         if receiver == UNKNOWN:
             return methods.on_unknown(m, node, receiver, name, evaluate_args(m, node.args))
         if m.is_tensor(receiver) or isinstance(receiver, Array):
             operators.use_none(m, node, receiver, node.func.value)
             if not isinstance(receiver, Array) and missing.property_called(m, node, name):
                 return UNKNOWN
-            return methods.call(m, node, Method(receiver, name), evaluate_args(m, node.args))
+            return call(m, Method(receiver, name), evaluate_args(m, node.args), node)
         from flake8_detach.flow import attributes, habits
 
         function = attributes.get(m, receiver, name, node.func, node.func.value)
         if name == "forward":
             habits.forward(m, node, receiver)
     else:
-        function = evaluate(m, node.func)
+        function = alternatives.one(evaluate(m, node.func))
     return call(m, function, evaluate_args(m, node.args), node)
 
 
@@ -160,9 +165,11 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
         return modules.instantiate(m, function, args, node)
     if isinstance(function, External):
         m.births.maker = node
-        return library.call(m, function.name, args, node)
+        return alternatives.arguments(m, args, lambda known: library.call(m, function.name, known, node))
     if isinstance(function, Method):
-        return methods.call(m, node, function, args)
+        if isinstance(m.cell(function.receiver), (Sequence, Mapping_)):
+            return methods.call(m, node, function, args)
+        return alternatives.arguments(m, args, lambda known: methods.call(m, node, function, known))
     if isinstance(function, Partial):
         kw = {**dict(function.kwargs), **args.kw}
         return call(m, function.function, Args([*function.args, *args.pos], kw, args.open), node)
@@ -171,7 +178,9 @@ def call(m: Machine, function: Value, args: Args, node: cst.CSTNode) -> Value:
         return function
     if isinstance(function, Ref) and len(function.addresses) == 1:
         cell = m.state.cell(function.addresses[0])
-        if isinstance(cell, (Instance, Layer)):
+        if isinstance(cell, Layer):
+            return alternatives.arguments(m, args, lambda known: layer_calls.call_object(m, function, known, node))
+        if isinstance(cell, Instance):
             return layer_calls.call_object(m, function, args, node)
         if isinstance(cell, Thing) and cell.kind == custom_ctx.INSTANCE:
             return custom.call_instance(m, function, cell, args, node)
@@ -196,6 +205,8 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
         value = todo.pop()
         if isinstance(value, Tuple):
             todo.extend(value.items)
+        elif isinstance(value, Either):
+            todo.append(value.object)
         elif isinstance(value, (Partial,)):
             todo.extend([value.function, *value.args])
         elif isinstance(value, Function):
@@ -248,7 +259,7 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         return [part for _, part in cell.parts]
     if isinstance(cell, (Instance, Layer)):
         reached = [m.state.get((address, name)) for name in m.state.names(address)]
-        return [*(v for v in reached if isinstance(v, (Ref, Tuple))), *hooked]
+        return [*(v for v in reached if isinstance(v, (Ref, Tuple, Either))), *hooked]
     return []
 
 

@@ -21,6 +21,7 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     YES,
+    Either,
     Instance,
     Mapping_,
     Optimizer,
@@ -96,7 +97,7 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
     if isinstance(value, Tuple):
         return Tuple(tuple(clone(m, i, done, depth + 1) for i in value.items), value.names)
     if not isinstance(value, Ref) or depth > 12:
-        return value if not isinstance(value, Ref) else UNKNOWN
+        return UNKNOWN if isinstance(value, (Ref, Either)) else value
     made = []
     for address in value.addresses:
         m.step()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import libcst as cst
 
 from flake8_detach.flow import (
+    alternatives,
     attributes,
     calls,
     comprehensions,
@@ -28,6 +29,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
+    Either,
     External,
     Function,
     Mapping_,
@@ -140,6 +142,8 @@ def call(m: Machine, node: cst.Call) -> Value:
 @expression(cst.Subscript)
 def subscript(m: Machine, node: cst.Subscript) -> Value:
     owner = evaluate(m, node.value)
+    if isinstance(owner, Either):
+        owner = alternatives.settle(m, node.value, owner.object)
     keys = [index(m, element.slice) for element in node.slice]
     key = keys[0] if len(keys) == 1 and node.slice[0].comma is cst.MaybeSentinel.DEFAULT else Tuple(tuple(keys))
     return subscripts.get_item(m, node, owner, key)
@@ -234,7 +238,10 @@ def binary(m: Machine, node: cst.BinaryOperation) -> Value:
 @expression(cst.UnaryOperation)
 def unary(m: Machine, node: cst.UnaryOperation) -> Value:
     value = evaluate(m, node.expression)
-    return operators.unary(m, node, type(node.operator).__name__, value)
+    kind = type(node.operator).__name__
+    if isinstance(value, Either) and kind != "Not":
+        return alternatives.split(m, value, lambda one: operators.unary(m, node, kind, one))
+    return operators.unary(m, node, kind, value)
 
 
 @expression(cst.BooleanOperation)
@@ -252,7 +259,7 @@ def boolean(m: Machine, node: cst.BooleanOperation) -> Value:
     m.state.set((m.frame.id, "*value"), right)
     taken = m.state.rollback(mark)
     m.state.set((m.frame.id, "*value"), left)
-    skipped = {(m.frame.id, "*value"): left}
+    skipped = {(m.frame.id, "*value"): alternatives.true(m, left, not is_and) if isinstance(left, Either) else left}
     m.state.join([skipped, taken])
     result: Value = m.state.get((m.frame.id, "*value"), UNKNOWN)
     return result

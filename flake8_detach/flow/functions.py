@@ -20,6 +20,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
+    Either,
     External,
     Function,
     Mapping_,
@@ -27,7 +28,6 @@ from flake8_detach.flow.values import (
     Ref,
     Sequence,
     Tuple,
-    Unknown,
     Value,
 )
 
@@ -96,11 +96,12 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
                 paths.append(m.state.rollback(frame.mark))
             else:
                 m.state.rollback(frame.mark)
+        early = any(isinstance(path.get((frame_id, RETURN)), Const) for path in paths)
         m.state.join(paths) if paths else None
         if function.wrappers or m.mode == wrapped:
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
-        if isinstance(result, Unknown) and result.number is not None:
+        if early and isinstance(result, Either):
             result = replace(result, since=m.doubts)
         if frame.yields:
             retention.give(m, frame.yields)

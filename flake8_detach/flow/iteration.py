@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    alternatives,
     idle,
     loading,
     operators,
@@ -58,6 +59,7 @@ UNROLL = 8
 def iterated(m: Machine, node: cst.CSTNode, value: Value) -> Value:
     """What `for` goes through: for an object of the file what its `__iter__` returns, if that is no iterator of the
     file, whose `__next__` nobody knows how often to call."""
+    value = alternatives.one(value)
     if not isinstance(m.cell(value), Instance):
         return value
     from flake8_detach.flow import calls, modules
@@ -71,6 +73,7 @@ def iterated(m: Machine, node: cst.CSTNode, value: Value) -> Value:
 
 def exact(m: Machine, value: Value) -> list[Value] | None:
     """All elements in order, if they are known."""
+    value = alternatives.one(value)
     if isinstance(value, Tuple):
         return list(value.items)
     cell = m.cell(value)
@@ -85,6 +88,7 @@ def exact(m: Machine, value: Value) -> list[Value] | None:
 
 def element(m: Machine, value: Value) -> Value:
     """One value that stands for every element."""
+    value = alternatives.one(value)
     if value == tensors.BATCH or isinstance(value, Foreign):
         return value
     if isinstance(value, Array):

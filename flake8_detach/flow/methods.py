@@ -8,7 +8,6 @@ import libcst as cst
 
 from flake8_detach.flow import (
     autograd,
-    backward_arguments,
     conversions,
     custom,
     custom_ctx,
@@ -44,7 +43,6 @@ from flake8_detach.flow.values import (
     Super,
     Thing,
     Tuple,
-    Unknown,
     Value,
 )
 from flake8_detach.knowledge import ops
@@ -175,8 +173,6 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         tensor = m.tensor(grad=MAYBE, leaf=MAYBE)
         return autograd.detach(m, node, tensor, node.func.value, "`.detach()`")
     if name == "backward":
-        if isinstance(receiver, Unknown) and receiver.number is not None and receiver.since == m.doubts:
-            backward_arguments.tell_number(m, node, receiver.number)
         tensor_methods.backward(m, node, UNKNOWN, node.func.value, args)
         escape(m, args.values())
         return UNKNOWN

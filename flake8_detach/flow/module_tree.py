@@ -12,6 +12,7 @@ from flake8_detach.flow.values import (
     NO,
     UNKNOWN,
     YES,
+    Either,
     External,
     Instance,
     Layer,
@@ -71,7 +72,7 @@ def tree(m: Machine, value: Value) -> Tree:
         if isinstance(cell, Instance) and (modules.open_ended(cell.cls) or m.state.get((address, "*open"))):
             result.complete = False
         inner = list(children(m, address))
-        if any(v == UNKNOWN or isinstance(v, External) for v in inner):
+        if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner):
             result.complete = False
         todo = [v for v in inner if isinstance(v, Ref)] + todo
     return result

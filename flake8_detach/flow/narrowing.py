@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow import alternatives
 from flake8_detach.flow.values import (
     NO,
     NONE,
@@ -34,6 +35,8 @@ def narrow(m: Machine, test: cst.BaseExpression, outcome: bool) -> None:
         target = test.comparisons[0]
         if isinstance(target.operator, (cst.Is, cst.IsNot)) and _is_none(target.comparator):
             _narrow_none(m, test.left, outcome == isinstance(target.operator, cst.Is))
+        else:
+            alternatives.compared(m, test.left, target, outcome)
     elif isinstance(test, cst.Attribute) and test.attr.value == "requires_grad":
         for address, tensor in m.tensors(quiet(m, test.value)):
             if not tensor.grad.proved:
@@ -42,8 +45,8 @@ def narrow(m: Machine, test: cst.BaseExpression, outcome: bool) -> None:
         for address, tensor in m.tensors(quiet(m, test.value)):
             if not tensor.leaf.proved:
                 m.change(address, leaf=truth(outcome))
-    elif isinstance(test, (cst.Name, cst.Attribute)) and outcome is False:
-        pass
+    elif isinstance(test, (cst.Name, cst.Attribute)):
+        alternatives.tested(m, test, lambda value: alternatives.true(m, value, outcome))
     elif isinstance(test, cst.Call):
         _narrow_call(m, test, outcome)
 
@@ -65,6 +68,7 @@ def quiet(m: Machine, node: cst.BaseExpression) -> Value:
 
 
 def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
+    alternatives.tested(m, node, lambda value: alternatives.narrowed(value, is_none))
     if isinstance(node, cst.Attribute) and node.attr.value == "grad":
         owner = quiet(m, node.value)
         found = m.tensors(owner)
@@ -111,8 +115,12 @@ def _narrow_call(m: Machine, test: cst.Call, outcome: bool) -> None:
         return
     if function.name == "torch.is_grad_enabled" and not test.args:
         m.set_mode(Mode(truth(outcome), m.mode.inference, m.mode.why))
-    elif function.name in ("builtins.isinstance", "torch.is_tensor") and outcome and test.args:
+    elif function.name in ("builtins.isinstance", "torch.is_tensor") and test.args:
         subject = test.args[0].value
+        kinds = evaluate(m, test.args[1].value) if len(test.args) > 1 else External("torch.Tensor")
+        alternatives.tested(m, subject, lambda value: alternatives.instance(m, value, kinds, outcome))
+        if not outcome:
+            return
         if function.name == "builtins.isinstance":
             kind = evaluate(m, test.args[1].value) if len(test.args) > 1 else UNKNOWN
             if kind != External("torch.Tensor"):

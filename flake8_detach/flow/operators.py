@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, levels, tensors
+from flake8_detach.flow import alternatives, conversions, levels, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.values import (
     MAYBE,
@@ -19,6 +19,7 @@ from flake8_detach.flow.values import (
     Array,
     Class,
     Const,
+    Either,
     Function,
     Instance,
     Label,
@@ -83,6 +84,8 @@ def binary(
     name = DUNDER.get(kind.removesuffix("Assign"))
     if name is None:
         return UNKNOWN
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.operands(m, left, right, lambda a, b: binary(m, node, kind, a, b, left_node, right_node))
     use_none(m, node, left, left_node)
     use_none(m, node, right, right_node)
     if name == "mod" and isinstance(left, Const) and isinstance(left.value, str):
@@ -321,6 +324,8 @@ def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, r
     if isinstance(op, (cst.In, cst.NotIn)):
         inside = _contains(m, left, right)
         return Scalar("bool") if inside is None else Const(inside == isinstance(op, cst.In))
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.operands(m, left, right, lambda a, b: compare(m, node, op, a, b))
     name, function = COMPARE[type(op)]
     if name not in ("eq", "ne"):  # None can be compared for equality, not for order
         use_none(m, node, left, node.left)
@@ -347,6 +352,8 @@ def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, r
 
 
 def _identical(m: Machine, left: Value, right: Value) -> bool | None:
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.identical(left, right) if isinstance(left, Either) else None
     if isinstance(left, Const) and isinstance(right, Const):
         singletons = (None, True, False, ...)
         if any(left.value is s for s in singletons) or any(right.value is s for s in singletons):

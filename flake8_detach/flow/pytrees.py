@@ -11,6 +11,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     UNKNOWN,
     Dtype,
+    Either,
     Mapping_,
     Node,
     Ref,
@@ -78,7 +79,7 @@ def copied(m: Machine, value: Value, make: Callable[[int, Tensor], Ref], depth: 
     if isinstance(value, Tuple):
         return Tuple(tuple(copied(m, item, make, depth + 1) for item in value.items), value.names)
     if not isinstance(value, Ref):
-        return value
+        return UNKNOWN if isinstance(value, Either) else value
     if m.is_tensor(value):
         return Ref(tuple(make(address, tensor).addresses[0] for address, tensor in m.tensors(value)))
     cell = m.cell(value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from flake8_detach.flow import alternatives
 from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
 from flake8_detach.flow.state import CELL, Delta
 from flake8_detach.flow.values import (
@@ -218,7 +219,7 @@ def _reachable(m: Machine, *values: Value) -> Iterator[Tensor]:
     todo = list(values)
     seen: set[int] = set()
     while todo:
-        value = todo.pop()
+        value = alternatives.one(todo.pop())
         if isinstance(value, Tuple):
             todo.extend(value.items)
         for address in value.addresses if isinstance(value, Ref) else ():
@@ -370,6 +371,7 @@ def _graphs(m: Machine, value: Value, since: int) -> set[int]:
     todo: list[tuple[Value, int]] = [(value, 0)]
     while todo:
         current, depth = todo.pop()
+        current = alternatives.one(current)
         if isinstance(current, Tuple):
             todo.extend((item, depth + 1) for item in current.items)
         for address, cell in m.cells(current):
@@ -438,6 +440,7 @@ def _let_go(m: Machine, changes: Delta) -> Iterator[int]:
 
 
 def _held(content: Any) -> Iterator[int]:
+    content = alternatives.one(content)
     if isinstance(content, Ref):
         yield from content.addresses
     elif isinstance(content, (Tuple, Sequence)):

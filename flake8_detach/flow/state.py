@@ -24,6 +24,7 @@ from flake8_detach.flow.values import (
     Cell,
     Const,
     Edge,
+    Either,
     Instance,
     Joined,
     Layer,
@@ -39,7 +40,6 @@ from flake8_detach.flow.values import (
     Thing,
     Truth,
     Tuple,
-    Unknown,
     Value,
 )
 
@@ -198,7 +198,7 @@ class _Joiner:
 
     def __init__(self, state: State, deltas: Seq[Delta], presume: bool, written: Truth = MAYBE) -> None:
         self.state, self.deltas, self.presume, self.written = state, deltas, presume, written
-        self.pairs: dict[tuple[tuple[int, ...], ...], Ref] = {}
+        self.pairs: dict[tuple[tuple[int, tuple[int, ...]], ...], Ref] = {}
         self.pending: Delta = {}
         self.made: set[int] = set()
 
@@ -259,7 +259,10 @@ class _Joiner:
                 return rest[0] if all(c is rest[0] for c in rest) else self.values(rest, depth)
             else:
                 return self.bound(slot, contents)
-        return self.values(contents, depth)
+        joined_value = self.values(contents, depth)
+        if slot[1] == "grad" and isinstance(joined_value, Either):
+            return UNKNOWN  # a gradient that may be there: what is in it, nobody asks
+        return joined_value
 
     def bound(self, slot: Slot, contents: list[Any]) -> Value:
         """A variable that some paths have not bound: who reads a tensor there came by one that has."""
@@ -269,7 +272,8 @@ class _Joiner:
         if not variable or slot[1][0] == "*" or not isinstance(one, Ref) or any(c != one for c in found):
             return UNKNOWN
         path = next(path for path, c in enumerate(contents) if c is not ABSENT)
-        return one if path < len(self.deltas) and self.tensor(path, one) else UNKNOWN
+        alone = path < len(self.deltas) and len(one.addresses) == 1
+        return one if alone and isinstance(self.look(path, (one.addresses[0], CELL)), Tensor) else UNKNOWN
 
     def versions(self, storage: int, found: list[Version], absent: bool) -> Version:
         """The version of a storage that some paths have written (absent: and others not)."""
@@ -307,21 +311,34 @@ class _Joiner:
             return UNKNOWN
         if all(isinstance(v, Ref) and len(v.addresses) == 1 for v in values):
             return self.refs([v for v in values if isinstance(v, Ref)], depth)
-        numbers = [v for v in values if isinstance(v, Const) and type(v.value) in (int, float)]
-        if numbers and all(isinstance(v, (Ref, Const)) for v in values):
-            others = [path for path, v in enumerate(values) if not isinstance(v, Const)]
-            if len(numbers) + len(others) == len(values) and all(self.tensor(path, values[path]) for path in others):
-                return Unknown(numbers[0])
-        return UNKNOWN
+        return self.either(values, depth)
 
-    def tensor(self, path: int, value: Value) -> bool:
-        """Is the value one tensor on that path?"""
-        one = isinstance(value, Ref) and len(value.addresses) == 1 and path < len(self.deltas)
-        return one and isinstance(self.look(path, (value.addresses[0], CELL)), Tensor)  # type: ignore[union-attr]
+    def either(self, values: list[Value], depth: int) -> Value:
+        """A number or None on some paths, an object on others."""
+        if len(values) != len(self.deltas):
+            return UNKNOWN
+        plains: list[tuple[int, Value]] = []
+        objects: list[tuple[int, Value]] = []
+        for path, value in enumerate(values):
+            if isinstance(value, Either):
+                plains.append((path, value.plain))
+                objects.append((path, value.object))
+            elif isinstance(value, (Const, Scalar)):
+                plains.append((path, value))
+            elif isinstance(value, Tuple) or (isinstance(value, Ref) and value.addresses):
+                objects.append((path, value))
+            else:
+                return UNKNOWN
+        if not plains or not objects:
+            return UNKNOWN
+        plain, some = self.mixed(plains, depth), self.mixed(objects, depth)
+        if not isinstance(plain, (Const, Scalar)) or not isinstance(some, (Ref, Tuple)):
+            return UNKNOWN
+        return Either(plain, some) if plain == NONE or _kind(plain) not in ("?", "str") else UNKNOWN
 
     def refs(self, refs: list[Ref], depth: int) -> Value:
         """The paths hold different objects: one new object stands for either."""
-        key = tuple(r.addresses for r in refs)
+        key = tuple((id(delta), r.addresses) for delta, r in zip(self.deltas, refs, strict=False))
         if key in self.pairs:
             return self.pairs[key]
         cells = (
@@ -448,7 +465,7 @@ class _Joiner:
         if not members:
             return UNKNOWN
         inner = _Joiner(self.state, [self.deltas[path] for path, _ in members], False)
-        inner.pending, inner.made = self.pending, self.made
+        inner.pending, inner.made, inner.pairs = self.pending, self.made, self.pairs
         return inner.values([v for _, v in members], depth + 1)
 
     def mappings(self, cells: list[Mapping_], depth: int) -> Mapping_:
@@ -541,6 +558,8 @@ class Comparison:
             return len(a.items) == len(b.items) and all(
                 self.contents(x, y) for x, y in zip(a.items, b.items, strict=True)
             )
+        if isinstance(a, Either) and isinstance(b, Either):
+            return a.plain == b.plain and self.contents(a.object, b.object)
         if isinstance(a, Mode) and isinstance(b, Mode):
             return a[:2] == b[:2]
         if isinstance(a, tuple):  # sites and the like

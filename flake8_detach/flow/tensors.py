@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     Cut,
     Dtype,
     Edge,
+    Either,
     External,
     Foreign,
     Label,
@@ -86,6 +87,11 @@ class Inputs:
         elif isinstance(value, (Const, Scalar)):
             if value.why is not None:
                 self.numbers.append(value.why)
+        elif isinstance(value, Either):
+            before = len(self.tensors)
+            self.add(m, value.plain, name, depth)
+            self.add(m, value.object, name, depth)
+            self.tensors[before:] = [(a, replace(t, grad=t.grad.join(NO)), n) for a, t, n in self.tensors[before:]]
         elif value == BATCH:
             self.presumed = True
         elif not isinstance(value, External):

@@ -134,14 +134,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Anything at all.
-
-    number: the paths that met here hold a tensor, or this number. since: how many conditions of unknown outcome had
-    been asked by then; one that is asked later may tell the two apart.
-    """
-
-    number: Const | None = field(default=None, compare=False)
-    since: int = field(default=0, compare=False)
+    """Anything at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +185,20 @@ class Tuple:
 
     items: tuple[Value, ...]
     names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """A number or None on some of the paths that met here, an object on the others: `loss = 0`, to which a term was
+    added under a condition.
+
+    since: where a function returned the number early, how many conditions of unknown outcome had been asked by then;
+    one that is asked later may tell the two apart.
+    """
+
+    plain: Const | Scalar
+    object: Ref | Tuple
+    since: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +279,20 @@ class Joined:
 
 
 Value: TypeAlias = (
-    Unknown | Const | Scalar | Array | Ref | Tuple | External | Foreign | Method | Function | Class | Super | Partial
+    Unknown
+    | Const
+    | Scalar
+    | Array
+    | Ref
+    | Tuple
+    | Either
+    | External
+    | Foreign
+    | Method
+    | Function
+    | Class
+    | Super
+    | Partial
 )
 
 UNKNOWN = Unknown()

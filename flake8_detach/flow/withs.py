@@ -5,6 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from flake8_detach.flow import (
+    alternatives,
     assignments,
     autograd,
     calls,
@@ -39,7 +40,7 @@ def with_(m: Machine, node: cst.With) -> bool:
     guards = m.guards
     block = m.block
     for item in node.items:
-        value = evaluate(m, item.item)
+        value = alternatives.one(evaluate(m, item.item))
         contexts.entered(m, item.item, value)
         entered = enter_context(m, item.item, value)
         if item.asname is not None:
