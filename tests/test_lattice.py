@@ -8,7 +8,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flake8_detach.flow.state import CELL, State, join_tensors
-from flake8_detach.flow.values import MAYBE, NO, NONE, UNKNOWN, YES, Const, Mode, Ref, Scalar, Sequence, Tensor, Truth
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    NONE,
+    UNKNOWN,
+    YES,
+    Const,
+    Either,
+    Mode,
+    Ref,
+    Scalar,
+    Sequence,
+    Tensor,
+    Truth,
+    Value,
+)
 
 settings.register_profile("shared machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("shared machine")  # how quickly examples are drawn says nothing about the laws
@@ -162,3 +177,58 @@ def test_grad_mode_is_joined_as_every_other_slot() -> None:
     state.set((0, "mode"), Mode(NO))
     state.join([{}, state.rollback(mark)])
     assert state.get((0, "mode")).grad is MAYBE
+
+
+def met(state: State, contents: list) -> object:
+    """The content of a slot where paths meet that have left these in it."""
+    deltas = []
+    for content in contents:
+        mark = state.mark()
+        made = state.new(content) if isinstance(content, Tensor) else content
+        state.set((2, "x"), made)
+        deltas.append(state.rollback(mark))
+    state.join(deltas)
+    return state.get((2, "x"))
+
+
+plain = st.one_of(
+    st.just(NONE), st.builds(Const, st.integers(-1, 1)), st.builds(Scalar, st.sampled_from(["int", "float"]))
+)
+
+
+@given(plain, tensors)
+def test_a_number_or_none_meets_a_tensor_in_either_of_them_whichever_comes_first(number: Value, tensor: Tensor) -> None:
+    for contents in ([number, tensor], [tensor, number]):
+        state = with_owners()
+        either = met(state, contents)
+        assert isinstance(either, Either)
+        assert either.plain == number
+        assert isinstance(either.object, Ref)
+        assert state.cell(either.object.addresses[0]) == tensor
+
+
+@given(plain, plain, tensors, tensors)
+def test_either_claims_no_more_than_each_of_the_paths(one: Value, two: Value, a: Tensor, b: Tensor) -> None:
+    state = with_owners()
+    either = met(state, [one, a, two, b])
+    if (one == NONE) != (two == NONE):
+        assert either == UNKNOWN
+        return
+    assert isinstance(either, Either)
+    assert either.plain == one if one == two else isinstance(either.plain, Scalar)
+    assert isinstance(either.object, Ref)
+    cell = state.cell(either.object.addresses[0])
+    assert isinstance(cell, Tensor)
+    joined = join_tensors(a, b)
+    assert (cell.grad, cell.leaf, cell.shape, cell.dtype) == (joined.grad, joined.leaf, joined.shape, joined.dtype)
+
+
+@given(plain, tensors)
+def test_either_absorbs_its_alternatives_and_is_lost_in_the_unknown(number: Value, tensor: Tensor) -> None:
+    state = with_owners()
+    either = met(state, [number, tensor])
+    assert isinstance(either, Either)
+    for other in (either.plain, either.object, either):
+        assert met(state, [either, other]) == either
+        assert met(state, [other, either]) == either
+    assert met(state, [either, UNKNOWN]) == met(state, [UNKNOWN, either]) == UNKNOWN
