@@ -25,6 +25,7 @@ from flake8_detach.flow import (
     module_tree,
     modules,
     optimizer_contracts,
+    records,
     registration,
     sampling,
     tensor_hooks,
@@ -80,8 +81,8 @@ def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.
         return External(canonical(f"{owner.name}.{name}"))
     if isinstance(owner, Foreign):
         return owner if owner == tensors.BATCH and name not in _PLAIN_TENSOR else _of_foreign(owner, name)
-    if isinstance(owner, Tuple) and name in owner.names:
-        return owner.items[owner.names.index(name)]
+    if isinstance(owner, Tuple) and owner.names:
+        return records.attribute(owner, name)
     if isinstance(owner, (Class, Super)):
         found = modules.find(m, owner, name)
         return UNKNOWN if found is None else found

@@ -127,7 +127,7 @@ def is_instance(m: Machine, value: Value, kind: Value) -> Truth:
     if isinstance(kind, Class):
         if isinstance(cell, Instance):
             return YES if kind in modules.lineage(cell.cls) else MAYBE if modules.open_ended(cell.cls) else NO
-        return NO
+        return MAYBE if isinstance(value, Tuple) and value.names else NO
     if not isinstance(kind, External):
         return MAYBE
     name = kind.name

@@ -18,7 +18,6 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     Const,
-    Instance,
     Mapping_,
     Ref,
     Sequence,
@@ -69,20 +68,6 @@ def _fromkeys(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
     if keys is None or not all(isinstance(key, Const) for key in keys):
         return m.new(Mapping_((), value if args.pos and not args.open else UNKNOWN))
     return m.new(Mapping_(tuple((key.value, value) for key in dict.fromkeys(keys) if isinstance(key, Const))))
-
-
-@model("dataclasses.replace", "copy.replace")
-def _replace(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
-    """A new object with the attributes of the old one, some of them exchanged."""
-    old = args.pos[0] if args.pos else UNKNOWN
-    cell = m.cell(old)
-    if not isinstance(cell, Instance) or not isinstance(old, Ref) or args.open:
-        calls.escape(m, args.values())
-        return UNKNOWN
-    made = m.new(cell)
-    for name in m.state.names(old.addresses[0]):
-        m.state.put(made.addresses[0], name, args.kw.get(name, m.state.get((old.addresses[0], name))))
-    return made
 
 
 __all__ = ["columns", "delete"]

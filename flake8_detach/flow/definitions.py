@@ -11,6 +11,7 @@ from flake8_detach.flow import (
     contexts,
     idle,
     legacy,
+    records,
     transforms,
 )
 from flake8_detach.flow.evaluate import evaluate
@@ -139,18 +140,8 @@ def class_def(m: Machine, node: cst.ClassDef) -> bool:
         if name in MODES:
             idle.decorated_class(m, decorator.decorator, name)
         if name in DATACLASSES:
-            m.state.set((frame_id, "*fields"), fields(node))
+            m.state.set((frame_id, records.DECLARED), records.fields(node))
         elif name not in TRANSPARENT and not name.startswith("torch."):
             value = UNKNOWN
     m.bind(node.name.value, value)
     return True
-
-
-def fields(node: cst.ClassDef) -> tuple[str, ...]:
-    """The fields of a dataclass, in order."""
-    found = []
-    for statement_ in node.body.body:
-        for part in getattr(statement_, "body", ()) if isinstance(statement_, cst.SimpleStatementLine) else ():
-            if isinstance(part, cst.AnnAssign) and isinstance(part.target, cst.Name):
-                found.append(part.target.value)
-    return tuple(found)

@@ -20,6 +20,7 @@ from flake8_detach.flow import (
     module_methods,
     modules,
     optimizers,
+    records,
     tensor_methods,
     tensors,
 )
@@ -68,6 +69,12 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
         return module_methods.of_super(m, node, receiver, name, args)
     if isinstance(receiver, Tuple) and name in ("index", "count"):
         return Scalar("int")
+    if (
+        isinstance(receiver, Tuple)
+        and receiver.names
+        and (record := records.method(m, receiver, name, args)) is not None
+    ):
+        return record
     if isinstance(receiver, (Const, Scalar)):
         if name == "format" and isinstance(receiver, Const) and isinstance(receiver.value, str):
             conversions.braces(m, node, receiver.value, args)

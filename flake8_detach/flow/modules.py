@@ -152,13 +152,16 @@ def find_setter(m: Machine, cell: Instance, name: str) -> Function | None:
 
 def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> Value:
     """`cls(...)`."""
-    from flake8_detach.flow import custom, custom_ctx, stdlib_calls
+    from flake8_detach.flow import custom, custom_ctx, records
 
     names = outside_names(cls)
     if any(n.startswith("torch.autograd.graph.") for n in names):
         m.state.set(PACKED, YES)
     if custom_ctx.is_function(cls):
         return custom.instance(m, cls, args, node)
+    record = records.made(m, cls, args, node)
+    if record is not None:
+        return record
     if any(n.startswith(("enum.", "typing.", "torch.autograd.Function")) for n in names):
         calls.escape(m, args.values())
         return UNKNOWN
@@ -170,12 +173,7 @@ def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> 
     if isinstance(init, Function):
         calls.call(m, init, args, node)
     else:
-        fields: tuple[str, ...] = m.state.get((cls.frame, "*fields"), ())
-        for index, field in enumerate(fields):
-            given = args.get(index, field)
-            default = m.state.get((cls.frame, field), UNKNOWN)
-            default = stdlib_calls.field_default(m, default, node)
-            m.state.put(made.addresses[0], field, given if given is not None else UNKNOWN if args.open else default)
+        fields = records.fill(m, made, cls, args, node)
         post = find(m, made, "__post_init__")
         if fields and isinstance(post, Function):
             calls.call(m, post, calls.Args([]), node)

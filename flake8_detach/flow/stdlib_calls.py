@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, iteration, module_tree, tensors
+from flake8_detach.flow import iteration, module_tree, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.copies import tell_copy
 from flake8_detach.flow.registry import model
@@ -45,53 +45,6 @@ def _partial(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     return Partial(args.pos[0], tuple(args.pos[1:]), tuple(args.kw.items()))
-
-
-@model("collections.namedtuple")
-def _namedtuple(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    given = args.get(1, "field_names")
-    if isinstance(given, Const) and isinstance(given.value, str):
-        names: list[Value] = [Const(name) for name in given.value.replace(",", " ").split()]
-    else:
-        names = (given is not None and iteration.exact(m, given)) or []
-    if not names or len(args.pos) + len(args.kw) != 2 or not all(isinstance(name, Const) for name in names):
-        escape(m, args.values())
-        return UNKNOWN
-    return Partial(External(NAMED), (Tuple(tuple(names)),), ())
-
-
-NAMED = "collections.namedtuple()"
-"""Stands for what a namedtuple class does when it is called; its first argument are the names."""
-
-
-@model(NAMED)
-def _named(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    first = args.pos[0]
-    names = [str(name.value) for name in first.items if isinstance(name, Const)] if isinstance(first, Tuple) else []
-    values = [args.get(index, name) for index, name in enumerate(names, 1)]
-    if args.open or any(value is None for value in values):
-        escape(m, args.values())
-        return UNKNOWN
-    return Tuple(tuple(value for value in values if value is not None), tuple(names))
-
-
-FIELD = "dataclasses.field"
-
-
-@model(FIELD)
-def _field(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    if args.open or args.pos:
-        return UNKNOWN
-    return m.new(Thing(FIELD, tuple(args.kw.items())))
-
-
-def field_default(m: Machine, default: Value, node: cst.CSTNode) -> Value:
-    """What a field of a dataclass gets that is not given; `default` is what stands in the class."""
-    cell = m.cell(default)
-    if not isinstance(cell, Thing) or cell.kind != FIELD:
-        return default
-    factory = cell.part("default_factory")
-    return cell.part("default") or (UNKNOWN if factory is None else calls.call(m, factory, Args([]), node))
 
 
 @model("itertools.chain", "itertools.chain.from_iterable")

@@ -39,7 +39,7 @@ class DeepcopyOfNonleaf(Rule):
     offers = ("safe",)
     listens = (Copied,)
     # ForkingPickler and copyreg: whoever registers a reduction decides what happens to a tensor that is sent
-    triggers = (frozenset({"deepcopy", "put", "send", "dumps", "ForkingPickler", "copyreg"}),)
+    triggers = (frozenset({"deepcopy", "put", "send", "dumps", "ForkingPickler", "copyreg", "asdict", "astuple"}),)
     example = Example(
         bad="""\
 import copy
