@@ -325,12 +325,12 @@ def await_(m: Machine, node: cst.Await) -> Value:
 def yield_(m: Machine, node: cst.Yield) -> Value:
     m.frame.yield_modes.append(m.mode)
     if isinstance(node.value, cst.From):
-        source = iteration.element(m, evaluate(m, node.value.item))
-        m.frame.yields.append(source)
-    elif node.value is not None:
-        m.frame.yields.append(evaluate(m, node.value))
+        value = iteration.element(m, evaluate(m, node.value.item))
     else:
-        m.frame.yields.append(NONE)
+        value = evaluate(m, node.value) if node.value is not None else NONE
+    m.frame.yields.append(value)
+    if m.frame.resume is not None:
+        m.frame.resume(value)
     return UNKNOWN
 
 

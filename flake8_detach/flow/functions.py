@@ -27,6 +27,7 @@ from flake8_detach.flow.values import (
     Mode,
     Ref,
     Sequence,
+    Thing,
     Tuple,
     Value,
 )
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 RETURN = "*return"
+MANAGER = "contextlib.contextmanager"
+"""Decorator of a function that `with` enters; also the kind of object that it makes when it is called."""
 GENERIC = "*generic"
 """Slot of an instance that stands for those of any subclass: nobody in the file makes one."""
 
@@ -56,14 +59,33 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     m.contexts[id(definition)] = done + 1
     if function.bound is not None:
         args = Args([function.bound, *args.pos], args.kw, args.open, args.nodes)
+    if MANAGER in function.wrappers:
+        keywords = tuple((f"keyword {name}", value) for name, value in args.kw.items())
+        parts: tuple[tuple[str, Value], ...] = (
+            ("function", function),
+            ("pos", Tuple(tuple(args.pos))),
+            ("open", Const(args.open)),
+            *keywords,
+        )
+        made = m.new(Thing(MANAGER, parts))
+        m.makers[made.addresses[0]] = node
+        return made  # it is run by the `with` statement
     result = run(m, function, args, node, watch)
     if result == NONE and isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
         return UNKNOWN  # a method that returns nothing is there to be overridden in a subclass
     return result
 
 
-def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, watch: Watch | None = None) -> Value:
-    """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function."""
+def run(
+    m: Machine,
+    function: Function,
+    args: Args,
+    node: cst.CSTNode | None,
+    watch: Watch | None = None,
+    resume: Callable[[Value], None] | None = None,
+) -> Value:
+    """Run the body in a new frame. `node` is the call, None when nobody in the file calls the function. `resume` is
+    called with each value that is yielded."""
     from flake8_detach.flow import statements
 
     m.step()
@@ -75,6 +97,7 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
     frame = Frame(
         (frame_id, *function.scope), function, node, m.state.mark(), owner=function.owner, watch=watch, path=path
     )
+    frame.resume = resume
     m.frames.append(frame)
     try:
         bind_parameters(m, function, args)
@@ -108,8 +131,6 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
             made = m.new(Sequence("generator", None, _common(m, frame.yields)))
             m.state.set((made.addresses[0], GENERATOR), function.definition)
             idle.holds(m, made, frame.yield_modes[0], wrapped, function)
-            if "contextlib.contextmanager" in function.wrappers:
-                m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])
             result = made
         return result
     finally:

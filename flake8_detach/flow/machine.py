@@ -108,10 +108,11 @@ class Loop:
 @dataclass
 class Frame:
     """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go
-    back to, grad mode and whether a level of forward-mode AD is entered.
+    back to, grad mode and whether a level of forward-mode AD is entered; `exits`: what of the file each of these `with`
+    runs when it is left.
 
     watch: wants to see each value that is returned, and where (the definition, if it ends without `return`).
-    path: a number for the calls that led here.
+    path: a number for the calls that led here. resume: runs the `with` block that a `yield` gives way to.
     """
 
     scope: tuple[int, ...]
@@ -123,9 +124,11 @@ class Frame:
     yield_modes: list[Mode] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     withs: list[tuple[Mode, Truth | None]] = field(default_factory=list)
+    exits: list[list[Callable[[], object]]] = field(default_factory=list)
     owner: Class | None = None
     watch: Callable[[cst.CSTNode, Value], None] | None = None
     path: int = 0
+    resume: Callable[[Value], None] | None = None
 
     @property
     def id(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import libcst as cst
 
 from flake8_detach.flow import (
@@ -11,18 +13,21 @@ from flake8_detach.flow import (
     calls,
     contexts,
     forward_ad,
+    managers,
+    modules,
 )
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import Machine
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,
+    NONE,
     UNKNOWN,
     Foreign,
     Function,
+    Instance,
     Mode,
     Ref,
-    Sequence,
     Thing,
     Value,
 )
@@ -30,24 +35,53 @@ from flake8_detach.flow.values import (
 
 def leave_withs(m: Machine, count: int) -> None:
     """Leaving early runs the `__exit__` of the `with` statements inside: grad mode is what it was before them."""
-    if len(m.frame.withs) > count:
-        m.go_back(m.frame.withs[count])
+    frame = m.frame
+    if len(frame.withs) > count:
+        entered, modes = frame.exits, frame.withs[count]
+        frame.exits = entered[:count]
+        for leave in (leave for exits in reversed(entered[count:]) for leave in exits):
+            leave()
+        frame.exits = entered
+        m.go_back(modes)
 
 
 @statement(cst.With)
 def with_(m: Machine, node: cst.With) -> bool:
-    modes = m.modes()
-    guards = m.guards
-    block = m.block
-    for item in node.items:
-        value = alternatives.one(evaluate(m, item.item))
-        contexts.entered(m, item.item, value)
-        entered = enter_context(m, item.item, value)
+    return _within(m, node, 0)
+
+
+def _within(m: Machine, node: cst.With, at: int) -> bool:
+    """Enter the contexts of the statement from that one on, and run its block."""
+    if at == len(node.items):
+        return execute_body(m, node.body)
+    item = node.items[at]
+    modes, guards, block = m.modes(), m.guards, m.block
+    value = alternatives.one(evaluate(m, item.item))
+    contexts.entered(m, item.item, value)
+
+    def inside(entered: Value, leave: list[Callable[[], object]]) -> bool:
         if item.asname is not None:
             assignments.assign(m, item.asname.name, entered)
-    m.frame.withs.append(modes)
-    alive = execute_body(m, node.body)
-    m.frame.withs.pop()
+        m.frame.withs.append(modes)
+        m.frame.exits.append(leave)
+        alive = _within(m, node, at + 1)
+        m.frame.withs.pop()
+        m.frame.exits.pop()
+        return alive
+
+    cell = m.cell(value)
+    if isinstance(cell, Thing) and isinstance(value, Ref) and cell.kind == managers.KIND:
+        left: list[Callable[[], object]] = [lambda: managers.left(m, cell)]
+        alive = managers.within(m, value, cell, item.item, lambda entered: inside(entered, left))
+    else:
+        entered = enter_context(m, item.item, value)
+        leaving = modules.find(m, value, "__exit__") if isinstance(cell, Instance) else None
+        exits: list[Callable[[], object]] = []
+        if isinstance(leaving, Function):
+            exits.append(lambda: calls.call(m, leaving, calls.Args([NONE, NONE, NONE]), item.item))
+        alive = inside(entered, exits)
+        for leave in exits if alive else ():
+            leave()
     m.guards = guards
     m.block = block
     if alive:
@@ -60,6 +94,8 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
     from flake8_detach.flow import hooks, saved_hooks
 
     cell = m.cell(value)
+    if isinstance(cell, Thing) and cell.kind == managers.KIND:
+        return managers.entered(m, cell)
     if isinstance(cell, Thing):
         if cell.kind in ("pytest.raises", "contextlib.suppress", "unittest.assertRaises"):
             m.guards += 1
@@ -78,19 +114,12 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
     ):
         m.guards += 1
         return UNKNOWN
-    if isinstance(cell, Sequence) and cell.kind == "generator":  # a @contextmanager of the file
-        modes: Mode | None = m.state.get((value.addresses[0], "*mode")) if isinstance(value, Ref) else None
-        if modes is not None:
-            m.set_mode(modes)
-        return cell.element
     if isinstance(value, Foreign):
         return value
     if value == UNKNOWN:
         # an unknown context manager may well switch grad mode off (`with self.ema_scope():`)
         m.set_mode(Mode(MAYBE if m.mode.grad.yes else m.mode.grad, MAYBE, m.mode.why))
         return UNKNOWN
-    from flake8_detach.flow import modules
-
     entered = modules.find(m, value, "__enter__")
     if isinstance(entered, Function):
         return calls.call(m, entered, calls.Args([]), node)
