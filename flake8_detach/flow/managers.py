@@ -33,6 +33,8 @@ def within(m: Machine, manager: Ref, cell: Thing, place: cst.CSTNode, block: Cal
     """Run the function, and `block` with what it yields; False if no path gets past the block."""
     function = cell.part("function")
     assert isinstance(function, Function)
+    if _yields(function.definition) != 1:
+        return block(entered(m, cell))  # which of them it comes to, and in what mode, may depend on anything
     depth, guards, saved = m.depth, m.guards, m.block
     frames = len(m.frames)
     reached = False
@@ -59,6 +61,17 @@ def within(m: Machine, manager: Ref, cell: Thing, place: cst.CSTNode, block: Cal
     finally:
         m.depth, m.guards, m.block = depth, guards, saved
     return block(entered(m, cell)) if not reached else True
+
+
+def _yields(definition: cst.CSTNode) -> int:
+    """The number of `yield` in the function, apart from those of functions in it."""
+    found, todo = 0, list(definition.children)
+    while todo:
+        node = todo.pop()
+        found += isinstance(node, cst.Yield)
+        if not isinstance(node, (cst.FunctionDef, cst.Lambda)):
+            todo.extend(node.children)
+    return found
 
 
 def entered(m: Machine, cell: Thing) -> Value:
