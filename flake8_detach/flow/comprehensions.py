@@ -36,6 +36,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
     frame = Frame(
         (m.state.address(), *here.scope), here.function, mark=m.state.mark(), owner=here.owner, path=here.path
     )
+    frame.comprehension = True
     frame.yields, frame.yield_modes = m.frame.yields, m.frame.yield_modes
     m.frames.append(frame)
     try:

@@ -1,4 +1,4 @@
-"""What containers of the standard library do beyond lists and dicts: `del x[k]`, zip(*rows), dataclasses.
+"""What containers of the standard library do beyond lists and dicts: `del x[k]`, zip(*rows), heaps, samples, reduce.
 
 Elements are known one by one where their number and keys are, else by a summary that stands for all of them.
 """
@@ -19,6 +19,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     Const,
     Mapping_,
+    Method,
     Ref,
     Sequence,
     Tuple,
@@ -70,4 +71,53 @@ def _fromkeys(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
     return m.new(Mapping_(tuple((key.value, value) for key in dict.fromkeys(keys) if isinstance(key, Const))))
 
 
-__all__ = ["columns", "delete"]
+# Functions that work on lists
+
+
+@model("functools.reduce")
+def _reduce(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    function, source = args.get(0, "function") or UNKNOWN, args.get(1, "iterable") or UNKNOWN
+    items = iteration.exact(m, source)
+    if args.open or items is None or len(items) > 32:
+        one = iteration.element(m, source)
+        first = args.get(2, "initial") or one
+        calls.escape(m, [function] if one == UNKNOWN else [])
+        return UNKNOWN if one == UNKNOWN else calls.call(m, function, calls.Args([first, one]), node)
+    given = [args.pos[2]] if len(args.pos) > 2 else []
+    values = [*given, *items]
+    result = values[0] if values else UNKNOWN
+    for value in values[1:]:
+        result = calls.call(m, function, calls.Args([result, value]), node)
+    return result
+
+
+@model("random.choice", "random.sample", "random.choices", "heapq.nlargest", "heapq.nsmallest")
+def _drawn(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    """Some of the elements, not known which."""
+    place = 1 if args.called.startswith("heapq.") else 0
+    source = args.pos[place] if len(args.pos) > place and not args.open else UNKNOWN
+    one = iteration.element(m, source)
+    return one if args.called == "random.choice" else m.new(Sequence("list", None, one))
+
+
+@model("random.shuffle", "heapq.heapify")
+def _reordered(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    return _as_method(m, args, "sort", node)
+
+
+@model("heapq.heappush")
+def _push(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    _as_method(m, calls.Args(args.pos[:1]), "sort", node)
+    return _as_method(m, args, "append", node)
+
+
+@model("heapq.heappop")
+def _pop(m: Machine, args: calls.Args, node: cst.CSTNode) -> Value:
+    return _as_method(m, args, "pop", node)
+
+
+def _as_method(m: Machine, args: calls.Args, name: str, node: cst.CSTNode) -> Value:
+    """What the function does to its first argument, a list, in terms of the list's own method."""
+    if not args.pos or not isinstance(m.cell(args.pos[0]), Sequence):
+        return UNKNOWN
+    return calls.call(m, Method(args.pos[0], name), calls.Args(args.pos[1:]), node)

@@ -48,7 +48,8 @@ Watch = Callable[[cst.CSTNode, Value], None]
 def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: Watch | None = None) -> Value:
     """The value that the call returns; UNKNOWN beyond the bounds on depth and contexts."""
     definition = function.definition
-    running = sum(1 for f in m.frames if f.function is not None and f.function.definition is definition)
+    calls = (f.function for f in m.frames if not f.comprehension)
+    running = sum(1 for called in calls if called is not None and called.definition is definition)
     done = m.contexts.get(id(definition), 0)
     if running > 1 or len(m.frames) > MAX_CALLS or done > MAX_CONTEXTS:
         harmless = id(definition) not in m.movers  # it has been run often enough to know

@@ -119,7 +119,7 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
             pairs = [(Const(k), v) for k, v in cell.items]
             chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]
             return m.new(Sequence("iterable", tuple(chosen), filled=truth(bool(chosen))))
-        value = values[0] if all(v == values[0] for v in values) else UNKNOWN
+        value = subscripts.one_of(m, values)
         one: Value = UNKNOWN if name == "keys" else value if name == "values" else Tuple((UNKNOWN, value))
         return m.new(Sequence("iterable", None, one))
     if name in ("get", "pop", "setdefault"):
@@ -135,6 +135,8 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
             return found
         if isinstance(key, Const) and cell.rest is None:
             return args.get(1, "default") or NONE
+        if isinstance(key, Const) and cell.rest is not None and (name == "get" or len(args.pos) > 1):
+            return subscripts.one_of(m, [args.get(1, "default") or NONE, cell.rest])
         return UNKNOWN
     if name == "update":
         other = m.cell(args.pos[0]) if args.pos else Mapping_()

@@ -129,6 +129,7 @@ class Frame:
     watch: Callable[[cst.CSTNode, Value], None] | None = None
     path: int = 0
     resume: Callable[[Value], None] | None = None
+    comprehension: bool = False
 
     @property
     def id(self) -> int:

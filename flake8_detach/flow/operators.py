@@ -14,6 +14,7 @@ from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     UNKNOWN,
     YES,
     Array,
@@ -113,7 +114,8 @@ def binary(
     if name == "mul":
         for sequence, count in ((left, right), (right, left)):
             cell = m.cell(sequence)
-            if isinstance(cell, Sequence) and isinstance(count, (Const, Scalar)):
+            blank = isinstance(cell, Sequence) and cell.items == (NONE,) and count == UNKNOWN  # by no array, surely
+            if isinstance(cell, Sequence) and (blank or isinstance(count, (Const, Scalar))):
                 times = count.value if isinstance(count, Const) and isinstance(count.value, int) else None
                 if cell.items is not None and times is not None and len(cell.items) * times <= 64:
                     return m.new(replace(cell, items=cell.items * times))

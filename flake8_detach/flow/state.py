@@ -382,6 +382,8 @@ class _Joiner:
             cell = self.look(path, (owner, CELL))
             if (owner, CELL) not in self.state.slots:
                 continue  # made on that path: nothing else leads to it any more
+            if isinstance(cell, Tensor) and cell.leaf.no:
+                continue  # as above
             if isinstance(cell, Tensor) and cell.grad is NO:
                 self.state.pair(address, owner)  # it changes should either be told to require grad
             elif isinstance(cell, Tensor):
@@ -471,15 +473,15 @@ class _Joiner:
     def mappings(self, cells: list[Mapping_], depth: int) -> Mapping_:
         keys = dict.fromkeys((type(k), k) for c in cells for k, _ in c.items)
         items = []
+        rests = [(path, c.rest) for path, c in enumerate(cells) if c.rest is not None]
         for _, key in keys:
             found = [c.get(key) for c in cells]
             if all(v is not None for v in found):
                 items.append((key, self.values([v for v in found if v is not None], depth + 1)))
             elif self.presume and found[0] is None and found[-1] is not None:
                 items.append((key, found[-1]))
-            else:
-                items.append((key, UNKNOWN))
-        rests = [(path, c.rest) for path, c in enumerate(cells) if c.rest is not None]
+            else:  # one of the keys that may be there
+                rests += [(path, value) for path, value in enumerate(found) if value is not None]
         default = cells[0].default if all(c.default == cells[0].default for c in cells) else None
         return Mapping_(tuple(items), self.mixed(rests, depth) if rests else None, default=default)
 

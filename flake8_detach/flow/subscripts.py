@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, gradients, hidden, levels, operators, shapes, tensors, writes
+from flake8_detach.flow import conversions, gradients, hidden, iteration, levels, operators, shapes, tensors, writes
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -263,7 +263,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             m.state.set((address, CELL), cell.put(key.value, value))
         else:
             rest = value if cell.rest is None or cell.rest == value else _either(m, cell.rest, value)
-            items = tuple((k, v if v == value else UNKNOWN) for k, v in cell.items)
+            items = tuple((k, v if v == value else _either(m, v, value)) for k, v in cell.items)
             m.state.set((address, CELL), Mapping_(items, rest))
     elif isinstance(cell, Sequence):
         if cell.items is not None and isinstance(key, Const) and isinstance(key.value, int):
@@ -272,7 +272,12 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
                 items_list[key.value] = value
                 m.state.set((address, CELL), replace(cell, items=tuple(items_list)))
                 return
-        m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
+        if is_slice(key):
+            element: Value = UNKNOWN
+        else:
+            have = cell.element if cell.items is None else iteration.common(m, list(cell.items))
+            element = have if have == value else _either(m, have, value)
+        m.state.set((address, CELL), Sequence(cell.kind, None, element, filled=cell.filled))
     elif isinstance(cell, Layer) and cell.children is not None and isinstance(key, Const):
         name = (
             cell.children[key.value]
@@ -289,6 +294,14 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         found = modules.find(m, owner, "__setitem__")
         if found is not None:
             calls.call(m, found, calls.Args([key, value]), node)
+
+
+def one_of(m: Machine, values: list[Value]) -> Value:
+    """One of these values, not known which."""
+    result = values[0] if values else UNKNOWN
+    for value in values[1:]:
+        result = result if value == result else _either(m, result, value)
+    return result
 
 
 def _either(m: Machine, a: Value, b: Value) -> Value:
