@@ -418,7 +418,11 @@ def _sum(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             total = operators.binary(m, node, "Add", total, Ref((address,)), node, node)
         return total
     if m.is_tensor(one):
-        return operators.binary(m, node, "Add", start, one, node, node)
+        cell = m.cell(source)
+        total = operators.binary(m, node, "Add", start, one, node, node)
+        for member in cell.members if isinstance(cell, Sequence) else ():
+            total = operators.binary(m, node, "Add", total, member, node, node)
+        return total
     return one if isinstance(one, (Scalar, Array)) else Scalar("number") if isinstance(one, Const) else UNKNOWN
 
 

@@ -12,7 +12,7 @@ from flake8_detach.flow import (
     subscripts,
 )
 from flake8_detach.flow.calls import Args
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.state import CELL, MEMBERS
 from flake8_detach.flow.values import (
     NO,
     NONE,
@@ -45,13 +45,15 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
     elif name not in ("put", "put_nowait", "sort", "reverse", "copy", "index", "count", "__len__"):
         m.retention.shrink(address)
     if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:
-        if cell.items is not None and len(cell.items) < 64:
+        bounded = address in m.retention.bounded  # what is put in may push something else out
+        if cell.items is not None and len(cell.items) < 64 and not bounded:
             items = (first, *cell.items) if name == "appendleft" else (*cell.items, first)
             set_to(replace(cell, items=items, filled=YES))
         else:
             have = iteration.common(m, list(cell.items)) if cell.items is not None else cell.element
             element = first if cell.filled is NO else have if have == first else subscripts._either(m, have, first)
-            set_to(Sequence(cell.kind, None, element, filled=YES))
+            known = cell.members if cell.items is None else cell.items
+            set_to(Sequence(cell.kind, None, element, filled=YES, members=() if bounded else (*known[:MEMBERS], first)))
         return NONE
     if name in ("extend", "update", "extendleft") and first is not None:
         more = iteration.exact(m, first)

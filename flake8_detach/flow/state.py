@@ -55,6 +55,8 @@ Version: TypeAlias = tuple[int, ...]
 token stands for a write that is presumed to have been made, (0,) for anything."""
 
 TOKENS = 8
+MEMBERS = 4
+"""Of a list whose elements are not all known, so many that are surely in it are kept."""
 
 VALUES = get_args(Value)
 
@@ -455,7 +457,11 @@ class _Joiner:
         # one path per list: an element of any of them stands for all, looked up on its own path
         elements = [self.summary(path, c, depth) for path, c in enumerate(cells)]
         known = [(path, e) for path, e in enumerate(elements) if e is not None]
-        return Sequence(kind, None, self.mixed(known, depth), filled=filled)
+        sure = [
+            c.members if c.items is None else c.items for c in cells[1 if self.presume and len(cells) == 2 else 0 :]
+        ]
+        members = tuple(e for e in sure[0] if isinstance(e, Ref) and all(e in others for others in sure[1:]))
+        return Sequence(kind, None, self.mixed(known, depth), filled=filled, members=members[:MEMBERS])
 
     def summary(self, path: int, cell: Sequence, depth: int) -> Value | None:
         if cell.items is None:

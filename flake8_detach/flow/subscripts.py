@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,7 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         if cell.items is not None:
             return _index_items(m, cell.items, key, cell.kind)
         if is_slice(key):
-            return m.new(replace(cell, filled=MAYBE))
+            return m.new(replace(cell, filled=MAYBE, members=()))
         return cell.element
     if isinstance(cell, Mapping_):
         if isinstance(key, Const):
@@ -77,7 +78,7 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
             return _missing(m, node, owner.addresses[0], cell, key)
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
         candidates += [cell.rest] if cell.rest is not None else []
-        return candidates[0] if candidates and all(c == candidates[0] for c in candidates) else UNKNOWN
+        return _any_of(candidates)
     if isinstance(cell, Layer) and isinstance(owner, Ref):
         if cell.children is None:
             one: Value = m.state.get((owner.addresses[0], "*element"), UNKNOWN)
@@ -132,7 +133,7 @@ def _index_items(m: Machine, items: tuple[Value, ...], key: Value, kind: str) ->
             element = items[0] if items and all(i == items[0] for i in items) else UNKNOWN
             return m.new(Sequence(kind, None, element))
         return UNKNOWN
-    return items[0] if items and all(i == items[0] for i in items) else UNKNOWN
+    return _any_of(items)
 
 
 def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
@@ -294,6 +295,16 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         found = modules.find(m, owner, "__setitem__")
         if found is not None:
             calls.call(m, found, calls.Args([key, value]), node)
+
+
+def _any_of(values: Iterable[Value]) -> Value:
+    """One of these, chosen by a key that is not known: known if they are all the same, or all numbers."""
+    found = list(values)
+    if found and all(value == found[0] for value in found):
+        return found[0]
+    kinds = {operators.number(value) if isinstance(value, (Const, Scalar)) else None for value in found}
+    known = kinds <= {"int", "float", "bool"} and kinds
+    return Scalar(kinds.pop() if len(kinds) == 1 else "number") if known else UNKNOWN  # type: ignore[arg-type]
 
 
 def one_of(m: Machine, values: list[Value]) -> Value:

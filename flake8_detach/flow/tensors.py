@@ -70,6 +70,8 @@ class Inputs:
                 elif isinstance(cell, Sequence) and depth < 4:
                     for item in cell.items if cell.items is not None else [cell.element]:
                         self.add(m, item, name, depth + 1)
+                    surely = ((a, t) for member in cell.members for a, t in m.tensors(member))
+                    self.tensors += [(a, t, name) for a, t in surely if t.grad.yes and t.node is not None]
                 elif isinstance(cell, Mapping_) and depth < 4:
                     for _, item in cell.items:
                         self.add(m, item, name, depth + 1)

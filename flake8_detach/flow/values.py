@@ -351,7 +351,7 @@ class Sequence:
     """list, set, deque, generator, iterator. `items` if every element is known, else `element` stands for all.
 
     each: the elements are distinct objects that one pass over the sequence visits once (module parameters).
-    filled: has it at least one element?
+    filled: has it at least one element? members: elements that are surely in it where `items` is not known.
     """
 
     kind: str
@@ -359,6 +359,7 @@ class Sequence:
     element: Value = UNKNOWN
     each: bool = False
     filled: Truth = MAYBE
+    members: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
