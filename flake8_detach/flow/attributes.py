@@ -159,6 +159,8 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         if m.state.get((address, "*open")):
             return UNKNOWN
         missing.of_module(m, node, owner, name)
+        if name == "backward" and modules.lacks(m, owner, name):
+            return Method(owner, name)
         return Method(owner, name) if modules.is_module(m, owner) or modules.is_optimizer(m, owner) else UNKNOWN
     if isinstance(cell, Layer):
         missing.of_module(m, node, owner, name)

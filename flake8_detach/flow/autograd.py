@@ -36,6 +36,7 @@ from flake8_detach.flow.values import (
     Cause,
     Const,
     Function,
+    Instance,
     Label,
     Layer,
     Mapping_,
@@ -327,6 +328,10 @@ def _kind(m: Machine, value: Value) -> str:
         return f"a {cell.kind}"
     if isinstance(cell, Layer) and cell.kind.startswith("torch.nn."):
         return f"a `{cell.kind.rpartition('.')[2]}` module: it was constructed, not called"
+    from flake8_detach.flow import modules
+
+    if isinstance(cell, Instance) and modules.lacks(m, value, "backward"):
+        return f"an object of `{cell.cls.name}`"
     return ""
 
 

@@ -119,6 +119,8 @@ def not_a_tensor(m: Machine, value: Value) -> bool:
     if isinstance(value, (Const, Scalar, Tuple, Array, Function)):
         return True
     cell = m.cell(value)
+    if isinstance(cell, Instance):
+        return modules.lacks(m, value, "backward")
     return isinstance(cell, (Sequence, Mapping_)) or (isinstance(cell, Layer) and cell.kind.startswith("torch.nn."))
 
 

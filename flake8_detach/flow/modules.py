@@ -99,6 +99,21 @@ def open_ended(cls: Class) -> bool:
     )
 
 
+PLAIN = frozenset({"builtins.object", "abc.ABC", "torch.nn.Module"})
+
+
+def lacks(m: Machine, value: Value, name: str) -> bool:
+    """Is it an object of a class of the file that surely has no attribute of that name?"""
+    cell = m.cell(value)
+    if not isinstance(cell, Instance) or not isinstance(value, Ref):
+        return False
+    address = value.addresses[0]
+    if any(m.state.get((address, slot)) is not None for slot in (name, OPEN, "*open", "*generic")):
+        return False
+    known = all(isinstance(base, External) and base.name in PLAIN for base in outside(cell.cls))
+    return known and not any(find(m, value, n) is not None for n in (name, "__getattr__", "__getattribute__"))
+
+
 def find(m: Machine, receiver: Value, name: str) -> Value | None:
     """What `receiver.name` is according to the classes of the file: bound as Python binds it; None if not there."""
     if isinstance(receiver, Super):

@@ -83,9 +83,11 @@ def attribute(record: Tuple, name: str) -> Value:
     """`record.<name>`: a field, what every namedtuple has, or something that the class defines besides."""
     if name in record.names:
         return record.items[record.names.index(name)]
-    return Method(record, name) if name in NAMEDTUPLES_HAVE else UNKNOWN
+    return Method(record, name) if name in NAMEDTUPLES_HAVE or name in ASKED_FOR else UNKNOWN
 
 
+ASKED_FOR = ("backward",)
+"""Methods that no namedtuple has, as long as its class does not define them."""
 NAMEDTUPLES_HAVE = frozenset({*dir(tuple), "_replace", "_asdict", "_make", "_fields"})
 
 
@@ -132,7 +134,7 @@ def made(m: Machine, cls: Class, args: Args, node: cst.CSTNode) -> Value | None:
 
 
 TYPED_DICTS = (External("typing.TypedDict"), External("typing_extensions.TypedDict"))
-OVERRIDING = ("__new__", "__getitem__", "__iter__", "__getattr__", "__getattribute__")
+OVERRIDING = (*ASKED_FOR, "__new__", "__getitem__", "__iter__", "__getattr__", "__getattribute__")
 """What a namedtuple class defines if its elements are not its fields."""
 
 

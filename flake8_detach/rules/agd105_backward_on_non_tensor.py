@@ -93,7 +93,8 @@ def kind_of(value: Value, cell: str) -> str:
     if isinstance(value, Scalar):
         return "a Python number" if value.kind == "number" else f"a {value.kind}"
     if isinstance(value, Tuple):
-        return f"a {value.names[0]}-{value.names[-1]} pair" if value.names else "a tuple"
+        pair = len(value.names) == 2
+        return f"a {value.names[0]}-{value.names[1]} pair" if pair else "a namedtuple" if value.names else "a tuple"
     if isinstance(value, Array):
         return "a numpy array"
     if isinstance(value, Function):
