@@ -153,7 +153,10 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
     if isinstance(cell, Instance):
         found = modules.find(m, owner, name)
         if isinstance(found, Method) and found.name == "*property":
-            return calls.call(m, found.receiver, calls.Args([]), node)
+            value = calls.call(m, found.receiver, calls.Args([]), node)
+            if isinstance(found.receiver, Function) and "functools.cached_property" in found.receiver.wrappers:
+                m.state.set((address, name), value)
+            return value
         if found is not None:
             return found
         if m.state.get((address, "*open")):

@@ -116,7 +116,8 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
                 m.state.set((copy, CELL), replace(cell, items=items, element=element))
             elif isinstance(cell, Mapping_):
                 entries = tuple((k, clone(m, v, done, depth + 1)) for k, v in cell.items)
-                rest = None if cell.rest is None else clone(m, cell.rest, done, depth + 1)
+                # what stands for values under other keys need not be there: it is copied, but not counted
+                rest = None if cell.rest is None else clone(m, cell.rest, dict(done), depth + 1)
                 m.state.set((copy, CELL), Mapping_(entries, rest))
             elif isinstance(cell, Optimizer):
                 m.state.set((copy, CELL), Optimizer(cell.kind, None))

@@ -87,7 +87,7 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
     made = evaluate(m, decorator)
     cell = m.cell(made)
     if isinstance(decorator, cst.Call) and isinstance(maker := evaluate(m, decorator.func), External):
-        made = maker if maker.name in CAST else made
+        made = maker if maker.name in CAST or maker.name in TRANSPARENT else made
     if isinstance(made, External):
         name = made.name
         contexts.decorates(m, decorator, made)

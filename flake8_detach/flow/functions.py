@@ -156,8 +156,10 @@ def _argument(wrapper: str) -> Value | None:
 
 def _common(m: Machine, values: list[Value]) -> Value:
     """One value for all that a generator yields."""
-
     seen = list(dict.fromkeys(values))
+    rows = [v.items for v in seen if isinstance(v, Tuple)]
+    if len(seen) > 1 and len(rows) == len(seen) and len({len(row) for row in rows}) == 1:
+        return Tuple(tuple(_common(m, list(column)) for column in zip(*rows, strict=True)))
     if not all(isinstance(v, Ref) and len(v.addresses) == 1 and (v.addresses[0], CELL) in m.state.slots for v in seen):
         return seen[0] if len(seen) == 1 else UNKNOWN
     result = seen[0]

@@ -76,7 +76,7 @@ class Inputs:
                     for _, item in cell.items:
                         self.add(m, item, name, depth + 1)
                     if cell.rest is not None:
-                        self.add(m, cell.rest, name, depth + 1)
+                        self.add_perhaps(m, cell.rest, name, depth + 1)
                 else:
                     self.unknown = True
         elif isinstance(value, Tuple):
@@ -90,15 +90,19 @@ class Inputs:
             if value.why is not None:
                 self.numbers.append(value.why)
         elif isinstance(value, Either):
-            before = len(self.tensors)
             self.add(m, value.plain, name, depth)
-            self.add(m, value.object, name, depth)
-            self.tensors[before:] = [(a, replace(t, grad=t.grad.join(NO)), n) for a, t, n in self.tensors[before:]]
+            self.add_perhaps(m, value.object, name, depth)
         elif value == BATCH:
             self.presumed = True
         elif not isinstance(value, External):
             self.unknown = True
             self.unseen = self.unseen or name in op_arguments.TENSORS
+
+    def add_perhaps(self, m: Machine, value: Value, name: str, depth: int) -> None:
+        """Add what may not be there."""
+        before = len(self.tensors)
+        self.add(m, value, name, depth)
+        self.tensors[before:] = [(a, replace(t, grad=t.grad.join(NO)), n) for a, t, n in self.tensors[before:]]
 
     def batched(self) -> frozenset[int]:
         """The calls of vmap over whose samples a result varies."""
