@@ -112,12 +112,12 @@ def test_a_character_that_no_change_touches_is_found_where_moved_says(text: str,
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     changes = [Change(a, b, data.draw(st.text("xy", max_size=3))) for a, b in zip(cuts[::2], cuts[1::2], strict=False)]
     new, last = "", 0
-    for start, end, put in changes:
+    for start, end, put, _ in changes:
         new, last = new + text[last:start] + put, end
     new += text[last:]
     for offset, character in enumerate(text):
         first, beyond = moved(offset, changes)
-        replaced = any(start <= offset < end for start, end, _ in changes)
+        replaced = any(start <= offset < end for start, end, *_ in changes)
         if replaced:
             assert 0 <= first <= beyond <= len(new)
         else:

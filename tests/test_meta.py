@@ -85,6 +85,7 @@ ARROWS: tuple[tuple[str, set[str]], ...] = (
     ("rules/__init__.py", {"config", "flow", "gate", "rules._base", "rules._collect", "source"}),
     ("rules/", {"=fixes", "config", "fixes.edits", "flow.events", "flow.values", "knowledge", "rules", "source"}),
     ("fixes/build.py", {"fixes.edits", "fixes.place", "source"}),
+    ("fixes/blocks.py", {"fixes.build", "fixes.edits", "fixes.place", "source"}),
     ("fixes/place.py", {"source"}),
     ("fixes/edits.py", {"source"}),
     ("gate/", {"gate", "knowledge"}),

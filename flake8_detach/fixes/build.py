@@ -74,6 +74,7 @@ def delete_attribute(source: Source, attribute: cst.Attribute) -> Edits:
 
 def wrap_in_with(source: Source, statement: cst.BaseStatement | cst.BaseSmallStatement, context: str) -> Edits:
     """Put a whole statement into `with <context>:`, one level deeper; the lines inside its strings stay as they are.
+    If the statement before it is such a block, it becomes its last one.
 
     `()` for a statement that shares its line with another one (`a = 1; b = 2`, `if x: a = 1`) or has decorators.
     """
@@ -83,14 +84,12 @@ def wrap_in_with(source: Source, statement: cst.BaseStatement | cst.BaseSmallSta
     indent = place.indent(source, statement)
     if indent is None:
         return ()
-    unit = indent_unit(source)
-    edits = [Edit(_point(span.line, span.column), f"with {context}:\n{indent}{unit}")]
-    inside = {
-        line
-        for node in place.descendants(statement)
-        if isinstance(node, cst.BaseString)
-        for line in range(source.span(node).line + 1, source.span(node).end_line + 1)
-    }
+    unit = place.block_before(source, span, context)
+    block = f"with {context}:"
+    head = "" if unit else f"{block}\n{indent}"
+    unit = unit or indent_unit(source)
+    edits = [Edit(_point(span.line, span.column), head + unit, block)]
+    inside = place.string_lines(source, statement)
     for line in range(span.line + 1, span.end_line + 1):
         text = source.lines[line - 1]
         if text.strip() and line not in inside:

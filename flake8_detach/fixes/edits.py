@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -13,10 +14,14 @@ Applicability = Literal["safe", "unsafe", "display"]
 
 
 class Edit(NamedTuple):
-    """Replace the text of `span` by `text` (an empty span inserts)."""
+    """Replace the text of `span` by `text` (an empty span inserts).
+
+    block: what it begins by is put into a block with this head; `text` ends by what indents it there.
+    """
 
     span: Span
     text: str
+    block: str = ""
 
 
 class Fix(NamedTuple):
@@ -33,6 +38,7 @@ class Change(NamedTuple):
     start: int
     end: int
     text: str
+    block: str = ""
 
 
 class Applied(NamedTuple):
@@ -51,15 +57,16 @@ def apply(text: str, fixes: Sequence[Fix]) -> Applied:
     """
     lines = Lines(text)
     taken: list[Change] = []
-    groups: set[tuple[Change, ...]] = set()
+    groups: dict[tuple[Change, ...], None] = {}
     done: list[bool] = []
     for fix in fixes:
         changes = _changes(lines, fix)
         fits = bool(changes) and (changes in groups or not any(_touch(new, old) for new in changes for old in taken))
         done.append(fits)
         if fits and changes not in groups:
-            groups.add(changes)
+            groups[changes] = None
             taken.extend(changes)
+    taken = [change for group in _joined(lines, groups) for change in group]
     taken.sort(key=lambda change: change[:2])  # stable: insertions of one fix at one place keep their order
     pieces: list[str] = []
     last = 0
@@ -75,7 +82,7 @@ def moved(offset: int, changes: Sequence[Change]) -> tuple[int, int]:
     The two differ for what was replaced, and where text was inserted right before.
     """
     first = last = offset
-    for start, end, text in changes:
+    for start, end, text, _ in changes:
         if start < end <= offset or start == end < offset:
             first += len(text) - (end - start)
             last += len(text) - (end - start)
@@ -90,17 +97,34 @@ def moved(offset: int, changes: Sequence[Change]) -> tuple[int, int]:
 def _changes(lines: Lines, fix: Fix) -> tuple[Change, ...]:
     """The edits of one fix as changes in order, or () when they cannot be applied."""
     changes: list[Change] = []
-    for span, text in fix.edits:
+    for span, text, block in fix.edits:
         try:
             start, end = lines.offset(span.line, span.column), lines.offset(span.end_line, span.end_column)
         except ValueError:
             return ()
         newline = lines.newline(span.line)
-        changes.append(Change(start, end, text.replace("\n", newline)))
+        changes.append(Change(start, end, text.replace("\n", newline), block))
     changes.sort(key=lambda change: change[:2])
     clean = all(change.start <= change.end for change in changes)
     apart = all(before.end <= after.start for before, after in pairwise(changes))
     return tuple(changes) if clean and apart else ()
+
+
+def _joined(lines: Lines, groups: Iterable[tuple[Change, ...]]) -> list[tuple[Change, ...]]:
+    """Where two fixes put statements that follow each other into blocks of the same kind, they share one block."""
+    joined: list[tuple[Change, ...]] = []
+    block, inner, end = "", "", 0
+    for group in sorted(groups):
+        opening = group[0]
+        line, column = lines.position(opening.start)
+        indent = lines.text[opening.start - column : opening.start]
+        *head, within = re.split("[\r\n]+", opening.text)
+        if opening.block and (opening.block, within, line) == (block, inner, end + 1):
+            opening = opening._replace(text=within.removeprefix(indent))
+        block, inner = opening.block, within if head else indent + within
+        end = lines.position(group[-1].start)[0]
+        joined.append((opening, *group[1:]))
+    return joined
 
 
 def _touch(one: Change, other: Change) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import libcst as cst
 
 from flake8_detach.source import Source, Span
+from flake8_detach.source import code as _text
 
 
 def statement(source: Source, node: cst.CSTNode) -> cst.SimpleStatementLine | None:
@@ -78,6 +79,33 @@ def entered(source: Source, node: cst.CSTNode, mode: str) -> bool:
 def _calls(node: cst.BaseExpression, name: str) -> bool:
     """Is the expression `name()`?"""
     return isinstance(node, cst.Call) and not node.args and node.func.deep_equals(cst.parse_expression(name))
+
+
+def block_before(source: Source, span: Span, context: str) -> str:
+    """By what the block `with <context>:` indents that ends on the line before `span`, at its level; "" if none does."""
+    for block in ast.walk(source.tree):
+        if isinstance(block, ast.With) and (block.end_lineno, block.col_offset) == (span.line - 1, span.column):
+            entered, first = block.items[0], block.body[0]
+            same = ast.unparse(entered.context_expr) == ast.unparse(ast.parse(context, mode="eval"))
+            if len(block.items) == 1 and entered.optional_vars is None and same and first.lineno > block.lineno:
+                return source.lines[first.lineno - 1][span.column : first.col_offset]
+    return ""
+
+
+def argument_of(source: Source, node: cst.CSTNode) -> cst.Call | None:
+    """The call that is handed the value of `node` at once, so that nothing else gets to see it."""
+    held = source.parent(node)
+    call = source.parent(held) if isinstance(held, cst.Arg) else None
+    return call if isinstance(call, cst.Call) else None
+
+
+def mentioned_between(source: Source, node: cst.BaseExpression, first: cst.CSTNode, last: cst.CSTNode) -> bool:
+    """Is an expression with the text of `node` used after the lines of `first` and before those of `last`?"""
+    start, end = source.span(first).end_line, source.span(last).line
+    text = ast.unparse(ast.parse(_text(node), mode="eval"))
+    kinds = (ast.Name, ast.Attribute, ast.Subscript)
+    between = (n for n in ast.walk(source.tree) if isinstance(n, kinds) and start < n.lineno < end)
+    return any(ast.unparse(part) == text for part in between)
 
 
 def argument(call: cst.BaseExpression, place: int, keyword: str = "") -> cst.BaseExpression | None:
@@ -186,6 +214,12 @@ def _bindings(tree: ast.AST, name: str) -> list[str]:
             inner = (part for part in ast.walk(node) if isinstance(part, (ast.Global, ast.Nonlocal)))
             found += ["other", "other"] * any(name in part.names for part in inner)
     return found
+
+
+def string_lines(source: Source, node: cst.CSTNode) -> set[int]:
+    """The lines that begin inside of a string of `node`: their indentation is part of its value."""
+    spans = [source.span(part) for part in descendants(node) if isinstance(part, cst.BaseString)]
+    return {line for span in spans for line in range(span.line + 1, span.end_line + 1)}
 
 
 def descendants(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -85,8 +85,8 @@ def scheduled(m: Machine, site: cst.CSTNode, kind: str, address: int, optimizer:
         m.afterwards.ask(lambda _: tell_early(m, optimizer))
 
 
-def tell_early(m: Machine, optimizer: int) -> None:
-    """The optimizer steps, or the program ends: was a scheduler first, on all paths that lead here?"""
+def tell_early(m: Machine, optimizer: int, step: cst.CSTNode | None = None) -> None:
+    """The optimizer steps at `step`, or the program ends: was a scheduler first, on all paths that lead here?"""
     for scheduler, event in m.early.get(optimizer, {}).items():
         if flag(m, scheduler, EARLY).yes:
-            m.sink(event)
+            m.sink(replace(event, at=step))

@@ -190,7 +190,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     """An optimizer steps with the gradients of its parameters."""
     moves(m)
     if optimizer in m.early and not m.quiet:
-        schedules.tell_early(m, optimizer)
+        schedules.tell_early(m, optimizer, site)
     note(m, optimizer, STEPPED, YES)
     unspent.stepped(m, owned)
     mine = parameters(m, owned)

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import InferenceSaved, InPlace, Requires
+from flake8_detach.flow.values import Cause
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
@@ -25,7 +28,8 @@ class InferenceTensorInGraph(Rule):
     `.detach()` does not help, `.clone()` outside of the block does.
 
     ## Fix safety
-    Shown only: use `torch.no_grad()` where the result enters training.
+    Unsafe: the mode in which the tensor was made becomes `torch.no_grad()`, if it is entered by name in this file. All
+    that the block makes can enter a graph then, and code that asks for an inference tensor gets none.
 
     ## References
     - [torch.inference_mode](https://pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html)
@@ -33,6 +37,7 @@ class InferenceTensorInGraph(Rule):
 
     code = "AGD114"
     name = "inference-tensor-in-graph"
+    offers = ("unsafe",)
     listens = (InferenceSaved, InPlace, Requires)
     triggers = (frozenset({"inference_mode"}), frozenset({"torch"}))
     example = Example(
@@ -80,4 +85,13 @@ loss = nn.functional.mse_loss(student(x), target)
             f"{problem} made in inference mode; use `torch.no_grad()` there",
             source.span(event.node),
             confidence(event.tensor.inference),
+            fix=_without_gradient_only(event.tensor.why, source),
         )
+
+
+def _without_gradient_only(why: Cause | None, source: Source) -> Fix | None:
+    """`torch.no_grad()` for the `torch.inference_mode()` that the tensor was made under."""
+    while why is not None and why.kind != "mode":
+        why = why.before
+    edits = fixes.blocks.exchange_mode(source, why.site, "torch.inference_mode", "torch.no_grad") if why else ()
+    return fixes.build.offer("use `torch.no_grad` there", "unsafe", edits)

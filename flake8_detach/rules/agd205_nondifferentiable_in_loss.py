@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import LostTerm
+from flake8_detach.knowledge.distributions import REPARAMETRIZED
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
 from flake8_detach.source import Source
@@ -26,7 +29,9 @@ class NondifferentiableInLoss(Rule):
     So are straight-through estimators.
 
     ## Fix safety
-    Shown only: a soft version (softmax, sigmoid), a straight-through estimator and `rsample()` are different losses.
+    Unsafe: `sample()` becomes `rsample()`, which draws the same values and passes their gradient on, for a distribution
+    that has it. Elsewhere a soft version (softmax, sigmoid) and a straight-through estimator
+    are different losses, between which only you can choose.
 
     ## References
     - [torch.argmax](https://pytorch.org/docs/stable/generated/torch.argmax.html)
@@ -35,6 +40,7 @@ class NondifferentiableInLoss(Rule):
 
     code = "AGD205"
     name = "nondifferentiable-in-loss"
+    offers = ("unsafe",)
     listens = (LostTerm,)
     triggers = (frozenset({"backward", "manual_backward"}),)
     example = Example(
@@ -64,4 +70,17 @@ loss.backward()
 
     def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
         if event.cause.kind == "op" and not event.guarded:
-            yield from lost_term(self.code, event, source, f"the value was {event.cause.what}")
+            what = f"the value was {event.cause.what}"
+            yield from lost_term(self.code, event, source, what, _reparametrized(event, source))
+
+
+def _reparametrized(event: LostTerm, source: Source) -> Fix | None:
+    """`rsample()` for the `sample()` of a distribution."""
+    import libcst as cst
+
+    call = event.node
+    if not isinstance(call, cst.Call) or not isinstance(call.func, cst.Attribute) or call.func.attr.value != "sample":
+        return None
+    if event.cause.subject not in REPARAMETRIZED:
+        return None
+    return fixes.build.offer("use `rsample`", "unsafe", fixes.build.rename(source, call.func, "rsample"))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from flake8_detach import fixes
+from flake8_detach.fixes.edits import Edit
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
@@ -64,9 +65,22 @@ loss.backward()
 
     def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
         if event.cause.kind == "gradient" and not event.guarded:
-            edits = fixes.build.add_argument(source, event.node, "create_graph", "True") if _is_grad(event.node) else ()
+            edits = _second_order(source, event.node) if _is_grad(event.node) else ()
             fix = fixes.build.offer("pass `create_graph=True`", "unsafe", edits)
             yield from lost_term(self.code, event, source, f"the gradient was {event.cause.what}", fix)
+
+
+def _second_order(source: Source, call: Any) -> tuple[Edit, ...]:
+    """Pass `create_graph=True`, in the place of a `retain_graph=True`, which it implies."""
+    build = fixes.build
+    keywords = {arg.keyword.value: arg for arg in call.args if arg.keyword}
+    retained = keywords.get("retain_graph")
+    if retained is None or code(retained.value) != "True":
+        return build.add_argument(source, call, "create_graph", "True")
+    if "create_graph" not in keywords:
+        return build.replace(source, retained.keyword, "create_graph")
+    dropped = build.remove_argument(source, call, "retain_graph")
+    return build.add_argument(source, call, "create_graph", "True") + dropped
 
 
 def _is_grad(node: Any) -> bool:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import HiddenWrite
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
 from flake8_detach.source import Source
@@ -24,8 +26,9 @@ class DataMutation(Rule):
     Straight-through tricks do this on purpose. What an assignment to `.data` replaces is not followed.
 
     ## Fix safety
-    Shown only: write after backward, under `torch.no_grad()` and without `.data`, so that PyTorch tells when it is
-    wrong; or copy first.
+    Unsafe: the write is moved behind the backward, if both stand in the same block and nothing between them uses what
+    is written. Elsewhere it is left to you: write under `torch.no_grad()` and without `.data`, so that PyTorch tells
+    when it is wrong; or copy first.
 
     ## References
     - [In-place operations with autograd](https://pytorch.org/docs/stable/notes/autograd.html)
@@ -33,6 +36,7 @@ class DataMutation(Rule):
 
     code = "AGD209"
     name = "data-mutation"
+    offers = ("unsafe",)
     listens = (HiddenWrite,)
     triggers = (
         frozenset({"._", "[]=", "+=", "out"}),
@@ -68,5 +72,24 @@ with torch.no_grad():
             f"written through {via} unnoticed: `{op}`{saved} saved the old values, backward (line {line}) takes these"
         )
         yield Finding(
-            self.code, message, source.span(event.node), trail=(Note(source.span(event.backward), "backward"),)
+            self.code,
+            message,
+            source.span(event.node),
+            trail=(Note(source.span(event.backward), "backward"),),
+            fix=_after_backward(event, source),
         )
+
+
+def _after_backward(event: HiddenWrite, source: Source) -> Fix | None:
+    """The write behind the backward: only a statement that writes through `.data` by itself, as a name could be any."""
+    import libcst as cst
+
+    build, place = fixes.build, fixes.place
+    line, goal = place.statement(source, event.node), place.statement(source, event.backward)
+    if line is None or goal is None or source.line(line) > source.line(goal):
+        return None
+    written = (n for n in place.descendants(line.body[0]) if isinstance(n, cst.Attribute) and n.attr.value == "data")
+    owners = [n.value for n in written]
+    if not owners or any(place.mentioned_between(source, owner, line, goal) for owner in owners):
+        return None
+    return build.offer("move it behind the backward", "unsafe", build.move(source, line, goal, after=True))

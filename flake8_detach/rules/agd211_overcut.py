@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import LostTerm, Unspent
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence, reason, trail
+from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
 
 
@@ -28,7 +31,8 @@ class Overcut(Rule):
     code has got hold of.
 
     ## Fix safety
-    Shown only: whether the cut goes, or the parameters leave the optimizer, is for you to say.
+    Unsafe: the grad mode is taken out, or the call that cuts, if its result is used in this term only. Whether the cut
+    goes, or the parameters leave the optimizer, is for you to say.
 
     ## References
     - [torch.no_grad](https://pytorch.org/docs/stable/generated/torch.no_grad.html)
@@ -37,6 +41,7 @@ class Overcut(Rule):
 
     code = "AGD211"
     name = "overcut"
+    offers = ("unsafe",)
     listens = (LostTerm, Unspent)
     triggers = (frozenset({"backward", "manual_backward"}), frozenset({"step"}))
     example = Example(
@@ -85,6 +90,13 @@ for batch in torch.randn(10, 16, 4):
             )
         what = reason(cause, source, "a value was cut").removesuffix(f" (line {source.line(event.node)})")
         sure = confidence(cause.lost)
-        yield Finding(
-            self.code, f"{what}: {effect}", source.span(event.node), sure, trail(cause, source), cause=event.node
-        )
+        message, span, fix = f"{what}: {effect}", source.span(event.node), _rejoined(event, source)
+        yield Finding(self.code, message, span, sure, trail(cause, source), fix, cause=event.node)
+
+
+def _rejoined(event: LostTerm | Unspent, source: Source) -> Fix | None:
+    """Without the mode; without a cut that is written where its result is used, so that nothing else gets to see it."""
+    if event.cause.kind == "mode":
+        return fixes.build.offer("leave grad mode on", "unsafe", fixes.blocks.leave_mode(source, event.node))
+    site = (event.cause.loss or event.cause).site
+    return connected(source, event.cause) if fixes.place.argument_of(source, site) else None

@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from flake8_detach import fixes
+from flake8_detach.fixes.edits import Fix
+from flake8_detach.flow.events import Misstep
 from flake8_detach.rules._base import Example, register
 from flake8_detach.rules._missteps import OrderRule
+from flake8_detach.source import Source
 
 
 @register
@@ -22,7 +26,8 @@ class SchedulerBeforeOptimizer(OrderRule):
     that was restored by `load_state_dict` is passed over.
 
     ## Fix safety
-    Shown only: move `scheduler.step()` behind the optimizer's.
+    Unsafe: `scheduler.step()` is moved behind the optimizer's, where both stand in the same block. The learning rates
+    of all steps are other ones then.
 
     ## References
     - [torch.optim: how to adjust learning rate](https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate)
@@ -31,6 +36,7 @@ class SchedulerBeforeOptimizer(OrderRule):
     code = "AGD304"
     name = "scheduler-before-optimizer"
     triggers = (frozenset({"step"}), frozenset({"lr_scheduler", "swa_utils"}))
+    offers = ("unsafe",)
     messages: ClassVar = {
         "scheduler-first": "`{subject}` steps before its optimizer ever has: the first learning rate is skipped",
     }
@@ -62,3 +68,8 @@ for batch in torch.randn(10, 8, 4):
     scheduler.step()
 """,
     )
+
+    def repair(self, event: Misstep, source: Source) -> Fix | None:
+        """Step the optimizer first."""
+        edits = fixes.build.move(source, event.node, event.at, after=True) if event.at is not None else ()
+        return fixes.build.offer("move it behind the optimizer's step", "unsafe", edits)

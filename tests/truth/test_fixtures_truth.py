@@ -202,6 +202,32 @@ def test_a_safe_fix_changes_nothing_that_is_printed(path: Path, tmp_path: Path) 
     assert printed[0] == printed[1]
 
 
+HAND = {
+    code: [
+        path
+        for path in paths()
+        if path.parent.name == code and read(path).kind == "bad" and read(path).fix == "hand" and not read(path).missed
+    ]
+    for code, rule in load().items()
+    if {"safe", "unsafe"} & set(rule.offers)
+}
+"""The programs that were repaired by hand, by the rules that have fixes: these may repair them in another way."""
+
+
+@pytest.mark.parametrize("code", [code for code in HAND if HAND[code]])
+def test_what_a_fix_makes_of_a_program_that_was_repaired_by_hand_runs_too(code: str, tmp_path: Path) -> None:
+    wrong = {}
+    for path in HAND[code]:
+        text = path.read_text(encoding="utf-8")
+        outcome = fix(text, lambda now: check(Source(now), Settings(selected=(code,))), {"safe", "unsafe"})
+        if outcome.text != text and not outcome.left:
+            (tmp_path / path.name).write_text(without_asserts(outcome.text), encoding="utf-8")
+            result = run(tmp_path / path.name)
+            if result.raised:
+                wrong[path.name] = result.trace
+    assert not wrong, "\n".join(map(str, wrong.items()))
+
+
 LOSS = "import torch\nloss = torch.ones(2, requires_grad=True).sum().detach()\n"
 
 WRONG_CLAIMS = {
