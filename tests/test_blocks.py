@@ -24,7 +24,9 @@ from flake8_detach.source import Source
         ),
         pytest.param("if x:\n\twith mode():\n\t\ty = (1,\n\t\t  2)\n", "if x:\n\ty = (1,\n\t  2)\n", id="tabs"),
         pytest.param(
-            'with mode():\n    y = """\n    text\n"""\n    z = 1\n', 'y = """\n    text\n"""\nz = 1\n', id="strings stay"
+            'with mode():\n    y = """\n    text\n"""\n    z = 1\n',
+            'y = """\n    text\n"""\nz = 1\n',
+            id="strings stay",
         ),
         pytest.param(
             "with mode():\n    y = (\n  1)\n    if y:\n        z = 1\n",

@@ -12,12 +12,15 @@ from fixture_format import name, paths, read
 
 from flake8_detach.config import Settings
 from flake8_detach.fixes.fixer import fix
-from flake8_detach.rules import check
+from flake8_detach.rules import check, load
 from flake8_detach.rules._base import Finding
 from flake8_detach.source import Source
 
-BAD = [path for path in paths() if read(path).kind == "bad"]
 APPLICABLE = {"safe", "unsafe"}
+BAD = [
+    path for path in paths() if read(path).kind == "bad" and not APPLICABLE.isdisjoint(load()[path.parent.name].offers)
+]
+"""The programs of the rules that have fixes."""
 
 
 class OneLine(cst.CSTTransformer):
@@ -57,16 +60,10 @@ def in_a_function(text: str) -> str:
     return tree.with_changes(body=[*outside, function, cst.parse_statement("main()")]).code
 
 
-def twice(text: str) -> str:
-    """The program two times in one file."""
-    return text + "\n" + text
-
-
 SHAPES: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "on one line": on_one_line,
     "in a function": in_a_function,
-    "twice": twice,
 }
 
 

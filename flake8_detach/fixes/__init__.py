@@ -1,7 +1,7 @@
 """What a finding offers to change in the text, and how it is applied.
 
-Rules write `fixes.build`, `fixes.blocks` and `fixes.place`, which are imported when the first asks for them: they need libcst, and that
-only files that pass the gate can afford.
+Rules write `fixes.build`, `fixes.blocks` and `fixes.place`, which are imported when the first asks for them: they
+need libcst, and that only files that pass the gate can afford.
 """
 
 from __future__ import annotations
