@@ -60,18 +60,10 @@ def in_a_function(text: str) -> str:
     return tree.with_changes(body=[*outside, function, cst.parse_statement("main()")]).code
 
 
-SHAPES: dict[str, Callable[[str], str]] = {
-    "as it is": str,
-    "on one line": on_one_line,
-    "in a function": in_a_function,
-}
-
-
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("path", BAD, ids=name)
-def test_fixes_compose(path: Path, shape: str) -> None:
+def compose(path: Path, shape: Callable[[str], str]) -> None:
+    """Fix all of the program in that shape, twice."""
     fixture = read(path)
-    text = SHAPES[shape](fixture.text)
+    text = shape(fixture.text)
 
     def lint(now: str) -> list[Finding]:
         return check(Source(now), Settings(selected=(fixture.folder,)))
@@ -83,3 +75,18 @@ def test_fixes_compose(path: Path, shape: str) -> None:
     again = fix(once.text, lint, APPLICABLE)
     assert (again.text, again.fixed) == (once.text, ())
     assert [(f.code, f.span) for f in lint(once.text)] == [(f.code, f.span) for f in once.left]
+
+
+@pytest.mark.parametrize("path", BAD, ids=name)
+def test_fixes_of_a_file_compose(path: Path) -> None:
+    compose(path, str)
+
+
+@pytest.mark.parametrize("path", BAD[::2], ids=name)
+def test_fixes_in_a_function_compose(path: Path) -> None:
+    compose(path, in_a_function)
+
+
+@pytest.mark.parametrize("path", BAD[1::2], ids=name)
+def test_fixes_of_one_line_compose(path: Path) -> None:
+    compose(path, on_one_line)

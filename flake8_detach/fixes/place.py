@@ -82,7 +82,7 @@ def _calls(node: cst.BaseExpression, name: str) -> bool:
 
 
 def block_before(source: Source, span: Span, context: str) -> str:
-    """By what the block `with <context>:` indents that ends at this level on the line before `span`; "" if none does."""
+    """By what the block `with <context>:` indents that ends at this level on the line before `span`; "" if none."""
     for block in ast.walk(source.tree):
         if isinstance(block, ast.With) and (block.end_lineno, block.col_offset) == (span.line - 1, span.column):
             entered, first = block.items[0], block.body[0]
