@@ -166,7 +166,7 @@ class Machine:
         self.plural: set[int] = set()
         self.handed: dict[int, tuple[cst.CSTNode, int]] = {}
         self.starts: dict[int, tuple[tuple[Edge, ...], int]] = {}
-        self.early: dict[int, dict[int, Event]] = {}
+        self.early: dict[int, dict[int, Misstep]] = {}
         # objects and graph nodes that have had hooks, and the registrations of those that a backward has run
         self.hooked: set[int] = set()
         self.hooks_run: set[int] = set()
