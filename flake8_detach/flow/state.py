@@ -21,6 +21,7 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     Array,
+    Cause,
     Cell,
     Const,
     Edge,
@@ -476,6 +477,13 @@ class _Joiner:
         return value
 
 
+def _either(a: Cause | None, b: Cause | None) -> Cause | None:
+    """The evidence of one path, which says whether the other has its own."""
+    if a is None or b is None or a.site is b.site:
+        return a or b
+    return replace(a, either=True)
+
+
 def join_tensors(a: Tensor, b: Tensor) -> Tensor:
     """What is known of a tensor that is `a` on one path and `b` on the other."""
     if a is b:
@@ -489,7 +497,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         storage=a.storage if a.storage == b.storage else 0,
         view=a.view if a.view == b.view else "",
         base=a.base if a.base == b.base else None,
-        why=a.why or b.why,
+        why=_either(a.why, b.why),
         made=a.made if a.made == b.made else "",
         parameter=a.parameter and b.parameter,
         inference=a.inference.join(b.inference),

@@ -100,7 +100,8 @@ class Cause:
 
     what: "cut by `.detach()`". subject: the source text of the value that it happened to. lost: did that value have a
     gradient to lose? before: the evidence of the value that it was made from. name: what the result was assigned to.
-    source: what the value still depends on, without a gradient (None: on nothing, as a tensor of zeros does).
+    source: what the value still depends on, without a gradient (None: on nothing, as a tensor of zeros does). either:
+    was this on one of several paths, and something else on the others?
     """
 
     kind: CauseKind
@@ -111,6 +112,15 @@ class Cause:
     before: Cause | None = None
     name: Label = ""
     source: Source | None = None
+    either: bool = False
+
+    @property
+    def divided(self) -> bool:
+        """Has another path a cause of its own, for this or for what it comes from?"""
+        cause: Cause | None = self
+        while cause is not None and not cause.either:
+            cause = cause.before
+        return cause is not None
 
     @property
     def loss(self) -> Cause | None:

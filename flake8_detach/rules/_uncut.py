@@ -20,7 +20,7 @@ def connected(source: Source, cause: Cause | None, kind: Applicability = "unsafe
     """The fix that takes out the cut; None if it is not one expression that can go."""
     import libcst as cst
 
-    if cause is None:
+    if cause is None or cause.divided:
         return None
     site = (cause.loss or cause).site
     build, place = fixes.build, fixes.place

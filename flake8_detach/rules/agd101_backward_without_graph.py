@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Backward
-from flake8_detach.flow.values import Ref
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence, reason, trail
 from flake8_detach.rules._uncut import connected
@@ -68,7 +67,6 @@ loss.backward()
         if event.root is None or not event.root.grad.no or event.guarded:
             return
         cause = event.root.why
-        several = isinstance(event.value, Ref) and len(event.value.addresses) > 1  # each branch has a cut of its own
         why = reason(cause, source, "nothing in it requires grad")
         what = "`autograd.grad` has" if event.api == "grad" else f"`{event.subject}.backward()` has"
         yield Finding(
@@ -77,6 +75,6 @@ loss.backward()
             source.span(event.node),
             confidence(event.root.grad),
             trail(cause, source),
-            fix=None if several else connected(source, cause),
+            fix=connected(source, cause),
             cause=cause and cause.site,
         )
