@@ -11,6 +11,7 @@ import libcst as cst
 from flake8_detach.flow import (
     backward_arguments,
     checkpointed,
+    custom_broken,
     freezing,
     gradients,
     graph_walk,
@@ -288,6 +289,8 @@ def backward(
             m.state.set(SPOILED, YES)
             training.filled(m, node, {}, True, MAYBE)
             continue
+        if followed and tensor.node is not None:
+            custom_broken.reached(m, node, tensor.node, only)
         start = m.edge(address, tensor)
         if start.node is not None:
             m.afterwards.started.add(start.node)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import calls, custom_backward, custom_checks, functions, modules, tensors, writes
+from flake8_detach.flow import calls, custom_backward, custom_broken, custom_checks, functions, modules, tensors, writes
 from flake8_detach.flow.custom_ctx import (
     CONTEXT,
     DIRTY,
@@ -34,7 +34,7 @@ from flake8_detach.flow.custom_ctx import (
     switch,
     tell,
 )
-from flake8_detach.flow.events import CustomMisuse
+from flake8_detach.flow.events import CustomMisuse, GradientsReturned
 from flake8_detach.flow.state import Version
 from flake8_detach.flow.values import (
     MAYBE,
@@ -67,7 +67,8 @@ if TYPE_CHECKING:
 @dataclass
 class Call:
     """One `apply`. inputs: what counts as an input of the node, in the order of forward's parameters; exact: are these
-    all? wanted: does any require grad? used: do they, and is grad mode on?"""
+    all? wanted: does any require grad? used: do they, and is grad mode on?
+    broken: what backward will find wrong."""
 
     cls: Class
     node: cst.CSTNode
@@ -80,6 +81,11 @@ class Call:
     used: Truth = NO
     edges: list[Edge] = field(default_factory=list)
     versions: dict[int, Version] = field(default_factory=dict)
+    broken: list[CustomMisuse | GradientsReturned] = field(default_factory=list)
+
+    def place(self, inside: cst.CSTNode) -> cst.CSTNode:
+        """Where torch raises for what `forward` does at `inside`: in `apply`, if the file calls it."""
+        return self.node if self.applied else inside
 
     def given(self, m: Machine) -> Iterator[tuple[int, Tensor, str]]:
         """The tensors among the inputs that are one certain tensor."""
@@ -209,6 +215,8 @@ def _outputs(m: Machine, call: Call, result: Value) -> Value:
     made = [_output(m, call, value, number, inputs, dirty or (), flat or (), known) for value in values]
     if number is not None:
         custom_backward.finish(m, call, number, made, known)
+        for event in call.broken:
+            custom_broken.hold(m, number if call.applied else None, event)
     return Tuple(tuple(made), result.names) if isinstance(result, Tuple) else made[0]
 
 

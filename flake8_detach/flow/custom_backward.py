@@ -50,7 +50,7 @@ def finish(m: Machine, call: custom.Call, number: int, outputs: list[Value], kno
     if known and isinstance(saved, Tuple) and at is not None:
         for value in saved.items:
             if kind_of(m, value) not in ("tensor", "None", "?") and not call.used.no:
-                tell(m, at, "saved no tensor", call.cls, call.used, kind_of(m, value))
+                tell(m, call.place(at), "saved no tensor", call.cls, call.used, kind_of(m, value), at)
                 m.state.put(call.ctx, "saved_tensors", UNKNOWN)
     kept = _kept(m, call, outputs)
     read, opens = _backward(m, call, outputs)
@@ -153,7 +153,7 @@ def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: V
         least, most = 0, 10**6
     elif not call.applied:
         least, most = arity(m, call.cls)
-    m.emit(
+    event = m.event(
         GradientsReturned,
         place,
         function=call.cls.name,
@@ -170,6 +170,10 @@ def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: V
         used=call.used,
         applied=call.node if call.applied else None,
     )
+    if event.implicit and most <= 1 and not m.quiet:
+        m.sink(event)  # nothing is returned for the only input: torch says nothing
+    else:
+        call.broken.append(event)
 
 
 def arity(m: Machine, cls: Class) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from flake8_detach.flow.custom_ctx import (
     SAVED_AT,
     find_method,
     kind_of,
+    misuse,
     switch,
     tell,
 )
@@ -51,7 +52,7 @@ def check_class(m: Machine, call: custom.Call) -> None:
     """Methods that exclude each other."""
     vjp, vmap = find_method(m, call.cls, "vjp"), find_method(m, call.cls, "vmap")
     if vjp is not None and find_method(m, call.cls, "backward") is not None:
-        tell(m, vjp.definition.name, "backward and vjp", call.cls, call.used)
+        call.broken.append(misuse(m, vjp.definition.name, "backward and vjp", call.cls.name, call.used))
     if vmap is not None and switch(m, call.cls, "generate_vmap_rule"):
         tell(m, vmap.definition.name, "vmap twice", call.cls, YES)
 
@@ -120,4 +121,4 @@ def check_returned_inputs(m: Machine, call: custom.Call, outputs: list[Value], d
     for address, _, name in call.given(m):
         same = Ref((address,))
         if address not in dirty and same in outputs and same in saved.items and call.used.yes:
-            tell(m, at, "saved as returned", call.cls, call.used, name)
+            tell(m, call.place(at), "saved as returned", call.cls, call.used, name, at)

@@ -181,7 +181,8 @@ def on_context(m: Machine, node: cst.CSTNode, ctx: Ref, name: str, args: calls.A
         allowed = ("tensor", "?", "None") if name == "save_for_forward" else ("tensor", "?")
         for value in args.pos:
             if kind_of(m, value) not in allowed and owner is not None:
-                tell(m, node, "marked no tensor", owner, YES, f"{name}` got an object of type {kind_of(m, value)}")
+                what = f"{name}` got an object of type {kind_of(m, value)}"
+                tell(m, _applied(m) or node, "marked no tensor", owner, YES, what, node)
     elif name == "mark_shared_storage" and owner is not None:
         tell(m, node, "shared storage", owner, YES)
     elif name == "set_materialize_grads":
@@ -191,6 +192,13 @@ def on_context(m: Machine, node: cst.CSTNode, ctx: Ref, name: str, args: calls.A
         calls.escape(m, [ctx, *args.values()])
         return UNKNOWN
     return NONE
+
+
+def _applied(m: Machine) -> cst.CSTNode | None:
+    """The call of `apply` by which the method that is running was reached: torch raises there."""
+    method = m.frame.function
+    ours = method is not None and method.name in ("forward", "setup_context")
+    return m.frame.call if ours and isinstance(m.frame.call, cst.Call) else None
 
 
 def _save(m: Machine, node: cst.CSTNode, address: int, values: Value, owner: Class | None) -> None:

@@ -315,7 +315,8 @@ class GradientsReturned(Event):
 
     least, most: how many inputs forward is given. inputs: these, as far as they are known; gradients: what is
     returned. used: does an input require grad, and is grad mode on? applied: the call of `apply`, None if the file has
-    none. implicit: backward ends without `return`.
+    none. implicit: backward ends without `return`. at: the place in the class, if `node` is the backward that comes to
+    it.
     """
 
     function: str
@@ -326,6 +327,7 @@ class GradientsReturned(Event):
     implicit: bool
     used: Truth
     applied: Site | None
+    at: Site | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
@@ -13,7 +13,7 @@ from flake8_detach.flow import (
     hidden,
     training,
 )
-from flake8_detach.flow.events import CustomMisuse, Write
+from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Write
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -118,6 +118,13 @@ def underived(m: Machine, start: int, only: frozenset[int] | None = None) -> Nod
         return node if node.derivative == "raises" and (only is None or number in only) else None
 
     return _behind(m, start, raising)
+
+
+def broken(
+    m: Machine, start: int, only: frozenset[int] | None = None
+) -> Sequence[CustomMisuse | GradientsReturned] | None:
+    """What is wrong with the backward of a custom Function that is reached for sure: see `custom_broken`."""
+    return _behind(m, start, lambda number, _: m.broken.get(number) if only is None or number in only else None)
 
 
 def _behind(m: Machine, start: int, look: Callable[[int, Node], T | None]) -> T | None:

@@ -6,7 +6,7 @@ Everything that evaluates (`evaluate`, `interpreter`, the transfer functions) wo
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +15,7 @@ import libcst as cst
 from flake8_detach.flow import accumulation, emptied, gradients, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.births import Births
-from flake8_detach.flow.events import Event, Misstep
+from flake8_detach.flow.events import CustomMisuse, Event, GradientsReturned, Misstep
 from flake8_detach.flow.ledger import Ledger
 from flake8_detach.flow.levels import DUAL, Level
 from flake8_detach.flow.retention import Notes
@@ -153,6 +153,8 @@ class Machine:
         self.escaped: set[int] = set()
         self.patched: set[str] = set()
         self.called_instances: set[int] = set()
+        self.broken: dict[int, list[CustomMisuse | GradientsReturned]] = {}
+        self.broken_told: set[Hashable] = set()
         self.afterwards = Afterwards()
         self.ledger = Ledger()
         self.retention = Notes()

@@ -47,6 +47,9 @@ MESSAGES = {
 }
 """What breaks the contract of torch.autograd.Function, by `CustomMisuse.kind`, and what comes of it."""
 
+RAISED_LATER = frozenset({"backward and vjp", "marked no tensor", "saved as returned", "saved no tensor"})
+"""What torch raises for in `apply` or `backward`, where the report stands if the file calls them; `at` is the cause."""
+
 
 @register
 class CtxMisuse(Rule):
@@ -65,7 +68,8 @@ class CtxMisuse(Rule):
     gradient or a wrong one arrives.
 
     ## Known problems
-    An attribute of `ctx` that holds a tensor is reported only where harm is proved.
+    An attribute of `ctx` that holds a tensor is reported only where harm is proved. What `apply` or `backward` raises
+    for is reported there, with the line of the class, if the file calls them.
 
     ## Fix safety
     Shown only.
@@ -138,4 +142,8 @@ Scale.apply(x, 2.0).sum().backward()
             return
         message = MESSAGES[event.kind].format(function=event.function, what=event.what)
         trail = (Note(source.span(event.at), "here first"),) if event.at is not None else ()
-        yield Finding(self.code, message, source.span(event.node), confidence(event.used, YES), trail)
+        sure, cause = confidence(event.used, YES), None
+        if event.kind in RAISED_LATER:
+            cause = event.at or event.node
+            message += "" if event.at is None else f" (line {source.line(event.at)})"
+        yield Finding(self.code, message, source.span(event.node), sure, trail, cause=cause, first_only=True)
