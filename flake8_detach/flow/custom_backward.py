@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, custom, functions
+from flake8_detach.flow import calls, custom, custom_checks, functions
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.custom_ctx import (
     LATE,
@@ -91,6 +91,8 @@ def _backward(m: Machine, call: custom.Call, outputs: list[Value]) -> tuple[Call
     that are no inputs (it runs a backward of its own, or writes gradients)."""
     backward = find_method(m, call.cls, "backward") or find_method(m, call.cls, "vjp")
     if backward is None or m.contexts.get(id(backward.definition), 0) > MAX_CONTEXTS // 2:
+        return (lambda name: False), True
+    if not custom_checks.takes_all(m, call, backward, outputs):
         return (lambda name: False), True
     newest, mark, fatal, mode = m.state.address(), m.state.mark(), m.fatal, m.mode
     why = m.cause("mode", f"computed in `{call.cls.name}.{backward.name}`, where grad mode is off", backward.definition)

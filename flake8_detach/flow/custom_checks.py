@@ -57,6 +57,24 @@ def check_class(m: Machine, call: custom.Call) -> None:
         tell(m, vmap.definition.name, "vmap twice", call.cls, YES)
 
 
+def takes_all(m: Machine, call: custom.Call, backward: Function, outputs: list[Value]) -> bool:
+    """Does `backward` take `ctx` and a gradient for each output?"""
+    params = backward.definition.params
+    plain = (*params.posonly_params, *params.params)
+    ended = isinstance(params.star_arg, cst.Param) or params.star_kwarg is not None or params.kwonly_params
+    bound = bool(set(backward.wrappers) - {"builtins.staticmethod"})
+    if ended or bound or not call.applied or not all(m.is_tensor(value) for value in outputs):
+        return True
+    least, count = sum(p.default is None for p in plain), len(outputs) + 1
+    if least <= count <= len(plain) or isinstance(backward.definition, cst.Lambda):
+        return True
+    given = "one gradient" if len(outputs) == 1 else f"{len(outputs)} gradients"
+    taken = ", ".join(p.name.value for p in plain)
+    what = f"({taken})` is handed `ctx` and {given}"
+    call.broken.append(misuse(m, backward.definition.name, "backward arguments", call.cls.name, call.used, what))
+    return False
+
+
 def check_output(m: Machine, call: custom.Call, place: cst.CSTNode, value: Value) -> None:
     """Something that forward returns, in which torch sees no tensor."""
     kind = kind_of(m, value)

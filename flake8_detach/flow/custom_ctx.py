@@ -5,6 +5,7 @@ Its attributes are slots of its address. What `save_for_backward` was given is t
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -34,6 +35,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
+from flake8_detach.knowledge.function_ctx import ATTRIBUTES
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -132,7 +134,24 @@ def read(m: Machine, owner: Ref, name: str, node: cst.CSTNode) -> Value:
         return Method(owner, name) if name in METHODS else UNKNOWN
     if found is not None:
         return found
+    if m.state.get((address, LATE)) is not None and cls is not None and _absent(m, name):
+        m.raises()
+        tell(m, node, "absent", cls, YES, name)
     return Method(owner, name) if name in METHODS else UNKNOWN
+
+
+def _absent(m: Machine, name: str) -> bool:
+    """Is the attribute none that every `ctx` has, and set nowhere in the file, as far as one can see?"""
+    if name in ATTRIBUTES or name.startswith("_") or m.tree is None:
+        return False
+    for node in ast.walk(m.tree):
+        if isinstance(node, ast.Name) and node.id in ("setattr", "vars", "exec", "eval"):
+            return False
+        if isinstance(node, ast.Attribute) and (
+            node.attr in ("__dict__", "__setattr__") or (node.attr == name and not isinstance(node.ctx, ast.Load))
+        ):
+            return False
+    return True
 
 
 def put(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> None:
