@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import LostTerm
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
 from flake8_detach.source import Source
 
@@ -36,7 +36,7 @@ class NondifferentiableInLoss(Rule):
     code = "AGD205"
     name = "nondifferentiable-in-loss"
     listens = (LostTerm,)
-    triggers = (frozenset({"backward", "manual_backward"}),)
+    triggers = (frozenset({"backward", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch
