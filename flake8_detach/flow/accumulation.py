@@ -48,13 +48,15 @@ class Pending(NamedTuple):
 
 @dataclass
 class Notes:
-    """What was seen, on any path: backwards of an undivided mean, steps in turns, all other steps, what was cleared."""
+    """What was seen, on any path: backwards of an undivided mean, steps in turns, all other steps; all
+    that was cleared."""
 
     turns: list[Turn] = field(default_factory=list)
     names: dict[tuple[int, str], cst.BaseExpression] = field(default_factory=dict)
     undivided: dict[int, Place] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
     others: list[tuple[int, Place]] = field(default_factory=list)
+    cleared: set[int] = field(default_factory=set)
 
 
 def place(m: Machine) -> Place:
@@ -151,6 +153,7 @@ def _averages(node: Node) -> bool:
 
 
 def cleared(m: Machine, address: int) -> None:
+    m.accumulation.cleared.add(address)
     m.accumulation.others.append((address, place(m)))
 
 

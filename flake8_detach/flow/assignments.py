@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     forgotten,
     hidden,
     iteration,
+    lingering,
     operators,
     subscripts,
     tensors,
@@ -40,6 +41,7 @@ def assign_statement(m: Machine, node: cst.Assign) -> bool:
     value = evaluate(m, node.value)
     forgotten.bound(m, node, value)
     accumulation.named(m, node)
+    lingering.kept(m, node, value)
     for target in node.targets:
         name_evidence(m, value, target.target, before)
         assign(m, target.target, value)

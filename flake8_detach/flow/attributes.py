@@ -283,6 +283,8 @@ def _put_on_tensor(
         else:
             m.change(address, shape=None)
     else:
+        if name == "volatile":
+            missing.ignored(m, node, str(m.text(node)), "was removed and has no effect; use `with torch.no_grad():`")
         idle.attribute(m, address, name, value, node, owner_node)
         m.state.set((address, f".{name}"), value)
 

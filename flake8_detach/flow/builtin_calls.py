@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     idle,
     iteration,
     levels,
+    lingering,
     module_tree,
     modules,
     operators,
@@ -393,6 +394,7 @@ def _dict(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _next(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     source = args.pos[0] if args.pos else UNKNOWN
     cell = m.cell(source)
+    lingering.suspended(m, source, args.nodes.get(0, node))
     if isinstance(cell, Sequence) and cell.items:
         return cell.items[0]
     one = iteration.element(m, source)

@@ -30,6 +30,8 @@ CONTEXTS = frozenset(
 """Classes: entering the class itself is a TypeError ("does not support the context manager protocol")."""
 WITHOUT_ARGUMENT = frozenset({"torch.no_grad", "torch.enable_grad"})
 """What they are called with is a function to decorate (torch/utils/_contextlib.py, _NoParamDecoratorContextManager)."""
+SILENT = frozenset({"torch.no_grad", "torch.inference_mode", "torch.enable_grad", "torch.set_grad_enabled"})
+"""Their `__enter__` returns None."""
 NEEDS_ARGUMENT = frozenset({"torch.set_grad_enabled", "torch.autocast", "torch.amp.autocast"})
 """As decorators they take the function for their first argument, a bool or the name of a device."""
 
@@ -50,6 +52,24 @@ def entered(m: Machine, node: cst.BaseExpression, value: Value) -> None:
             given = m.evaluate(node.args[0].value) if _simple(node.args[0].value) else None
             if isinstance(given, Const) and isinstance(given.value, (str, int)) and not isinstance(given.value, bool):
                 _tell(m, node, "argument", maker.name)
+
+
+def bound(m: Machine, item: cst.WithItem, body: cst.BaseSuite, value: Value) -> None:
+    """`with torch.no_grad() as mode:`: what it binds is None. Does the block use it?"""
+    cell = m.cell(value)
+    name = item.asname.name if item.asname is not None else None
+    if not isinstance(cell, Thing) or cell.kind not in SILENT or not isinstance(name, cst.Name):
+        return
+    todo: list[cst.CSTNode] = [body]
+    uses = 0
+    while todo:
+        part = todo.pop()
+        if isinstance(part, cst.AssignTarget) and name.deep_equals(part.target):
+            return
+        uses += isinstance(part, cst.Name) and part.value == name.value
+        todo.extend(part.children)
+    if uses:
+        m.emit(ContextNotCalled, item.item, what="bound", name=f"{cell.kind}:{name.value}")
 
 
 def flag(m: Machine, node: cst.CSTNode, given: Value | None) -> None:

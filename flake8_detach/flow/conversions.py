@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_detach.flow import events, levels, missing, shapes
 from flake8_detach.flow.values import (
+    NO,
     NONE,
     Const,
     External,
@@ -187,6 +188,10 @@ def rebuilt(m: Machine, node: cst.CSTNode, value: Value, subject: cst.CSTNode) -
             problem = f"it reads tensors in a list as numbers, and one has the shape {shape}; use `torch.stack`"
             refuse(m, node, tensor, m.text(subject), problem)
             return True
+        graph = next((t for t in _inside(m, value) if t.grad.yes), None)
+        if graph is not None and m.mode.grad.yes and not m.quiet:
+            event = m.event(events.Recopied, node, tensor=graph, subject=m.text(subject), how="", asked=NO, inside=True)
+            m.ledger.at_end.append(lambda: m.sink(event))
     return False
 
 

@@ -16,6 +16,7 @@ from flake8_detach.flow import (
     gradients,
     idle,
     iteration,
+    lingering,
     narrowing,
     operators,
     subscripts,
@@ -73,6 +74,8 @@ def evaluate(m: Machine, node: cst.CSTNode) -> Value:
 def name(m: Machine, node: cst.Name) -> Value:
     found = m.lookup(node.value)
     if found is not None:
+        if m.ledger.suspended:
+            lingering.resumed(m, found)
         return found
     if node.value in ("True", "False", "None"):
         return Const({"True": True, "False": False, "None": None}[node.value])

@@ -90,7 +90,8 @@ class GradRead(Event):
 
     tested: the read only asks whether there is a gradient (`x.grad is None`). kept: retain_grad() was called; late:
     after the backward. trained: has anything been backwarded before (told at the end)? empty: why it is None, if it is.
-    made_at: where the tensor was computed, if it was.
+    made_at: where the tensor was computed, if it was. severed: what cut from it the leaf
+    that backward came to instead.
     """
 
     tensor: Tensor
@@ -102,6 +103,7 @@ class GradRead(Event):
     late: bool = False
     trained: bool = False
     empty: Cause | None = None
+    severed: Cause | None = None
     made_at: Site | None = None
 
 
@@ -186,7 +188,8 @@ class HookIdle(Event):
     """A hook has no effect.
 
     what: "unreturned" (`node` computes a new gradient that is dropped), "late" (`node` registers it, and no backward
-    comes after that). subject: the source text. at: where it was registered.
+    comes after that), "pickled" (the tensor is pickled without it), "replicated" (those of
+    DistributedDataParallel, which `autograd.grad` does not run). subject: the source text. at: where it was registered.
     """
 
     what: str
@@ -236,18 +239,19 @@ class Copied(Event):
 
 @dataclass(frozen=True)
 class Refused(Event):
-    """An op raises when it is called, because of what it is handed for `parameter`.
+    """An op raises when it is called, because of what it is handed for `parameter`; or drops its graph.
 
     why: "number" (it must be a Python number, or a tensor that does not require grad), "argument" (the op has no
     derivative with respect to it), "input" (the same, for what the op is about), "rsample" (the distribution `op`
-    cannot be sampled with a gradient). place: where `parameter` stands among the op's.
+    cannot be sampled with a gradient); "bound", "smooth" (it is taken without its graph: the bound of a grid, the input
+    of a function that torch has no derivative for). place: where `parameter` stands among the op's.
     """
 
     tensor: Tensor
     subject: Label
     op: str
     parameter: str
-    why: Literal["number", "argument", "input", "rsample"]
+    why: Literal["number", "argument", "input", "rsample", "bound", "smooth"]
     place: int = -1
 
 
@@ -269,24 +273,28 @@ class Unconvertible(Event):
 class Missing(Event):
     """Something is asked of PyTorch that it does not have: an attribute, a function, a keyword.
 
-    subject: its source text. problem: what is wrong with it, and what there is instead.
+    subject: its source text. problem: what is wrong with it, and what there is instead. raises: does Python say so, or
+    is it taken and ignored?
     """
 
     subject: Label
     problem: str
+    raises: bool = True
 
 
 @dataclass(frozen=True)
 class Recopied(Event):
     """A tensor is copied by a function that is meant for numbers, and torch warns: `torch.tensor(x)`.
 
-    subject: its source text. how: the source text of what copies. asked: is the copy to require grad?
+    subject: its source text. how: the source text of what copies. asked: is the copy to require grad? inside: it is one
+    of several in a list.
     """
 
     tensor: Tensor
     subject: Label
     how: Label
     asked: Truth
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -415,9 +423,13 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class NeedlesslyKept(Event):
-    """A loop backwards with `retain_graph=True`; asked at the end: no other backward goes through that graph."""
+    """A loop backwards with `retain_graph=True`; asked at the end: no other backward goes through that graph.
+
+    created: it is `create_graph=True`, and nobody ever clears the gradients, which have graphs then.
+    """
 
     subject: Label
+    created: bool = False
 
 
 @dataclass(frozen=True)
@@ -505,7 +517,8 @@ class ModeIdle(Event):
 
     what: "async" (a decorated coroutine), "class" (a decorated class), "generator" (a generator expression that is
     consumed outside), "leak" (a function never switches it back), "inference" (inference mode is on, which it does not
-    lift). mode: its name.
+    lift), "held" (a suspended generator holds it off for its consumer), "early" (`set_grad_enabled` is in force before
+    it is entered). mode: its name.
     """
 
     what: str
@@ -575,7 +588,8 @@ class ContextNotCalled(Event):
 
     what: "with" (the class itself), "decorator" (one that needs its argument), "argument" (what takes no argument gets
     one, so that it makes a function instead), "flag" (what takes a bool gets something else), "condition" (a function
-    that tells the mode, asked whether it is true). name: its canonical name.
+    that tells the mode, asked whether it is true), "bound" (what it binds, None, is used). name: its canonical
+    name, and what it binds.
     """
 
     what: str

@@ -106,7 +106,8 @@ def run(m: Machine, function: Function, args: Args, node: cst.CSTNode | None, wa
             retention.give(m, frame.yields)
             made = m.new(Sequence("generator", None, _common(m, frame.yields)))
             m.state.set((made.addresses[0], GENERATOR), function.definition)
-            idle.holds(m, made, frame.yield_modes[0], wrapped, function)
+            if all(each.grad.no for each in frame.yield_modes):
+                idle.holds(m, made, frame.yield_modes[0], wrapped, function)
             if "contextlib.contextmanager" in function.wrappers:
                 m.state.set((made.addresses[0], "*mode"), frame.yield_modes[0])
             result = made

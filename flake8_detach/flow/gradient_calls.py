@@ -11,6 +11,7 @@ from flake8_detach.flow import (
     backward_arguments,
     events,
     graph_walk,
+    hook_losses,
     iteration,
     levels,
     module_tree,
@@ -98,6 +99,7 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     chosen = module_tree.parameters_in(m, inputs)
     m.wanted.update(chosen or ())
+    hook_losses.differentiated(m, args, node, chosen)
     for root in many:
         if root == UNKNOWN:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
@@ -34,6 +34,22 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+
+def leaves(m: Machine, start: Iterable[int]) -> set[int]:
+    """The leaves that a backward from these nodes surely comes to."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    todo = list(start)
+    while todo:
+        number = todo.pop()
+        if number not in seen:
+            seen.add(number)
+            m.step()
+            edges = [edge for edge in m.state.graph[number].edges if edge.sure]
+            found.update(edge.leaf for edge in edges if edge.node is None and edge.leaf is not None)
+            todo.extend(edge.node for edge in edges if edge.node is not None)
+    return found
 
 
 def replace_sure(edge: Edge, sure: bool) -> Edge:

@@ -44,6 +44,10 @@ class Ledger:
     from. asked: modules whose parameters were asked for. unseen_owned: is there an optimizer whose parameters are
     not all known? read: attributes read in a forward with grad mode on. excused: places that are right for some
     object. clips: places that clip too early, and are told of. at_end: what to do when the file has been followed.
+    lingering: evidence for modes that are off where nobody entered them, and whether they still are; lingered:
+    that of those under which something was used. suspended: generators, with that evidence and the mode before. faked:
+    leaves that a backward came to, and that were cut from something. replicated: modules that DistributedDataParallel
+    was given, and where.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -64,6 +68,17 @@ class Ledger:
     hidden_writes: bool = False
     clips: set[int] = field(default_factory=set)
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    lingering: dict[int, Callable[[], bool]] = field(default_factory=dict)
+    suspended: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+    lingered: set[int] = field(default_factory=set)
+    faked: dict[int, Any] = field(default_factory=dict)
+    replicated: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def used_under(self, why: Any) -> None:
+        """Something that requires grad is used in a mode that is off because of `why`."""
+        still = self.lingering.get(id(why))
+        if still is not None and still():
+            self.lingered.add(id(why))
 
     def close(self) -> None:
         """The file has been followed to its end."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events
+from flake8_detach.flow import events, missing
 from flake8_detach.flow.values import Const, External
 from flake8_detach.knowledge.legacy import LEGACY
 
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 def called(m: Machine, node: cst.CSTNode, name: str, args: Args) -> None:
     """A function of that qualified name is called, or a method (`Tensor.resize`) of what is known to be a tensor."""
     for old in LEGACY.get(name, ()):
-        if old.keyword and old.keyword not in args.kw:
+        given = args.get(old.place if old.place >= 0 else len(args.pos), old.keyword)
+        if old.keyword and (given is None or given == Const(not old.value)):
             continue
-        if old.value is not None and args.kw[old.keyword] != Const(old.value):
+        if old.value is False and given != Const(False):
             continue
+        if old.ignored:
+            missing.ignored(m, node, f"{old.keyword}=", f"{old.note}; use {old.instead}")
+            return
         m.emit(events.Legacy, node, name=name, old=old, spelt=_spelt(m, node, name), open=args.open)
         return
 

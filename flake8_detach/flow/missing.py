@@ -36,6 +36,11 @@ def tell(m: Machine, node: cst.CSTNode, problem: str) -> None:
     m.emit(events.Missing, node, subject=m.text(node), problem=problem)
 
 
+def ignored(m: Machine, node: cst.CSTNode, what: str, problem: str) -> None:
+    """Tell the rules of what PyTorch takes and does not look at."""
+    m.emit(events.Missing, node, subject=what, problem=problem, raises=False)
+
+
 def property_called(m: Machine, node: cst.Call, name: str) -> bool:
     """`x.requires_grad()`: is an attribute of a tensor called that is no method?"""
     if name not in api.PROPERTIES:

@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     levels,
     module_tree,
     operators,
+    recorded,
     retention,
     tensor_hooks,
     tensors,
@@ -53,6 +54,13 @@ def _detach_in_place(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, o
     for address, tensor in m.tensors(receiver):
         autograd.detach_in_place(m, node, address, tensor, m.text(owner))
     return receiver
+
+
+@tensor_method("resize", "resize_as")
+def _resize(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    """Unlike that of an array, it leaves the tensor as it is and returns what `reshape` does."""
+    op = ops.method("reshape")
+    return UNKNOWN if op is None else tensors.apply(m, node, op, {"self": receiver, "*open": UNKNOWN}, m.text(owner))
 
 
 @tensor_method("requires_grad_")
@@ -104,6 +112,8 @@ def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, arg
     autograd.backward(m, node, root, owner, "backward", keep, create, gradient, chosen, seed=args.get(0, "gradient"))
     if retain == Const(True) and create is NO:
         retention.retained(m, node, root, owner)
+    if create is YES and chosen is None:
+        recorded.recorded(m, node, root, owner)
 
 
 @tensor_method("numpy", "__array__")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, events, levels, op_arguments, shapes, writes
+from flake8_detach.flow import conversions, dropping, events, levels, op_arguments, shapes, writes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -185,6 +185,8 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         edges = tuple(m.edge(a, t)._replace(sure=False) for a, t, _ in inputs.tensors if not t.grad.no)
         mended = m.graph_node(Node(op.name, edges, (), site, True))
         return m.tensor(storage=0, node=mended)  # go on as if it had been mended somehow
+    if op.graph in ("new", "no"):
+        dropping.tell(m, site, op.name, bound)
     if op.graph == "new" or (op.graph == "no" and "requires_grad" in op.params):
         made = _factory(m, site, op, bound, inputs, subject)
         conversions.form(m, made, op.name, bound)
@@ -285,6 +287,8 @@ def _output(
     why = inputs.why()
     told = wanted is MAYBE and why is not None and why.loss is not None  # lost already; the rest are sizes and the like
     grad = wanted & m.mode.grad
+    if wanted.yes and m.ledger.lingering and not m.mode.grad.yes:
+        m.ledger.used_under(m.mode.why)
     if graph == "unknown":
         grad = NO if wanted is NO else MAYBE
     elif graph == "no" or dtype in ("int", "bool"):

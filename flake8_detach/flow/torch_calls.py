@@ -11,6 +11,7 @@ from flake8_detach.flow import (
     contexts,
     conversions,
     hidden,
+    hook_losses,
     layer_made,
     methods,
     module_tree,
@@ -53,7 +54,7 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         for _, tensor in m.tensors(args.get(0, "tensor") or UNKNOWN):
             if tensor.storage and tensor.node is not None:  # a leaf is initialised before it is used
                 m.wrote(tensor.storage, node)
-    if name.startswith("torch.nn.init.") or name in ("torch.manual_seed", "torch.save"):
+    if name.startswith("torch.nn.init.") or name in ("torch.manual_seed",):
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):
         return optimizer_made.make_scheduler(m, name, args, node)
@@ -134,4 +135,6 @@ def _vector_to_parameters(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @model("torch.jit.script", "torch.compile", "torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel")
 def _same(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.get(0, "module") or args.get(0, "model") or UNKNOWN
+    if args.called == "torch.nn.parallel.DistributedDataParallel":
+        hook_losses.replicated(m, value, node)
     return value if isinstance(value, (Ref, Function)) else UNKNOWN

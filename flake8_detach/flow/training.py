@@ -86,6 +86,9 @@ def filled(
     if any(address not in m.owned and _parameter(m, address) for address in likely):
         more(m, STRAYS)
     for address, sure in leaves.items():
+        leaf = m.state.cell(address)
+        if m.cuts and sure and isinstance(leaf, Tensor) and leaf.why is not None and leaf.why.kind == "faked":
+            m.ledger.faked[address] = leaf.why
         g = before[address]
         if address not in likely:
             keep(m, address, Gradient(**VAGUE))

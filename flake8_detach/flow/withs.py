@@ -10,12 +10,14 @@ from flake8_detach.flow import (
     calls,
     contexts,
     forward_ad,
+    lingering,
 )
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import Machine
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,
+    NONE,
     UNKNOWN,
     Foreign,
     Function,
@@ -41,8 +43,12 @@ def with_(m: Machine, node: cst.With) -> bool:
     for item in node.items:
         value = evaluate(m, item.item)
         contexts.entered(m, item.item, value)
+        before = lingering.entered(m, value)
+        if before is not None:
+            modes = (before, modes[1])
         entered = enter_context(m, item.item, value)
         if item.asname is not None:
+            contexts.bound(m, item, node.body, value)
             assignments.assign(m, item.asname.name, entered)
     m.frame.withs.append(modes)
     alive = execute_body(m, node.body)
@@ -69,7 +75,7 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
         if cell.kind == forward_ad.LEVEL:
             forward_ad.enter(m, node)
         autograd.enter(m, cell.kind, cell.part("mode"), node)
-        return cell.part("enters") or value
+        return NONE if cell.kind in contexts.SILENT else cell.part("enters") or value
     if (
         isinstance(node, cst.Call)
         and isinstance(node.func, cst.Attribute)

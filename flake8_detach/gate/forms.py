@@ -240,6 +240,12 @@ def _statement(node: Any, words: set[str]) -> None:
         words.add(f"{getattr(value.left, 'attr', '')}==;")
 
 
+def _with(node: Any, words: set[str]) -> None:
+    function = getattr(node.context_expr, "func", None)
+    if node.optional_vars is not None and function is not None:
+        words.add(f"{getattr(function, 'attr', getattr(function, 'id', ''))} as")
+
+
 def _yields(node: Any, words: set[str]) -> None:
     words.add("yield")
 
@@ -292,6 +298,7 @@ FORMS: dict[type, Form] = {
     ast.Constant: _text,
     ast.Call: _call,
     ast.Expr: _statement,
+    ast.withitem: _with,
     ast.Yield: _yields,
     ast.YieldFrom: _yields,
     ast.AsyncFunctionDef: _coroutine,

@@ -13,5 +13,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
 }
 """Kind of object -> methods that nobody names without calling them."""
 
-CONVERTS = frozenset({"detach", "to", "cuda", "float", "double", "half", "bfloat16", "long", "int"})
+CONVERTS = frozenset(
+    {"detach", "to", "cuda", "float", "double", "half", "bfloat16", "long", "int", "resize", "resize_as"}
+)
 """Methods of a tensor that return another one and leave it as it is; those of a module change the module."""

@@ -10,16 +10,19 @@ class Old(NamedTuple):
     """What is written today, and why.
 
     instead: the replacement as people read it. note: what the old form does. keyword: it is this argument of the
-    function that is old, `value` its only old value (None: whatever it is). name: the qualified name of the function,
-    or the name of the method, that takes its place. same: is that a pure rename, `unless` a keyword is given that is
-    called otherwise now? first: an argument that goes in front of the others, none of which may then be positional if
+    function that is old, `value` its old value (True: whatever is not known to be False). name: the qualified name of
+    the function, or the name of the method, that takes its place. same: is that a pure rename, `unless` a keyword is
+    given that is called otherwise now? place: where the argument stands if it is positional. ignored: has it no
+    effect at all? first: an argument that goes in front of the others, none of which may then be positional if
     `keywords`.
     """
 
     instead: str
     note: str
     keyword: str = ""
-    value: bool | None = None
+    value: bool = True
+    place: int = -1
+    ignored: bool = False
     name: str = ""
     same: bool = False
     unless: str = ""
@@ -41,7 +44,7 @@ def _amp(device: str) -> dict[str, tuple[Old, ...]]:
 
 LEGACY: Mapping[str, tuple[Old, ...]] = {
     "torch.autograd.Variable": (
-        Old("`torch.no_grad()`", "was removed and has no effect", keyword="volatile"),
+        Old("`torch.no_grad()`", "was removed and has no effect", keyword="volatile", place=2, ignored=True),
         Old(
             "the tensor itself, `.detach()` or `requires_grad_()`",
             "wraps nothing since tensors are Variables: it gives a tensor that is cut from the graph",
@@ -66,9 +69,11 @@ LEGACY: Mapping[str, tuple[Old, ...]] = {
     "torch.autograd.grad": (
         Old(
             "`torch.autograd.backward`, which fills the `.grad` of all leaves",
-            "is ignored: gradients of the inputs are all there is",
+            "is ignored: no `.grad` is filled",
             keyword="only_inputs",
             value=False,
+            place=5,
+            ignored=True,
         ),
     ),
     "torch.autograd.backward": (Old("`grad_tensors=`", _DEPRECATED, keyword="grad_variables"),),

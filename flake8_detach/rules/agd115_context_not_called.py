@@ -14,12 +14,13 @@ class GradModeNotCalled(Rule):
 
     ## What it does
     Reports `with torch.no_grad:`, the same for the other modes and for autocast, `with torch.no_grad(flag):`,
-    `@torch.set_grad_enabled` without its argument, and `if torch.is_grad_enabled:`.
+    `@torch.set_grad_enabled` without its argument, and `if torch.is_grad_enabled:`. Also the use of `mode` in
+    `with torch.no_grad() as mode:`.
 
     ## Why is this bad?
     Python raises "'type' object does not support the context manager protocol" when the block is entered, often the
     evaluation at the end of the first epoch. `no_grad` takes no flag: what it is given it decorates. A decorator that
-    needs an argument takes the function for it and raises.
+    needs an argument takes the function for it and raises. What a grad mode binds is None.
 
     ## Known problems
     `@torch.no_grad` and `@torch.inference_mode` work without brackets and are not reported.
@@ -39,7 +40,8 @@ class GradModeNotCalled(Rule):
         frozenset({"no_grad&", "inference_mode&", "enable_grad&", "set_grad_enabled&", "autocast&", "dual_level&"})
         | frozenset({"set_detect_anomaly&", "detect_anomaly&", "@set_grad_enabled", "@autocast"})
         | frozenset({"no_grad(1)", "enable_grad(1)", "inference_mode(1)", "set_grad_enabled()"})
-        | frozenset({"is_grad_enabled", "is_inference_mode_enabled"}),
+        | frozenset({"is_grad_enabled", "is_inference_mode_enabled"})
+        | frozenset({"no_grad as", "inference_mode as", "enable_grad as", "set_grad_enabled as"}),
         frozenset({"torch"}),
     )
     example = Example(
@@ -64,7 +66,10 @@ with torch.no_grad():
             return
         short = event.name.rpartition(".")[2]
         fix = None
-        if event.what == "condition":
+        if event.what == "bound":
+            short, _, bound = short.partition(":")
+            message = f"`{short}` binds nothing: `{bound}` is None in the whole block"
+        elif event.what == "condition":
             message = f"`{short}` is a function and always true: write `{short}()`"
         elif event.what == "decorator":
             message = f"`@{short}` takes the function for its argument and raises: write `@{short}(...)`"

@@ -17,11 +17,13 @@ class ScalarArgumentRequiresGrad(Rule):
     ## What it does
     Reports a tensor that requires grad where torch wants a Python number (`alpha=`, `negative_slope=`, `margin=`, the
     fill value of `torch.full`, the bounds of `torch.arange`), and a learnable tensor for an argument of a function
-    that has no derivative with respect to it: class weights, `pos_weight`, running statistics, targets.
+    that has no derivative with respect to it: class weights, `pos_weight`, running statistics, targets. Also the bounds
+    of `torch.linspace` and `torch.logspace`.
 
     ## Why is this bad?
     PyTorch raises "must be Number, not Tensor" or "is not differentiable with respect to argument 'weight'". A 0-dim
     tensor that does not require grad is accepted in both places, so the code works until the value is made learnable.
+    `torch.linspace` does not even raise: its result has no graph, and nothing learns the bounds.
 
     ## Known problems
     Only files that mention `backward` or `autograd` are looked at, and only functions of torch itself are known.
@@ -62,6 +64,10 @@ loss.backward()
     )
 
     def check(self, event: Refused, source: Source) -> Iterable[Finding]:
+        if event.why == "bound":
+            what = f"`{event.subject}` has no graph: `{event.parameter}` is taken as a number"
+            message = f"{what}; scale a grid from 0 to 1, or `.detach()` it"
+            yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.grad), cause=event.node)
         if event.guarded or event.why not in ("number", "argument"):
             return
         if event.why == "number":

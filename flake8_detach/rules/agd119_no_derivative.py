@@ -15,11 +15,12 @@ class NoDerivative(Rule):
     ## What it does
     Reports a backward on whose way stands an operation that torch has no derivative for: `//`, `torch.heaviside`,
     `torch.histogram`, `torch.unique`, `torch.geqrf`. Also operations that refuse a tensor which requires grad at once:
-    `sum(dtype=torch.int64)`, `rsample()` of a discrete distribution.
+    `sum(dtype=torch.int64)`, `rsample()` of a discrete distribution. And functions of `torch.special` that are smooth
+    but have no derivative in PyTorch (`airy_ai`, `bessel_j0`), of a tensor that requires grad.
 
     ## Why is this bad?
     PyTorch raises "derivative for aten::floor_divide is not implemented", in backward, far from the line that is to
-    blame. The message names that line.
+    blame. The message names that line. `airy_ai` and its kin raise nothing: their result does not require grad.
 
     ## Known problems
     Operations whose gradient is merely zero (`round`, `sign`) raise nothing; that is another rule.
@@ -53,6 +54,10 @@ minutes.sum().backward()
     )
 
     def check(self, event: Event, source: Source) -> Iterable[Finding]:
+        if isinstance(event, Refused) and event.why == "smooth":
+            message = f"`{event.subject}` has no graph: PyTorch has no derivative of it; what is behind learns nothing"
+            sure = confidence(event.tensor.grad)
+            yield Finding(self.code, message, source.span(event.node), sure, cause=event.node)
         if event.guarded:
             return
         if isinstance(event, Refused):

@@ -17,10 +17,12 @@ class MissingApi(Rule):
     no tensor is made); an attribute that is called (`x.requires_grad()`), a method that is not (`x.detach.numpy()`,
     `for p in model.parameters:`), an attribute of tensors asked of a module (`model.grad`), `Variable` or
     `nn.Parameter` of something that is no tensor, a module that is called but has no `forward`, and the shape or value
-    of a lazy module's parameter before its first call.
+    of a lazy module's parameter before its first call. Also what is still taken but ignored: `volatile=True`,
+    `x.volatile = True`, `autograd.grad(..., only_inputs=False)`.
 
     ## Why is this bad?
-    Python raises an AttributeError or a TypeError when the line runs.
+    Python raises an AttributeError or a TypeError when the line runs. What is ignored only warns: the graph is built in
+    spite of `volatile`, no `.grad` is filled in spite of `only_inputs=False`.
 
     ## Known problems
     Only files that mention `backward` or `autograd` are looked at. Checked against torch 2.13; a very old torch may
@@ -60,4 +62,5 @@ loss.backward()
 
     def check(self, event: Missing, source: Source) -> Iterable[Finding]:
         if not event.guarded:
-            yield Finding(self.code, f"`{event.subject}` raises: {event.problem}", source.span(event.node))
+            raises = " raises:" if event.raises else ""
+            yield Finding(self.code, f"`{event.subject}`{raises} {event.problem}", source.span(event.node))

@@ -18,7 +18,8 @@ class GradOfDetached(Rule):
     ## What it does
     Reports a read of `.grad` on a tensor that was cut from the graph (by `.detach()`, `.data`, a copy, or because it
     was computed while grad mode was off) and was not made to require grad afterwards; after a backward also on one that
-    never required grad.
+    never required grad, and on the tensor that `h = (x * 2).detach().requires_grad_()` was computed from, if backward
+    has come to `h` only.
 
     ## Why is this bad?
     No backward ever fills it: it is always `None`, and PyTorch says nothing.
@@ -62,6 +63,10 @@ print(x.grad)
 
     def check(self, event: GradRead, source: Source) -> Iterable[Finding]:
         tensor = event.tensor
+        if event.severed is not None:
+            why = reason(event.severed, source, "")
+            message = f"`{event.subject}.grad` is None: backward ends at a leaf of its own, {why}"
+            yield Finding(self.code, message, source.span(event.node), cause=event.severed.site)
         if event.tested or event.value != NONE or not (tensor.grad.no and tensor.leaf.yes):
             return
         never = tensor.why is not None and tensor.why.kind == "constant" and event.trained

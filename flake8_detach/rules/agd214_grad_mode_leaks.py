@@ -13,7 +13,9 @@ class GradModeLeaks(Rule):
 
     ## What it does
     Reports `no_grad` and its kin on an `async def` or a class, around a generator expression that is consumed outside
-    of it, and `set_grad_enabled(False)` that a function never takes back, in a file that trains.
+    of it, and `set_grad_enabled(False)` that a function never takes back, in a file that trains. A generator that
+    `next` leaves inside of `with torch.no_grad():`, and a `set_grad_enabled(False)` that is entered later than it is
+    called, if something that requires grad is used in between.
 
     ## Why is this bad?
     The decorator of a coroutine is left before its body runs; the decorator of a class covers the constructor only; a
@@ -21,8 +23,8 @@ class GradModeLeaks(Rule):
     off: no graph is built any more, and nothing is trained.
 
     ## Known problems
-    A `with torch.no_grad():` around a `yield` covers the code that consumes the generator, too; backward in it is
-    reported as AGD101.
+    A `with torch.no_grad():` around a `yield` covers the code that consumes the generator, too; backward in a loop over
+    it is reported as AGD101.
 
     ## Fix safety
     Shown only: put `with torch.no_grad():` around what computes, inside of the coroutine or generator.
@@ -74,6 +76,8 @@ async def predict(x):
 
 
 MESSAGES = {
+    "held": "the generator rests inside of `{mode}`: after `next`, nothing builds a graph; decorate it instead",
+    "early": "`{mode}` takes effect where it is called, before the `with` is entered: call it in the `with`",
     "async": "`{mode}` has no effect on a coroutine: it is left before the body runs; put `with` inside",
     "class": "`{mode}` on a class covers its constructor only, its methods build graphs; decorate the method",
     "generator": "this runs where it is consumed, outside of `{mode}`, and builds a graph; make it a list",

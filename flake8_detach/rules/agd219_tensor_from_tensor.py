@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from flake8_detach.flow.events import Recopied
 from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
 
@@ -12,7 +13,8 @@ class TensorFromTensor(Rule):
     """A tensor is copied by a constructor that is meant for numbers.
 
     ## What it does
-    Reports `torch.tensor(x)` and `y.new_tensor(x)` where `x` is known to be a tensor already.
+    Reports `torch.tensor(x)` and `y.new_tensor(x)` where `x` is known to be a tensor already, and
+    `torch.tensor([a, b])` where `a` is one that requires grad.
 
     ## Why is this bad?
     The copy has no graph: what is computed from it trains nothing behind it. PyTorch warns every time, "To copy
@@ -56,6 +58,12 @@ print((net.weight - start).norm())
 
     def check(self, event: Recopied, source: Source) -> Iterable[Finding]:
         if event.guarded:
+            return
+        if event.inside:
+            message = (
+                f"the tensors in `{event.subject}` are copied without their graph: use `torch.stack`, or `.item()`"
+            )
+            yield Finding(self.code, message, source.span(event.node), confidence(event.tensor.grad), cause=event.node)
             return
         instead = ".detach().clone().requires_grad_()" if event.asked.yes else ".detach().clone()"
         loses = ", without its graph" if event.tensor.grad.yes else ""

@@ -14,12 +14,13 @@ class NeedlessRetainGraph(Rule):
 
     ## What it does
     Reports `backward(retain_graph=True)` in a loop if, wherever the call is reached from, no further backward of the
-    file comes by any node of that graph.
+    file comes by any node of that graph; and `backward(create_graph=True)` in a loop if nobody clears the gradients.
 
     ## Why is this bad?
     Backward frees the activations of a graph as it goes. Kept, they stay in memory until the last tensor of the graph
     is let go: the next forward pass runs beside them, which about doubles the peak. And what was put there to silence
-    "Trying to backward through the graph a second time" hides the next such bug.
+    "Trying to backward through the graph a second time" hides the next such bug. With `create_graph=True` the gradients
+    themselves have graphs: each is added to the last one, and the graph of their sum grows with every iteration.
 
     ## Known problems
     If the loss is handed to code outside of the file, that may backward it again: it is not reported.
@@ -65,6 +66,10 @@ for x in torch.randn(100, 8, 4):
     )
 
     def check(self, event: NeedlesslyKept, source: Source) -> Iterable[Finding]:
+        if event.created:
+            what = "`create_graph=True` gives gradients a graph, and nothing clears them: each iteration keeps"
+            yield Finding(self.code, f"{what} that of the last; use `torch.autograd.grad`", source.span(event.node))
+            return
         yield Finding(
             self.code,
             f"`retain_graph=True` keeps the graph of `{event.subject}`, but nothing backwards through it again",

@@ -19,17 +19,17 @@ class LegacyApi(Rule):
     ## What it does
     Reports calls of `Variable`, of what stands in `torch.cuda.amp` and `torch.cpu.amp`, of `clip_grad_norm` without
     underscore and of `torch.nn.utils.stateless.functional_call`; `register_backward_hook` of a module; `resize`,
-    `resize_as` and `storage` of a tensor; and the arguments `volatile=`, `only_inputs=False` and `grad_variables=`.
+    `resize_as` and `storage` of a tensor; and the argument `grad_variables=`.
 
     ## Why is this bad?
-    Most of them warn and will be removed. Some do not what they once did: `Variable(x)` cuts `x` from its graph,
-    `volatile=True` switches nothing off, and a hook of `register_backward_hook` sees the gradients of the module's
-    last operation in the place of those of its inputs.
+    Most of them warn and will be removed. Some do not what they once did: `Variable(x)` cuts `x` from its graph, and a
+    hook of `register_backward_hook` sees the gradients of the module's last operation in the place of those of its
+    inputs.
 
     ## Known problems
     Off by default: code that supports old versions of PyTorch needs the old names. What has been removed altogether,
-    such as `retain_variables=`, raises and is reported by AGD124. Methods are reported only of what is known to be a
-    tensor or a module.
+    such as `retain_variables=`, or is ignored, such as `volatile=`, is reported by AGD124. Methods are reported only of
+    what is known to be a tensor or a module.
 
     ## Fix safety
     Safe for pure renames (`clip_grad_norm`, `functional_call`), if the file imports what the new name needs. Shown
@@ -46,7 +46,7 @@ class LegacyApi(Rule):
     offers = ("safe", "display")
     listens = (Legacy,)
     triggers = (
-        frozenset({"Variable", "clip_grad_norm", "functional_call", "only_inputs", "grad_variables"})
+        frozenset({"Variable", "clip_grad_norm", "functional_call", "grad_variables"})
         | frozenset({"register_backward_hook", "resize", "resize_as", "storage"}),
         frozenset({"torch"}),
     )
