@@ -627,6 +627,11 @@ class LossForgotten(Event):
 
 
 @dataclass(frozen=True)
+class AnomalyDetection(Event):
+    """`torch.autograd.set_detect_anomaly(True)` is a statement that is always run, and nothing takes it back."""
+
+
+@dataclass(frozen=True)
 class Legacy(Event):
     """Something is called that PyTorch keeps for old code only; `old` is its entry in knowledge/legacy.py.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from flake8_detach.flow import (
+    anomalies,
     assignments,
     autograd,
     branches,
@@ -55,6 +56,7 @@ def expr(m: Machine, node: cst.Expr) -> bool:
         return True
     value = evaluate(m, node.value)
     idle.dropped(m, node.value, value)
+    anomalies.switched(m, node.value, value)
     # `torch.set_grad_enabled(False)` as a statement takes effect; the other modes do not
     cell = m.cell(value)
     if isinstance(cell, Thing) and cell.kind == "torch.set_grad_enabled":

@@ -39,15 +39,15 @@ class Ledger:
     """Notes of one file.
 
     attributes_read: names of attributes of modules that are read; attributes_asked: those that `hasattr` asks for.
-    trains: is there a backward? enables: is grad mode switched on anywhere? holdings, hidden: see there.
-    registered: what became an attribute or child of a module. contained: lists that a container of modules was made
-    from. asked: modules whose parameters were asked for. unseen_owned: is there an optimizer whose parameters are
-    not all known? read: attributes read in a forward with grad mode on. excused: places that are right for some
-    object. clips: places that clip too early, and are told of. at_end: what to do when the file has been followed.
-    lingering: evidence for modes that are off where nobody entered them, and whether they still are; lingered:
-    that of those under which something was used. suspended: generators, with that evidence and the mode before. faked:
-    leaves that a backward came to, and that were cut from something. replicated: modules that DistributedDataParallel
-    was given, and where.
+    trains: is there a backward? enables: is grad mode switched on anywhere? holdings, hidden: see there. registered:
+    what became an attribute or child of a module. contained: lists that a container of modules was made from. asked:
+    modules whose parameters were asked for. unseen_owned: is there an optimizer whose parameters are not all known?
+    read: attributes read in a forward with grad mode on. excused: places that are right for some object. calmed: may
+    anything switch anomaly detection off? clips: places that clip too early, and are told of. at_end: what to do when
+    the file has been followed. lingering: evidence for modes that are off where nobody entered them, and whether they
+    still are; lingered: that of those under which something was used. suspended: generators, with that evidence and
+    the mode before. faked: leaves that a backward came to, and that were cut from something. replicated: modules that
+    DistributedDataParallel was given, and where.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -66,6 +66,7 @@ class Ledger:
     excused: set[int] = field(default_factory=set)
     freezes: dict[int, Any] = field(default_factory=dict)
     hidden_writes: bool = False
+    calmed: bool = False
     clips: set[int] = field(default_factory=set)
     at_end: list[Callable[[], None]] = field(default_factory=list)
     lingering: dict[int, Callable[[], bool]] = field(default_factory=dict)

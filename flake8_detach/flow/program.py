@@ -10,6 +10,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     accumulation,
+    anomalies,
     custom,
     custom_ctx,
     emptied,
@@ -59,6 +60,7 @@ def follow(
             if part not in waiting.values() and not interpreter.execute_block(m, part.module.body):
                 break
         membership.settle(m)
+        anomalies.close(m)
         for name in _rebound(source.tree):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, acting)

@@ -200,7 +200,6 @@ def _guard(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model(
     "contextlib.nullcontext",
-    "torch.autograd.set_detect_anomaly",
     "torch.autograd.profiler.profile",
     "torch.autograd.profiler.record_function",
     "torch.autocast",

@@ -118,6 +118,12 @@ def _detect_anomaly(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return m.new(Thing(args.called))
 
 
+@model("torch.autograd.set_detect_anomaly")
+def _set_detect_anomaly(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """It takes effect at once; as a context manager it goes back in the end."""
+    return m.new(Thing(args.called, (("mode", args.get(0, "mode") or UNKNOWN),)))
+
+
 @model("torch.conj")
 def _conj(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     value = args.get(0, "input") or UNKNOWN
