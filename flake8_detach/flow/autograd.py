@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     hidden,
     leaf_roots,
     leaks,
+    severed,
     shapes,
     tensors,
     terms,
@@ -167,7 +168,7 @@ def read_grad(
     m.wanted.add(address)
     held: Value = m.state.get((address, "grad"), NONE)
     kept: Truth = m.state.get((address, "kept"), NO)
-    severed = tested or held != NONE or not tensor.leaf.yes or tensor.grad is not YES
+    pointless = tested or held != NONE or not tensor.leaf.yes or tensor.grad is not YES
     known = not m.state.get(SPOILED) and address not in m.escaped
     why = held.why if isinstance(held, Const) and held.why else m.cause("constant", "never filled by a backward", node)
     read = m.event(
@@ -182,7 +183,7 @@ def read_grad(
         tested=tested,
         late=known and m.state.get((address, "kept late")) is YES,
         empty=why,
-        severed=None if severed or not known else _severed(m, address),
+        severed=None if pointless or not known else severed.from_leaf(m, address),
     )
     if not m.quiet:
         m.sink(read)
@@ -203,18 +204,6 @@ def _fresh(tensor: Tensor) -> bool:
     """Was it made by an op, as a new object? Then its .grad is None until a backward fills it."""
     op = ops.function(tensor.made) if tensor.made else None
     return tensor.made == "grad" or (op is not None and not op.same and not op.inplace)
-
-
-def _severed(m: Machine, address: int) -> Cause | None:
-    """What cut a leaf that a backward has come to from the leaf at `address`, which it was computed from."""
-    for why in m.ledger.faked.values():
-        origin = why.origin
-        edges = () if origin is None else origin.edges
-        direct = {edge.leaf for edge in edges if edge.node is None}
-        if address in direct | graph_walk.leaves(m, [edge.node for edge in edges if edge.node is not None]):
-            cause: Cause = why.before or why
-            return cause
-    return None
 
 
 def backward(
