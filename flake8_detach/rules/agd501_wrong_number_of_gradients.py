@@ -24,8 +24,8 @@ class WrongNumberOfGradients(Rule):
     silent: the input gets no gradient.
 
     ## Known problems
-    The report stands at the backward that raises and names the line of the `return`; if no backward is seen to come by
-    for sure, it stands at the `return`. Where the file does not call `apply`, only the number is checked, against the
+    The report stands at the `return`, as the class is to be mended; the trail names the backward that raises.
+    Where the file does not call `apply`, only the number is checked, against the
     parameters of `forward`. Shapes of gradients are not compared.
 
     ## Fix safety
@@ -82,37 +82,36 @@ Scale.apply(x, 2.0).sum().backward()
         if event.guarded or event.used.no:
             return
         where = "" if event.applied is None else f" (line {source.line(event.applied)})"
-        here = "" if event.at is None else f" (line {source.line(event.at)})"
-        problem = _number(event, where, here) or _kinds(event, where, here)
+        problem = _number(event, where) or _kinds(event, where)
         if not problem:
             return
         trail: tuple[Note, ...] = ()
         if event.applied is not None:
             trail += (Note(source.span(event.applied), "applied here"),)
         if event.at is not None:
-            trail += (Note(source.span(event.at), "returned here"),)
+            trail += (Note(source.span(event.node), "raises here"),)
         # without an `apply` in the file, nothing but the number of parameters is compared, and that is certain
         sure = confidence(event.used if event.applied is not None else YES)
-        cause = event.node if event.at is None else event.at
-        yield Finding(self.code, problem, source.span(event.node), sure, trail, cause=cause, first_only=True)
+        place = event.node if event.at is None else event.at  # the class is wrong, whoever backwards
+        yield Finding(self.code, problem, source.span(place), sure, trail, cause=place, first_only=True)
 
 
-def _number(event: GradientsReturned, where: str, here: str) -> str:
+def _number(event: GradientsReturned, where: str) -> str:
     gradients, count = event.gradients, len(event.gradients)
     name, least, most = event.function, event.least, event.most
     inputs = _many(str(least) if least == most else f"{least} to {most}", "input")
     if event.implicit and gradients[0].kind == "None":
         lost = event.applied is not None and any(i.grad.yes for i in event.inputs)
         if least > 1:
-            return f"`{name}.backward`{here} returns nothing, but `forward` takes {inputs}{where}: backward will raise"
+            return f"`{name}.backward` returns nothing, but `forward` takes {inputs}{where}: backward will raise"
         return f"`{name}.backward` returns nothing: its input{where} gets no gradient" if lost and most == 1 else ""
     if count >= least and all(g.kind in ("None", "?") for g in gradients[most:]):
         return ""
     returned = _many(str(count), "gradient")
-    return f"`{name}.backward`{here} returns {returned}, but `forward` takes {inputs}{where}: backward will raise"
+    return f"`{name}.backward` returns {returned}, but `forward` takes {inputs}{where}: backward will raise"
 
 
-def _kinds(event: GradientsReturned, where: str, here: str) -> str:
+def _kinds(event: GradientsReturned, where: str) -> str:
     name = event.function
     for place, (gradient, taken) in enumerate(zip(event.gradients, event.inputs, strict=False), 1):
         if gradient.kind in ("None", "?"):
@@ -120,12 +119,11 @@ def _kinds(event: GradientsReturned, where: str, here: str) -> str:
         if taken.kind not in ("tensor", "?"):
             given = f"`{taken.name}`, which is {_article(taken.kind)}{where}"
             return (
-                f"`{name}.backward`{here} returns a gradient for {given}: backward will raise, return None as value "
-                f"{place}"
+                f"`{name}.backward` returns a gradient for {given}: backward will raise, return None as value {place}"
             )
         if gradient.kind != "tensor":
             what = _article(gradient.kind)
-            return f"`{name}.backward`{here} returns {what} as gradient of `{taken.name}`: it must be a tensor or None"
+            return f"`{name}.backward` returns {what} as gradient of `{taken.name}`: it must be a tensor or None"
     return ""
 
 
