@@ -66,7 +66,8 @@ class Rule:
         statement that only names it, "to();" that only calls it, "data;" that only calls a method of it,
         "requires_grad==;" that only compares it; "no_grad&" a mention of a grad mode without a call, "@autocast" as a
         decorator, "no_grad(1)" a call of it with an argument, "no_grad as" one whose `with` binds a name;
-        "requires_grad=True" where it is, or may be, switched on, other than by making a Parameter; "=[" a container of objects in an attribute; "Parameter()" what is
+        "requires_grad=True" where it is, or may be, switched on, other than by making a Parameter;
+        "=[" a container of objects in an attribute; "Parameter()" what is
         computed from one at once; "Parameter(?)" one of what may not be floating, "Parameter(**)" where that depends on
         keywords, for which "dtype=int" is put together; "Parameter=" another value for an attribute that was one,
         "Parameter+=" a write into one; ".weight=other" for one of that name; "register_parameter(?)" with something
