@@ -216,11 +216,12 @@ def backward(
     inputs: tuple[int, ...] | None = None,
     fill: bool = True,
     seed: Value | None = None,
+    by: Label = "",
 ) -> None:
     """Run backward from `root`: tell the rules, free the graph, fill the gradients of the leaves.
 
     inputs: only these tensors get a gradient (None: all leaves). fill: False for autograd.grad. seed: the gradient
-    that is given for `root`.
+    that is given for `root`. by: what does it, if it is not called as a method of `root`.
     """
     m.ledger.trains = m.ledger.trains or api == "backward"
     found = m.tensors(root)
@@ -229,6 +230,7 @@ def backward(
             Backward,
             node,
             api=api,
+            by=by,
             subject=m.text(root_node),
             root=None,
             value=root,
@@ -267,6 +269,7 @@ def backward(
             Backward,
             node,
             api=api,
+            by=by,
             subject=m.text(root_node),
             root=tensor,
             value=root,

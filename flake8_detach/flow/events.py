@@ -51,7 +51,7 @@ class Backward(Event):
     it is if it is no tensor, and `kind` what kind of object in words. freed: has its graph been freed by an earlier
     backward that a saved tensor is missed from (YES: torch raises), and where. written: a tensor that backward needs
     and that was changed in place. underived: an op on the way that has no derivative and says so in backward.
-    misfit: why the gradient that is given for it is refused.
+    misfit: why the gradient that is given for it is refused. by: what does it, if it is not called as a method.
     """
 
     api: str
@@ -66,6 +66,12 @@ class Backward(Event):
     kind: str = ""
     underived: Node | None = None
     misfit: str = ""
+    by: Label = ""
+
+    @property
+    def told(self) -> str:
+        """The backward, for messages."""
+        return "`autograd.grad`" if self.api == "grad" else f"`{self.by or f'{self.subject}.backward()'}`"
 
 
 @dataclass(frozen=True)

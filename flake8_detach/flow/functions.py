@@ -183,14 +183,25 @@ def annotated(m: Machine, param: cst.Param) -> Value:
     return UNKNOWN
 
 
-def run_unknown(m: Machine, function: Function, bound: Value | None = None) -> Delta:
-    """Analyse a function that nobody in the file calls, with unknown arguments; undo its effects and return them."""
+def run_unknown(
+    m: Machine,
+    function: Function,
+    bound: Value | None = None,
+    given: Args | None = None,
+    watch: Watch | None = None,
+) -> Delta:
+    """Analyse a function that nobody in the file calls, with unknown arguments; undo its effects and return them.
+
+    given: what is known of the arguments all the same. watch: sees what it returns.
+    """
     mark = m.state.mark()
     since = m.state.address()
     presume_grad_mode(m)
     gradients.stir(m, spends=False)  # what other functions did before is not known
     takes_nothing = "builtins.staticmethod" in function.wrappers
-    result = run(m, function, Args([bound] if bound is not None and not takes_nothing else [], {}, True), None)
+    args = Args([], {}, True) if given is None else given
+    args.pos[:0] = [bound] if bound is not None and not takes_nothing else []
+    result = run(m, function, args, None, watch)
     retention.give(m, [result] if bound is None else [result, bound])
     unspent.left(m)
     idle.left_off(m, function)

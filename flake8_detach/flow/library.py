@@ -21,6 +21,7 @@ from flake8_detach.flow import (
     functional,
     gradient_calls,
     hooks,
+    launchers,
     legacy,
     loading,
     missing,
@@ -166,6 +167,7 @@ CALLED = {
     transforms.KIND: transforms.apply,
     transforms.COTANGENTS: transforms.pulled,
     transforms.TANGENTS: transforms.pushed,
+    launchers.BOUND: launchers.call_bound,
 }
 """Objects that are made to be called."""
 
@@ -187,6 +189,8 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         send(m, args, node)
     if cell.kind == tensor_hooks.NODE and (handle := tensor_hooks.on_node(m, node, cell, name, args)) is not None:
         return handle
+    if cell.kind == launchers.LAUNCHED:
+        return launchers.method(m, node, receiver, cell, name, args)
     if cell.kind == hooks.HANDLE and name == "remove" and isinstance(receiver, Ref):
         hooks.remove(m, receiver)
         return NONE

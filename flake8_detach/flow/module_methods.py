@@ -20,6 +20,7 @@ from flake8_detach.flow import (
     modules,
     optimizers,
     registration,
+    tensor_methods,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -152,7 +153,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name == "forward" and isinstance(cell, Layer):
         return layer_calls.call_layer(m, receiver, cell, args, node)
     if name in ("manual_backward",) and args.pos:
-        autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", NO, NO, False)
+        given = Args([], args.kw, args.open)
+        tensor_methods.backward(m, node, args.pos[0], args.node(0, "loss", node), given, m.text(node))
         return NONE
     if name in ("log", "log_dict", "print", "save_hyperparameters"):
         return NONE

@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     membership,
     memo,
     modules,
+    phases,
 )
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
@@ -176,13 +177,23 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
         deltas: list[Delta] = [{}]
         for function in own:
             if function.name != "__init__" and "builtins.staticmethod" not in function.wrappers:
-                deltas.append(functions.run_unknown(m, function, instance))
+                deltas.append(_by_the_framework(m, function, instance))
         m.quiet -= 1
         m.state.join(deltas)
     for function in todo:
         if function.name != "__init__" or not isinstance(instance, Ref):
             bound = None if "builtins.staticmethod" in function.wrappers else instance
-            functions.run_unknown(m, function, bound if bound is not None else UNKNOWN)
+            _by_the_framework(m, function, bound if bound is not None else UNKNOWN)
     m.set_mode(mode)
     membership.settle(m, since)
     m.state.rollback(mark)
+
+
+def _by_the_framework(m: Machine, function: Function, bound: Value) -> Delta:
+    """A method that nobody in the file calls, run as a framework does if it is one of a class for that framework."""
+    mode = m.mode
+    functions.presume_grad_mode(m)
+    phases.enter(m, function)
+    changes = functions.run_unknown(m, function, bound, phases.arguments(function), phases.watch(m, function, bound))
+    m.set_mode(mode)
+    return changes

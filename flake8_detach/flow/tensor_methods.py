@@ -31,6 +31,7 @@ from flake8_detach.flow.values import (
     YES,
     Array,
     Const,
+    Label,
     Ref,
     Scalar,
     Sequence,
@@ -82,8 +83,8 @@ def _backward(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: c
     return NONE
 
 
-def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, args: Args) -> None:
-    """`root.backward(*args)`."""
+def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, args: Args, by: Label = "") -> None:
+    """`root.backward(*args)`; `by` says what does it if that is not a call of this form."""
     create = fact(args.get(2, "create_graph"), None if args.open else False)
     retain = args.get(1, "retain_graph")
     keep = create if retain in (None, NONE) else fact(retain)
@@ -101,7 +102,8 @@ def backward(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode, arg
         backward_arguments.tell(m, node, problem)
         return
     gradient = args.get(0, "gradient") not in (None, NONE) or args.open
-    autograd.backward(m, node, root, owner, "backward", keep, create, gradient, chosen, seed=args.get(0, "gradient"))
+    seed = args.get(0, "gradient")
+    autograd.backward(m, node, root, owner, "backward", keep, create, gradient, chosen, seed=seed, by=by)
     if retain == Const(True) and create is NO:
         retention.retained(m, node, root, owner)
 

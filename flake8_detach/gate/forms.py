@@ -254,7 +254,10 @@ def _class(node: Any, words: set[str]) -> None:
     if node.bases:
         words.add("*based")
     for method in node.body if node.bases else ():
-        if method.__class__ is ast.FunctionDef and method.name == "__init__" and _assigns_early(method.body):
+        if method.__class__ is not ast.FunctionDef:
+            continue
+        words.add(f"{method.name}:")
+        if method.name == "__init__" and _assigns_early(method.body):
             words.add("__init__ after =")
 
 

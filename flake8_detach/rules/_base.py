@@ -18,6 +18,9 @@ TRAINING = frozenset({"backward", "manual_backward", "autograd", "optim", "Optim
 """One of these is mentioned where something is trained. For `Rule.triggers` of rules whose other words stand in every
 file that defines a module: such a rule then looks only at what hangs together with training."""
 
+HANDED = frozenset({"training_step:", "compute_loss:"})
+"""Methods whose result a framework backwards, so that no "backward" need stand in the file."""
+
 
 class Note(NamedTuple):
     """One step of the evidence: where, and what happened there ("cut by `.detach()`")."""
@@ -70,7 +73,8 @@ class Rule:
         computed from one at once; "Parameter(?)" one of what may not be floating, "Parameter(**)" where that depends on
         keywords, for which "dtype=int" is put together; "Parameter=" another value for an attribute that was one,
         "Parameter+=" a write into one; ".weight=other" for one of that name; "register_parameter(?)" with something
-        that may be refused; "__init__ after =" an `__init__` that calls its base's late; "(for)" a generator
+        that may be refused; "forward:" a method of that name in a class with a base; "__init__ after =" an `__init__`
+        that calls its base's late; "(for)" a generator
         expression that outlives its place; "yield" a generator; "async" a coroutine; "@class" a decorated class. See
         flake8_detach.gate.forms. `()`: always possible.
     or_triggers: other such lists; a finding is possible, too, where one of them is met.

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Backward
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence, reason, trail
 from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
@@ -41,7 +41,7 @@ class BackwardWithoutGraph(Rule):
     name = "backward-without-graph"
     offers = ("unsafe",)
     listens = (Backward,)
-    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch
@@ -68,10 +68,9 @@ loss.backward()
             return
         cause = event.root.why
         why = reason(cause, source, "nothing in it requires grad")
-        what = "`autograd.grad` has" if event.api == "grad" else f"`{event.subject}.backward()` has"
         yield Finding(
             self.code,
-            f"{what} no graph to follow: {why}",
+            f"{event.told} has no graph to follow: {why}",
             source.span(event.node),
             confidence(event.root.grad),
             trail(cause, source),

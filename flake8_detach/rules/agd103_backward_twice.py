@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flake8_detach import fixes
 from flake8_detach.flow.events import Backward
-from flake8_detach.rules._base import Example, Finding, Note, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Note, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -36,7 +36,7 @@ class BackwardTwice(Rule):
     name = "backward-twice"
     offers = ("display",)
     listens = (Backward,)
-    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch
@@ -61,7 +61,7 @@ shared = net(torch.randn(8, 4))
         if event.root is None or not event.freed.yes or not event.root.grad.yes or event.guarded:
             return
         first = event.freed_at
-        what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
+        what = event.told
         if first is None or first is event.node:
             where = "by itself in the previous iteration" if first is event.node else "by an earlier backward"
             trail: tuple[Note, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flake8_detach import fixes
 from flake8_detach.flow.events import Backward
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -36,7 +36,7 @@ class BackwardOnNonScalar(Rule):
     name = "backward-on-non-scalar"
     offers = ("display",)
     listens = (Backward,)
-    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch
@@ -65,7 +65,7 @@ loss.mean().backward()
             yield Finding(self.code, message, source.span(event.node), confidence(root.grad))
         if event.gradient:
             return
-        what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
+        what = event.told
         if root.several:
             shape = ", ".join("?" if d is None else str(d) for d in root.shape or ())
             problem = f"`{event.subject}` has the shape ({shape}); reduce it with `.mean()` or `.sum()`"

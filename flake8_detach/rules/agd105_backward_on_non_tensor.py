@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flake8_detach.flow.events import Backward
 from flake8_detach.flow.values import UNKNOWN, Array, Const, Function, Ref, Scalar, Tuple, Value
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import trail
 from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
@@ -36,7 +36,7 @@ class BackwardOnNonTensor(Rule):
     name = "backward-on-non-tensor"
     offers = ("display",)
     listens = (Backward,)
-    triggers = (frozenset({"backward", "autograd", "manual_backward"}),)
+    triggers = (frozenset({"backward", "autograd", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch

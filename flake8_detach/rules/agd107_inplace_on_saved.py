@@ -70,7 +70,7 @@ y.sum().backward()
         written = event.written
         if event.root is None or written is None or not event.root.grad.yes or event.guarded:
             return
-        what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
+        what = event.told
         needs = "the result" if written.role.startswith("result") else f"`{written.role}`"
         how = (
             f"by `{_short(code(written.at))}` (line {source.line(written.at)})"

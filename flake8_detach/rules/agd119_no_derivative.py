@@ -64,7 +64,7 @@ minutes.sum().backward()
                 sure = confidence(event.tensor.grad)
                 yield Finding(self.code, f"`{event.subject}` raises: {problem}", source.span(event.node), sure)
         elif isinstance(event, Backward) and event.root is not None and event.underived is not None:
-            what = "`autograd.grad`" if event.api == "grad" else f"`{event.subject}.backward()`"
+            what = event.told
             site = event.underived.site
             text = code(site)
             text = text if len(text) <= 40 else text[:37] + "..."

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import LostTerm
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
 from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
@@ -43,7 +43,7 @@ class GraphCutInLoss(Rule):
     name = "graph-cut-in-loss"
     offers = ("unsafe",)
     listens = (LostTerm,)
-    triggers = (frozenset({"backward", "manual_backward"}),)
+    triggers = (frozenset({"backward", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch

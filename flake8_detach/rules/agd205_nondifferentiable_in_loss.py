@@ -6,7 +6,7 @@ from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.knowledge.distributions import REPARAMETRIZED
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
 from flake8_detach.source import Source
 
@@ -42,7 +42,7 @@ class NondifferentiableInLoss(Rule):
     name = "nondifferentiable-in-loss"
     offers = ("unsafe",)
     listens = (LostTerm,)
-    triggers = (frozenset({"backward", "manual_backward"}),)
+    triggers = (frozenset({"backward", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
 import torch
