@@ -153,8 +153,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name == "forward" and isinstance(cell, Layer):
         return layer_calls.call_layer(m, receiver, cell, args, node)
     if name in ("manual_backward",) and args.pos:
-        given = Args([], args.kw, args.open)
-        tensor_methods.backward(m, node, args.pos[0], args.node(0, "loss", node), given, m.text(node))
+        rest = Args([], args.kw, args.open)
+        tensor_methods.backward(m, node, args.pos[0], args.node(0, "loss", node), rest, m.text(node))
         return NONE
     if name in ("log", "log_dict", "print", "save_hyperparameters"):
         return NONE

@@ -70,7 +70,7 @@ def watch(m: Machine, function: Function, instance: Value) -> Watch | None:
         return None
 
     def returned(node: cst.CSTNode, value: Value) -> None:
-        site = node.value if isinstance(node, cst.Return) and node.value is not None else node
+        site = _place(loop, node.value, value) if isinstance(node, cst.Return) and node.value is not None else node
         loss = _loss(m, loop, value)
         if loss == NONE:
             return
@@ -97,7 +97,24 @@ def _loss(m: Machine, loop: Loop, value: Value) -> Value:
     """The loss in what the method has returned; NONE if nothing is backwarded."""
     cell = m.cell(value)
     if isinstance(cell, Mapping_) and loop.key is not None:
-        return dict(cell.items).get(loop.key, UNKNOWN)
+        found: Value = dict(cell.items).get(loop.key, UNKNOWN)
+        return found
     if isinstance(value, Tuple) and loop.index is not None:
         return value.items[loop.index] if len(value.items) > loop.index else UNKNOWN
     return value
+
+
+def _place(loop: Loop, node: cst.BaseExpression, value: Value) -> cst.BaseExpression:
+    """The expression that is the loss, in the expression that is returned."""
+    if isinstance(node, cst.IfExp) and loop.index is not None:  # `(loss, outputs) if return_outputs else loss`
+        node = node.body if isinstance(node.body, cst.Tuple) is isinstance(value, Tuple) else node.orelse
+    if isinstance(node, cst.Tuple) and loop.index is not None and len(node.elements) > loop.index:
+        return node.elements[loop.index].value
+    if isinstance(node, cst.Dict):
+        keyed = {
+            element.key.evaluated_value: element.value
+            for element in node.elements
+            if isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString)
+        }
+        return keyed.get(loop.key or "", node)
+    return node

@@ -48,6 +48,10 @@ PATIENCE = 120.0
 """Seconds after which a program counts as hung."""
 
 
+STAND_INS = str(Path(__file__).parent / "stand_ins")
+"""What programs for training frameworks import."""
+
+
 class Warned(NamedTuple):
     """A warning: the names of its classes, its text, and its line if it points into the program."""
 
@@ -82,6 +86,7 @@ def execute(path: str, answer: Connection) -> None:
             warnings.simplefilter("ignore")
             importlib.import_module("torch._decomp.decompositions_for_jvp")
     sys.argv = [path]
+    sys.path.insert(0, STAND_INS)
     error: BaseException | None = None
     start = time.process_time()
     warned: list[Warned] = []

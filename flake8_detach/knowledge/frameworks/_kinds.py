@@ -15,7 +15,8 @@ class Loop:
     """What a framework does with a class that extends one of `classes`.
 
     name: of the framework, for messages. given: method -> what it is handed, in order: BATCH, or ANY other thing.
-    complete: are these all arguments, so that the defaults of the others hold? without_grad: the methods that it runs under `no_grad`, as patterns.
+    complete: are these all arguments, so that the defaults of the others hold? without_grad: the methods that it runs
+    under `no_grad`, as patterns.
     backwards: the method whose result it backwards; key, index: where in a dict or tuple the loss is (None: it takes
     none). reduces: does it take the mean of several losses itself? unless: the attribute that, when False, leaves the
     training step to the class. own: methods that, when overridden, may do anything else with the loss.

@@ -1,0 +1,5 @@
+"""See lightning."""
+
+from lightning import Fabric
+
+__all__ = ["Fabric"]

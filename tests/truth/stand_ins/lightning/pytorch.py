@@ -1,0 +1,5 @@
+"""See lightning."""
+
+from lightning import LightningModule, Trainer
+
+__all__ = ["LightningModule", "Trainer"]
