@@ -245,6 +245,8 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
                 if wanted.no or m.mode.grad.no
                 else tensors.node_of(m, node, replace(op, saves=frozenset()), {}, inputs, [])
             )
+            if graph is not None:
+                m.state.graph[graph] = replace(m.state.graph[graph], drawn="Tensor.__setitem__")
             writes.write(m, node, owner, wanted, graph, op, inputs)
         return
     if isinstance(owner, Array):

@@ -121,11 +121,15 @@ class _Painter:
 
     def _node(self, number: int, lost: bool) -> int:
         node = self._m.state.graph[number]
-        fns = grad_fns.of(node.op)
+        fns = grad_fns.of(node.drawn or node.op)
         if (given := self._given(node)) is not None:
             fns = fns.of_call(given)
         ways = fns.ways
-        title = fns.single or ENGINE.get(node.op) or node.op.removeprefix("torch.").replace("nn.functional.", "F.")
+        title = (
+            fns.single
+            or ENGINE.get(node.op)
+            or (node.drawn or node.op).removeprefix("torch.").replace("nn.functional.", "F.")
+        )
         if node.op.isidentifier() and node.op not in ENGINE:  # a class of the file: a custom Function
             title = f"{node.op}Backward"
             ways = ((title,),)
@@ -146,7 +150,7 @@ class _Painter:
 
     def _given(self, node: Node) -> list[grad_fns.Argument] | None:
         """The arguments of the op; None if too little is known of them, or if they have changed since."""
-        if node.op.endswith("_") and not node.op.endswith("__"):
+        if node.drawn or (node.op.endswith("_") and not node.op.endswith("__")):
             return None
         leaves, nodes = {e.leaf for e in node.edges if e.sure}, {e.node for e in node.edges if e.sure}
         found = []

@@ -467,6 +467,7 @@ class Node:
     although what they were made of had a gradient. path: the calls that led here (equal paths: the same calls).
     unseen: an operand may be a tensor with a graph of which nothing is known (open also counts unknown sizes and such).
     given: the arguments of an op, by parameter: what their form tells about the grad_fns is of use for drawings.
+    drawn: what torch makes of the op here, where that goes by another name.
     """
 
     op: str
@@ -480,6 +481,7 @@ class Node:
     path: int = 0
     unseen: bool = False
     given: Mapping[str, Value] = field(default_factory=dict, compare=False)
+    drawn: str = ""
 
     @property
     def tensors(self) -> tuple[Saved, ...]:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, freezing, hidden, levels, tensors
+from flake8_detach.flow import events, freezing, hidden, levels, rebasing, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
-    MAYBE,
     NO,
     UNKNOWN,
     Label,
@@ -133,22 +132,9 @@ def write(
         grad = tensor.grad | (wanted & m.mode.grad)
         if tensor.dtype in ("int", "bool"):
             continue
-        m.change(address, grad=grad, leaf=~grad & tensor.leaf, node=node if not grad.no else None, why=tensor.why)
-        if tensor.base is not None:  # writing a view writes its base
-            base = m.state.cell(tensor.base)
-            if isinstance(base, Tensor) and not (base.leaf.yes and base.grad.yes):
-                merged = base.grad | grad
-                m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
-                _renew(m, tensor.base, address, merged, node)
-        else:
-            _renew(m, address, address, grad, node)
-
-
-def _renew(m: Machine, base: int, written: int, grad: Truth, node: int | None) -> None:
-    """A base was written by something with a graph: its views hang on that graph now."""
-    for address, view in views(m, base) if not grad.no else ():
-        if address != written and view.view == "view":
-            both = view.grad | grad
-            m.change(address, grad=both, leaf=~both & view.leaf, node=node)
-        elif address != written:
-            m.change(address, grad=MAYBE, leaf=MAYBE)
+        made = node if not grad.no else None
+        m.change(address, grad=grad, leaf=~grad & tensor.leaf, node=made, why=tensor.why)
+        if tensor.base is None:
+            rebasing.follow(m, site, address, views(m, address))
+        else:  # writing a view writes its base
+            rebasing.written(m, site, address, tensor, grad, made, views(m, tensor.base))

@@ -72,10 +72,15 @@ def forms(arguments: Iterable[Argument]) -> tuple[str, str]:
 
 UNKNOWN = GradFns()
 
+SLICES = "CopySlices"
+"""The one node that a write in place to a view makes, whatever the op."""
+
 
 @cache
 def of(op: str) -> GradFns:
     """The nodes of an op, which goes by its public name ("torch.mul", "Tensor.__mul__", "torch.nn.functional.relu")."""
+    if op == SLICES:
+        return GradFns(((SLICES,),))
     table = _table()
     found = table.get(op)
     if found is None and op.startswith("Tensor."):  # the same as the function's, with `self` for `input`

@@ -61,7 +61,8 @@ class Calls(TorchFunctionMode):  # type: ignore[misc]
         while todo:
             fn = todo.pop()
             if fn is not None and fn not in self.owner and not is_leaf(fn):
-                self.owner[fn] = fn if call is None else call
+                made_later = type(fn).__name__ == "AsStridedBackward0"  # by torch, when a view is asked after a write
+                self.owner[fn] = fn if call is None or made_later else call
                 todo += [after for after, _ in fn.next_functions]
 
 

@@ -1,0 +1,58 @@
+"""Views and their base after a write in place: torch makes their grad_fns anew.
+
+A write to a view becomes a node of the *base*, CopySlices, which takes the place of the base's own grad_fn and holds
+the op; the view, and each other view of that base, then begins with a node that looks at the base again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow.values import MAYBE, Edge, Node, Tensor, Truth
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+SLICES = "CopySlices"
+AGAIN = "torch.as_strided"
+
+
+Views = Iterable[tuple[int, Tensor]]
+"""The views of a base."""
+
+
+def written(
+    m: Machine, site: cst.CSTNode, address: int, tensor: Tensor, grad: Truth, node: int | None, views: Views
+) -> None:
+    """The view at `address` was written by the op of graph node `node` and requires grad as `grad` says."""
+    base = m.state.cell(tensor.base) if tensor.base is not None else None
+    if not isinstance(base, Tensor) or tensor.base is None or (base.leaf.yes and base.grad.yes):
+        return
+    merged = base.grad | grad
+    if node is not None and not merged.no:
+        before = m.state.graph[node]
+        own = m.edge(address, tensor)
+        edges = [edge for edge in before.edges if (edge.node, edge.leaf) != (own.node, own.leaf)]
+        if not base.grad.no:
+            edges.insert(0, m.edge(tensor.base, base))
+        m.state.graph[node] = replace(before, edges=tuple(dict.fromkeys(edges)), drawn=SLICES)
+    m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
+    follow(m, site, tensor.base, views)
+
+
+def follow(m: Machine, site: cst.CSTNode, base: int, views: Views) -> None:
+    """The base at that address has a new grad_fn: its views ask it for theirs."""
+    whole = m.state.cell(base)
+    if not isinstance(whole, Tensor) or whole.node is None or whole.grad.no:
+        return
+    for address, view in views:
+        if view.view == "view":
+            again = m.graph_node(Node(AGAIN, (Edge(whole.node, None, whole.grad.yes),), (), site))
+            both = view.grad | whole.grad
+            m.change(address, grad=both, leaf=~both & view.leaf, node=again)
+        else:
+            m.change(address, grad=MAYBE, leaf=MAYBE)
