@@ -62,14 +62,15 @@ class Trainer:
 
     def _step(self, model: LightningModule, batch: Any, index: int) -> None:
         result = model.training_step(batch, index)
-        if not model.automatic_optimization or result is None:
+        if not model.automatic_optimization:
             return
         loss = result["loss"] if isinstance(result, dict) else result
-        if not isinstance(loss, torch.Tensor):
+        if not isinstance(loss, torch.Tensor) and loss is not None:
             raise RuntimeError("In automatic optimization, `training_step` must return a Tensor, a dict, or None")
         (optimizer,) = model.__dict__["_optimizers"]
         optimizer.zero_grad()
-        model.backward(loss)
+        if loss is not None:
+            model.backward(loss)
         optimizer.step()
 
     @torch.no_grad()
