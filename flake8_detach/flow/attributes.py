@@ -54,6 +54,7 @@ from flake8_detach.flow.values import (
     Super,
     Tensor,
     Thing,
+    Unknown,
     Truth,
     Tuple,
     Value,
@@ -112,7 +113,7 @@ def _each(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node: cst.
         return results[0]
     missing = next((r for r in results if isinstance(r, Const) and r.value is None and r.why is not None), None)
     if missing is not None and not tested:
-        return missing
+        return Unknown(missing, m.doubts)  # nothing may be done with it, but not all of them are None
     if all(isinstance(r, Ref) for r in results):
         return Ref(tuple(dict.fromkeys(a for r in results if isinstance(r, Ref) for a in r.addresses)))
     return UNKNOWN

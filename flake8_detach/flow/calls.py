@@ -132,6 +132,7 @@ def call_node(m: Machine, node: cst.Call) -> Value:
         receiver = evaluate(m, node.func.value)
         name = node.func.attr.value
         if receiver == UNKNOWN:
+            operators.use_none(m, node, receiver, node.func.value)
             return methods.on_unknown(m, node, receiver, name, evaluate_args(m, node.args))
         if m.is_tensor(receiver) or isinstance(receiver, Array):
             operators.use_none(m, node, receiver, node.func.value)

@@ -104,18 +104,32 @@ def string(m: Machine, node: cst.SimpleString) -> Value:
 
 @expression(cst.ConcatenatedString)
 def concatenated(m: Machine, node: cst.ConcatenatedString) -> Value:
-    evaluate(m, node.left)
-    evaluate(m, node.right)
-    return Scalar("str")
+    return joined([evaluate(m, node.left), evaluate(m, node.right)])
+
+
+ESCAPES = frozenset("\\{}")
+"""What the text of an f-string writes in another way than it means."""
 
 
 @expression(cst.FormattedString)
 def formatted(m: Machine, node: cst.FormattedString) -> Value:
+    parts: list[Value] = []
     for part in node.parts:
         if isinstance(part, cst.FormattedStringExpression):
             value = evaluate(m, part.expression)
             if part.format_spec and part.conversion is None:
                 conversions.formatted(m, part.expression, value, part.expression)
+            parts.append(Scalar("str") if part.format_spec or part.conversion or part.equal else value)
+        else:
+            assert isinstance(part, cst.FormattedStringText)
+            parts.append(Scalar("str") if ESCAPES.intersection(part.value) else Const(part.value))
+    return joined(parts)
+
+
+def joined(parts: list[Value]) -> Value:
+    """The string that constants make when they are written one after the other: the name of a layer in a loop."""
+    if all(isinstance(p, Const) and isinstance(p.value, (str, int)) for p in parts):
+        return Const("".join(str(p.value) for p in parts if isinstance(p, Const)))
     return Scalar("str")
 
 

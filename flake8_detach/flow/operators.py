@@ -30,6 +30,7 @@ from flake8_detach.flow.values import (
     Sequence,
     Truth,
     Tuple,
+    Unknown,
     Value,
     truth,
     worst,
@@ -277,7 +278,10 @@ def unary(m: Machine, node: cst.UnaryOperation, kind: str, value: Value) -> Valu
 
 
 def use_none(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
-    """An operator or attribute is about to be applied to `value`: it must not be a gradient that is None."""
+    """An operator or attribute is about to be applied to `value`: it must not be a gradient that is None, nor one of
+    several gradients some of which are, unless something was asked since."""
+    if isinstance(value, Unknown) and value.number is not None and value.since == m.doubts:
+        value = value.number
     if isinstance(value, Const) and value.value is None and value.why is not None:
         m.emit(NoneUsed, node, subject=m.text(value_node), why=value.why)
         m.raises()

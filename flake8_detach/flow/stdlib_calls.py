@@ -116,18 +116,23 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return module_tree.each(m, Ref(tuple(addresses)))
 
 
-def _ordered(m: Machine, first: Value | None) -> Mapping_:
-    """What OrderedDict makes of a mapping or of pairs."""
+def _ordered(m: Machine, args: Args) -> Mapping_:
+    """What OrderedDict makes of a mapping or of pairs, and of keywords."""
+    first = args.pos[0] if args.pos else None
     result = Mapping_(kind="OrderedDict")
-    if first is None:
-        return result
-    cell = m.cell(first)
+    cell = m.cell(first) if first is not None else None
+    if args.open:
+        return Mapping_((), UNKNOWN, "OrderedDict")
     if isinstance(cell, Mapping_):
-        return replace(cell, kind="OrderedDict")
-    for pair in iteration.exact(m, first) or [UNKNOWN]:
-        if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
-            return Mapping_((), UNKNOWN, "OrderedDict")
-        result = result.put(pair.items[0].value, pair.items[1])
+        result = replace(cell, kind="OrderedDict")
+    elif first is not None:
+        known = iteration.exact(m, first)
+        for pair in [UNKNOWN] if known is None else known:
+            if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
+                return Mapping_((), UNKNOWN, "OrderedDict")
+            result = result.put(pair.items[0].value, pair.items[1])
+    for key, value in args.kw.items():
+        result = result.put(key, value)
     return result
 
 
@@ -135,7 +140,7 @@ def _ordered(m: Machine, first: Value | None) -> Mapping_:
 def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     name = args.called
     if name.endswith("OrderedDict"):
-        return m.new(_ordered(m, args.pos[0] if args.pos else None))
+        return m.new(_ordered(m, args))
     if name.endswith("defaultdict"):
         alone = len(args.pos) == 1 and not args.kw and not args.open
         return m.new(Mapping_((), None, default=args.pos[0]) if alone else Mapping_((), UNKNOWN))
