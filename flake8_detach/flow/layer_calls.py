@@ -116,8 +116,7 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
         calls.escape(m, args.values())
         return loosened(m, m.tensor(storage=0))
     if spec is None:
-        calls.escape(m, args.values())
-        return UNKNOWN
+        return _unseen(m, args)
     if spec.container == "sequential":
         return _sequential(m, address, layer, args, node)
     if spec.container:
@@ -145,13 +144,27 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     return _generic(m, spec, layer, given, own, node)
 
 
+def _unseen(m: Machine, args: calls.Args) -> Value:
+    """A call of a container whose layers are not known: any module of the file that has been put into one, or that
+    stands for several, may be among them, and what its `forward` writes to its attributes is not known any more."""
+    calls.escape(m, args.values())
+    for address in sorted(m.ledger.registered | m.state.merged):
+        cell = m.state.cell(address)
+        if not (isinstance(cell, Instance) and modules.is_module_class(cell.cls)):
+            continue
+        for name in m.state.names(address):
+            value = m.state.get((address, name))
+            if any(not t.parameter for _, t in m.tensors(value)) or isinstance(value, (Const, Scalar)):
+                m.state.put(address, name, UNKNOWN)
+    return UNKNOWN
+
+
 def _sequential(m: Machine, address: int, layer: Layer, args: calls.Args, node: cst.CSTNode) -> Value:
     if layer.children is None:
         one = m.state.get((address, "*element"), UNKNOWN)
         if one != UNKNOWN and modules.is_module(m, one):
             return calls.call(m, one, args, node)
-        calls.escape(m, args.values())
-        return UNKNOWN
+        return _unseen(m, args)
     result: Value = args.pos[0] if args.pos else next(iter(args.kw.values()), UNKNOWN)
     for child in layer.children:
         result = calls.call(m, m.state.get((address, child), UNKNOWN), calls.Args([result]), node)

@@ -110,12 +110,13 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         registration.registers(m, address, name, key, value, node)
         if isinstance(value, Ref):
             m.ledger.registered.update(value.addresses)
-        if isinstance(key, Const) and isinstance(key.value, str) and value is not None:
-            m.state.put(address, key.value, value)
-            if isinstance(cell, Layer) and cell.children is not None:
-                m.state.set((address, CELL), replace(cell, children=(*cell.children, key.value)))
-        elif value is not None:
-            m.state.put(address, f"*registered {len(m.state.names(address))}", value)
+        if value is not None:
+            slot = f"*registered {len(m.state.names(address))}"
+            if isinstance(key, Const) and isinstance(key.value, str):
+                slot = key.value
+            m.state.put(address, slot, value)
+            if isinstance(cell, Layer) and cell.children is not None and slot not in cell.children:
+                m.state.set((address, CELL), replace(cell, children=(*cell.children, slot)))
         return NONE
     if name.startswith("register_") and "hook" in name:
         followed = module_hooks.register(m, node, receiver, name, args)
