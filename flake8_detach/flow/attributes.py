@@ -54,9 +54,9 @@ from flake8_detach.flow.values import (
     Super,
     Tensor,
     Thing,
-    Unknown,
     Truth,
     Tuple,
+    Unknown,
     Value,
 )
 from flake8_detach.imports import canonical

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, gradients, idle, membership, retention, subscripts, unspent
+from flake8_detach.flow import autograd, forgetting, gradients, idle, membership, retention, subscripts, unspent
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import GENERATOR, MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.state import CELL, Delta
@@ -50,7 +50,9 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     if running > 1 or len(m.frames) > MAX_CALLS or done > MAX_CONTEXTS:
         harmless = id(definition) not in m.movers  # it has been run often enough to know
         m.bystanding += harmless
-        escape(m, [*args.values(), *([function.bound] if function.bound is not None else [])])
+        reached = [*args.values(), *([function.bound] if function.bound is not None else [])]
+        escape(m, reached)
+        forgetting.attributes(m, reached)
         m.bystanding -= harmless
         return UNKNOWN
     m.contexts[id(definition)] = done + 1

@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     calls,
     crossing,
+    forgetting,
     freezing,
     layer_made,
     levels,
@@ -148,14 +149,7 @@ def _unseen(m: Machine, args: calls.Args) -> Value:
     """A call of a container whose layers are not known: any module of the file that has been put into one, or that
     stands for several, may be among them, and what its `forward` writes to its attributes is not known any more."""
     calls.escape(m, args.values())
-    for address in sorted(m.ledger.registered | m.state.merged):
-        cell = m.state.cell(address)
-        if not (isinstance(cell, Instance) and modules.is_module_class(cell.cls)):
-            continue
-        for name in m.state.names(address):
-            value = m.state.get((address, name))
-            if any(not t.parameter for _, t in m.tensors(value)) or isinstance(value, (Const, Scalar)):
-                m.state.put(address, name, UNKNOWN)
+    forgetting.attributes(m, [Ref((address,)) for address in sorted(m.ledger.registered | m.state.merged)])
     return UNKNOWN
 
 

@@ -1,0 +1,92 @@
+"""Methods that run where the engine does not look: beyond its bounds, or in a container whose layers it does not know.
+
+What they write to the attributes of their objects is not known any more. Only what some method of the class assigns is
+forgotten, and `__init__` has run long ago.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach.flow.values import UNKNOWN, Const, Instance, Layer, Mapping_, Ref, Scalar, Sequence, Tuple, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+class _Written(cst.CSTVisitor):
+    """The names of the attributes that are assigned in a class, `__init__` aside."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
+        return node.name.value != "__init__"
+
+    def _target(self, node: cst.CSTNode) -> None:
+        if isinstance(node, cst.Attribute):
+            self.names.add(node.attr.value)
+        elif isinstance(node, (cst.Tuple, cst.List)):
+            for element in node.elements:
+                self._target(element.value)
+
+    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
+        self._target(node.target)
+
+    def visit_AugAssign(self, node: cst.AugAssign) -> None:
+        self._target(node.target)
+
+    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
+        self._target(node.target)
+
+    def visit_For(self, node: cst.For) -> None:
+        self._target(node.target)
+
+
+@lru_cache(maxsize=512)
+def _written(definition: Any) -> frozenset[str]:
+    visitor = _Written()
+    definition.visit(visitor)
+    return frozenset(visitor.names)
+
+
+def attributes(m: Machine, values: Iterable[Value]) -> None:
+    """Forget what the methods of these objects, and of all that they hold, may have assigned to their attributes."""
+    from flake8_detach.flow import modules
+
+    seen: set[int] = set()
+    todo = list(values)
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Tuple):
+            todo.extend(value.items)
+        for address in value.addresses if isinstance(value, Ref) else ():
+            if address in seen:
+                continue
+            seen.add(address)
+            m.step()
+            cell = m.state.cell(address)
+            if isinstance(cell, Sequence):
+                todo.extend(cell.items if cell.items is not None else (cell.element,))
+            elif isinstance(cell, Mapping_):
+                todo.extend(v for _, v in cell.items)
+            elif isinstance(cell, (Instance, Layer)):
+                todo.extend(m.state.get((address, name)) for name in m.state.names(address))
+            if isinstance(cell, Instance):
+                for cls in modules.lineage(cell.cls):
+                    for name in _written(cls.definition) if cls.definition is not None else ():
+                        _forget(m, address, name)
+
+
+def _forget(m: Machine, address: int, name: str) -> None:
+    value = m.state.get((address, name))
+    plain = [tensor for _, tensor in m.tensors(value) if not tensor.parameter] if value is not None else []
+    if plain or isinstance(value, (Const, Scalar, Tuple)):
+        m.state.put(address, name, UNKNOWN)
+
+
+__all__ = ["attributes"]
