@@ -8,6 +8,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     idle,
+    layer_made,
     loading,
     operators,
     subscripts,
@@ -170,8 +171,9 @@ def filled(m: Machine, value: Value) -> Truth:
         return truth(bool(cell.items)) if cell.items is not None else cell.filled
     if isinstance(cell, Mapping_) and cell.items:
         return YES
-    if isinstance(cell, Layer) and cell.children:
-        return YES
+    if isinstance(cell, Layer) and isinstance(value, Ref):
+        some: Truth = m.state.get((value.addresses[0], layer_made.FILLED), YES if cell.children else MAYBE)
+        return some
     if isinstance(cell, Tensor) and cell.shape and cell.shape[0]:
         return YES
     return MAYBE

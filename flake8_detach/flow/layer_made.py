@@ -99,6 +99,10 @@ def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "flo
     return made
 
 
+FILLED = "*filled"
+"""Slot of a container of modules that are not known one by one: has it at least one?"""
+
+
 def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args, node: cst.CSTNode) -> Value:
     """`nn.Sequential(...)`, `nn.ModuleList([...])`: a new container with what it is given."""
     entries = _entries(m, spec, args)
@@ -153,6 +157,8 @@ def _fill(
         starred = args.pos[0] if args.open and len(args.pos) == 1 and spec.container == "sequential" else None
         one = starred or (iteration.element(m, first) if first is not None else UNKNOWN)
         m.state.put(address, "*element", one)
+        if first is not None:
+            m.state.set((address, FILLED), iteration.filled(m, first))
         m.ledger.registered.update(one.addresses if isinstance(one, Ref) else ())
     for key, value in entries or []:
         if name == "torch.nn.ParameterList":

@@ -323,6 +323,8 @@ def _output(
                 continue
             grad, leaf = grad.join(tensor.grad), leaf.join(tensor.leaf)
             facts["inference"] = tensor.inference.join(m.mode.inference)
+        if leaf.no:  # its memory is taken for its own: if this is written, what was saved of it has changed
+            del facts["storage"]
     made = m.tensor(
         grad=grad,
         leaf=leaf,
