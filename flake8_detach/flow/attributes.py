@@ -59,6 +59,7 @@ from flake8_detach.flow.values import (
     Thing,
     Truth,
     Tuple,
+    Unknown,
     Value,
 )
 from flake8_detach.imports import canonical

@@ -32,6 +32,7 @@ from flake8_detach.flow.values import (
     Sequence,
     Truth,
     Tuple,
+    Unknown,
     Value,
     truth,
     worst,
