@@ -59,7 +59,6 @@ from flake8_detach.flow.values import (
     Thing,
     Truth,
     Tuple,
-    Unknown,
     Value,
 )
 from flake8_detach.imports import canonical

@@ -32,7 +32,6 @@ from flake8_detach.flow.values import (
     Sequence,
     Truth,
     Tuple,
-    Unknown,
     Value,
     truth,
     worst,
