@@ -76,6 +76,7 @@ def augmented(m: Machine, node: cst.AugAssign) -> bool:
     value = evaluate(m, node.value)
     if isinstance(node.operator, cst.AddAssign) and isinstance(node.target, cst.Name):
         forgotten.added(m, node, node.target, old, value)
+    operators.use_none(m, node, old, node.target)
     if isinstance(old, Either) and old.plain == NONE:
         old = old.object
     if isinstance(old, Either):

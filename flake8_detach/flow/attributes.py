@@ -70,9 +70,9 @@ if TYPE_CHECKING:
 
 def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False) -> Value:
     """`owner.name`; `tested`: only to compare it with None."""
+    use_none(m, node, owner, owner_node)
     if isinstance(owner, Either):
         owner = alternatives.settle(m, owner_node, alternatives.having(owner, name))
-    use_none(m, node, owner, owner_node)
     if isinstance(owner, Ref):
         if len(owner.addresses) == 1:
             return _of_object(m, owner, name, node, owner_node, tested)

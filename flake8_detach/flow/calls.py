@@ -135,6 +135,7 @@ def call_node(m: Machine, node: cst.Call) -> Value:
         name = node.func.attr.value
         if isinstance(receiver, Either):
             alternatives.early(m, node, name, receiver)
+            operators.use_none(m, node, receiver, node.func.value)
             receiver = alternatives.settle(m, node.func.value, alternatives.having(receiver, name))
         if receiver == UNKNOWN:
             operators.use_none(m, node, receiver, node.func.value)

@@ -85,10 +85,10 @@ def binary(
     name = DUNDER.get(kind.removesuffix("Assign"))
     if name is None:
         return UNKNOWN
-    if isinstance(left, Either) or isinstance(right, Either):
-        return alternatives.operands(m, left, right, lambda a, b: binary(m, node, kind, a, b, left_node, right_node))
     use_none(m, node, left, left_node)
     use_none(m, node, right, right_node)
+    if isinstance(left, Either) or isinstance(right, Either):
+        return alternatives.operands(m, left, right, lambda a, b: binary(m, node, kind, a, b, left_node, right_node))
     if name == "mod" and isinstance(left, Const) and isinstance(left.value, str):
         conversions.percent(m, node, left.value, right, right_node)
         return Scalar("str")
