@@ -96,7 +96,7 @@ def _unsqueezed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 
 
 def _squeezed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    dim = bound.get("dim")
+    dim = bound.get("dim", bound.get("*dim"))  # the method takes several
     if first is None or (dim is None and None in first):
         return None
     if dim is None:

@@ -46,4 +46,4 @@ MESSAGES = {
 RAISED_LATER = frozenset(
     {"backward and vjp", "backward arguments", "marked no tensor", "saved as returned", "saved no tensor"}
 )
-"""What torch raises for in `apply` or `backward`, where the report stands if the file calls them; `at` is the cause."""
+"""What torch raises for in `apply` or `backward`; `at` is the cause in the class, where the report stands."""

@@ -27,8 +27,8 @@ class CtxMisuse(Rule):
     gradient or a wrong one arrives.
 
     ## Known problems
-    An attribute of `ctx` that holds a tensor is reported only where harm is proved. What `apply` or `backward` raises
-    for is reported there, with the line of the class, if the file calls them.
+    An attribute of `ctx` that holds a tensor is reported only where harm is proved. Where `apply` or `backward` raises
+    for it, the trail names the line.
 
     ## Fix safety
     Shown only.
@@ -101,8 +101,9 @@ Scale.apply(x, 2.0).sum().backward()
             return
         message = MESSAGES[event.kind].format(function=event.function, what=event.what)
         trail = (Note(source.span(event.at), "here first"),) if event.at is not None else ()
-        sure, cause = confidence(event.used, YES), None
-        if event.kind in RAISED_LATER:
-            cause = event.at or event.node
-            message += "" if event.at is None else f" (line {source.line(event.at)})"
-        yield Finding(self.code, message, source.span(event.node), sure, trail, cause=cause, first_only=True)
+        place, cause = event.node, None
+        if event.kind in RAISED_LATER:  # the class is wrong, whoever calls it
+            cause = place = event.at or event.node
+            trail = (Note(source.span(event.node), "raises here"),) if event.at is not None else ()
+        sure = confidence(event.used, YES)
+        yield Finding(self.code, message, source.span(place), sure, trail, cause=cause, first_only=True)
