@@ -72,6 +72,8 @@ with torch.no_grad():
             return
         if not tensor.grad.yes:
             return
+        if not event.mode.grad.proved and (tensor.parameter or (base is not None and base.parameter)):
+            return  # parameters are written by methods that are called from elsewhere, most often under `no_grad`
         if tensor.leaf.yes:
             what, facts = f"`{event.subject}` is a leaf that requires grad", (tensor.grad, tensor.leaf)
         elif base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes:
