@@ -7,12 +7,24 @@ forgotten, and `__init__` has run long ago.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow.values import UNKNOWN, Const, Instance, Layer, Mapping_, Ref, Scalar, Sequence, Tuple, Value
+from flake8_detach.flow import memo
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import (
+    UNKNOWN,
+    Const,
+    Instance,
+    Layer,
+    Mapping_,
+    Ref,
+    Scalar,
+    Sequence,
+    Tuple,
+    Value,
+)
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -47,7 +59,7 @@ class _Written(cst.CSTVisitor):
         self._target(node.target)
 
 
-@lru_cache(maxsize=512)
+@memo.per_file
 def _written(definition: Any) -> frozenset[str]:
     visitor = _Written()
     definition.visit(visitor)
@@ -69,7 +81,7 @@ def attributes(m: Machine, values: Iterable[Value]) -> None:
                 continue
             seen.add(address)
             m.step()
-            cell = m.state.cell(address)
+            cell = m.state.get((address, CELL))  # None: made on a path that was given up
             if isinstance(cell, Sequence):
                 todo.extend(cell.items if cell.items is not None else (cell.element,))
             elif isinstance(cell, Mapping_):
