@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_fixtures_truth import Run, run
+from program_run import Run, run
 
 from flake8_detach import rules
 from flake8_detach.report import page
