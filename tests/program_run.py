@@ -30,7 +30,7 @@ PATIENCE = 120.0
 """Seconds after which a program counts as hung."""
 
 
-STAND_INS = str(Path(__file__).parent / "stand_ins")
+STAND_INS = str(Path(__file__).parent / "truth" / "stand_ins")
 """What programs for training frameworks import."""
 
 
