@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import os
 from pathlib import Path
 
 import pytest
@@ -15,12 +12,6 @@ from flake8_detach.config import Settings
 from flake8_detach.fixes.fixer import fix
 from flake8_detach.rules import check, load
 from flake8_detach.source import Source
-
-if not (importlib.util.find_spec("torch") and importlib.util.find_spec("numpy")):
-    absent = 'the fixtures were not run: install torch and numpy (pip install "flake8-detach[oracle]")'
-    if os.environ.get("AGD_REQUIRE_TORCH") == "1":
-        pytest.fail(absent, pytrace=False)
-    pytest.skip(absent, allow_module_level=True)
 
 pytestmark = pytest.mark.truth
 
