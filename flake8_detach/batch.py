@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from typing import TypeVar
 
+from flake8_detach import rules
 from flake8_detach.plugin import AnalysisError
 from flake8_detach.report.as_flake8 import AsFlake8
 
@@ -81,6 +83,7 @@ def each(flake8: AsFlake8, work: Work[T], names: Sequence[str]) -> list[T]:
     workers = min(flake8.jobs, len(names) // FILES_A_WORKER)
     pool = _pool(workers, flake8) if workers > 1 else None
     if pool is None:
+        _import_all()
         return _watched((work(flake8, name) for name in names), len(names))
     try:
         results = pool.map(
@@ -89,6 +92,17 @@ def each(flake8: AsFlake8, work: Work[T], names: Sequence[str]) -> list[T]:
         return _watched(results, len(names))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _import_all() -> None:
+    """Import what linting and fixing import when they first need it.
+
+    Ctrl-C may come at any time from here on. In the midst of an import it would cost the exit code: dataclasses are
+    made by `exec`, and CPython ends a run by SIGINT if a KeyboardInterrupt has met it there, whatever the run returns.
+    """
+    rules.load()
+    for name in ("flow.program", "rules._collect", "fixes.build", "fixes.blocks", "fixes.place"):
+        import_module(f"flake8_detach.{name}")
 
 
 def _pool(workers: int, flake8: AsFlake8) -> ProcessPoolExecutor | None:

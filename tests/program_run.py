@@ -36,7 +36,6 @@ SEED = int(os.environ.get("AGD_TRUTH_SEED", "0"))
 PATIENCE = 120.0
 """Seconds after which a program counts as hung."""
 
-
 STAND_INS = str(Path(__file__).parent / "truth" / "stand_ins")
 """What programs for training frameworks import."""
 

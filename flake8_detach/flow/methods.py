@@ -172,8 +172,6 @@ FLOAT32 = frozenset(
 
 # A receiver that is not known
 
-ONLY_TENSORS = frozenset({"detach", "requires_grad_", "retain_grad", "backward"})
-
 
 def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Args) -> Value:
     """A method of something unknown. `.detach()` is evidence of a tensor."""

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 CALL, STACK = "torch.func.functional_call", "torch.func.stack_module_state"
-COUNTER = "num_batches_tracked"
 
 
 @model(CALL, "torch.nn.utils.stateless.functional_call")
