@@ -379,7 +379,11 @@ def tell_hook(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: Label, met
 
 
 def detach_in_place(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label) -> None:
-    """`x.detach_()`: torch raises on views."""
+    """`x.detach_()`: torch raises on views. In inference mode, which passes autograd by, it does nothing."""
+    if not m.mode.inference.no:
+        if m.mode.inference is not YES:
+            m.change(address, grad=tensor.grad & MAYBE, leaf=tensor.leaf | MAYBE)
+        return
     if tensor.view in ("view", "multi"):
         m.raises()
     m.emit(DetachedInPlace, node, tensor=tensor, subject=subject)

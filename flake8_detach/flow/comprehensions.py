@@ -84,8 +84,8 @@ def _shared(m: Machine, one: Value) -> bool:
 
 def _many(m: Machine, oldest: int, value: Value) -> None:
     """A tensor made since the address `oldest` stands for the elements of a list, each with a graph of its own: a
-    backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join",
-    whose one edge is sure."""
+    backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join"
+    that says so, and whose one edge is sure."""
     if isinstance(value, Tuple):
         for item in value.items:
             _many(m, oldest, item)
@@ -93,7 +93,7 @@ def _many(m: Machine, oldest: int, value: Value) -> None:
         if tensor.node is not None and address >= oldest and tensor.node >= oldest:
             graph, node = m.state.graph, m.state.address()
             made = graph[tensor.node]
-            graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path)
+            graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path, many=True)
             m.change(address, node=node)
 
 

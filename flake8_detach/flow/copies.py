@@ -42,10 +42,8 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if m.is_tensor(value):
         cell = m.cell(value)
         deep = args.called == "copy.deepcopy"
-        if isinstance(cell, Tensor) and cell.leaf.yes and m.state.get((value.addresses[0], "grad"), NONE) != NONE:  # type: ignore[union-attr]
-            return UNKNOWN  # the copy has a copy of the gradient
-        if isinstance(cell, Tensor) and cell.leaf.yes:
-            return m.tensor(
+        if isinstance(cell, Tensor) and (cell.leaf.yes or (deep and cell.parameter)):
+            made = m.tensor(
                 grad=cell.grad,
                 leaf=YES,
                 shape=cell.shape,
@@ -55,6 +53,9 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
                 made=cell.made,
                 inference=m.mode.inference,
             )
+            if m.state.get((value.addresses[0], "grad"), NONE) != NONE:  # type: ignore[union-attr]
+                m.state.set((made.addresses[0], "grad"), UNKNOWN)  # a copy as well
+            return made
         if deep:
             tell_copy(m, node, value, args.node(0, "x", node))
             return UNKNOWN

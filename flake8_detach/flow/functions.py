@@ -102,6 +102,8 @@ def run(
     )
     frame.resume = resume
     m.frames.append(frame)
+    if node is None:
+        m.at = function.definition
     try:
         bind_parameters(m, function, args)
         for wrapper in reversed(function.wrappers):

@@ -169,7 +169,7 @@ def _behind(m: Machine, start: int, look: Callable[[int, Node], T | None]) -> T 
 
 
 def _single(m: Machine, start: list[Edge]) -> frozenset[int]:
-    """The nodes that backward comes to without passing through one that stands for many: `comprehensions._many`."""
+    """The nodes that backward comes to without passing through one that stands for many."""
     found: set[int] = set()
     todo = [e.node for e in start if e.node is not None]
     while todo:
@@ -178,7 +178,7 @@ def _single(m: Machine, start: list[Edge]) -> frozenset[int]:
             m.step()
             found.add(number)
             node = m.state.graph[number]
-            if node.op != "join" or not any(e.sure for e in node.edges):
+            if not node.many:
                 todo.extend(e.node for e in node.edges if e.node is not None)
     return frozenset(found)
 
@@ -246,8 +246,7 @@ def walk(
             continue
         surely[edge.node] = edge.sure
         node: Node = m.state.graph[edge.node]
-        if node.op == "join" and any(e.sure for e in node.edges):
-            plural = True
+        plural = plural or node.many
         opened = opened or node.open
         for kept in node.kept:
             if edge.sure and m.written_since(kept.storage, kept.version):
@@ -260,7 +259,7 @@ def walk(
         for number, sure in surely.items():
             node = m.state.graph[number]
             # whichever graph lies behind a choice, this backward has used it up, and the next one comes to the same
-            whole = sure and only is None and node.op != "join" and _chooses(m, node)
+            whole = sure and only is None and not node.many and _chooses(m, node)
             if (node.saved or whole) and (only is None or number in only):
                 before: Truth = m.state.get((number, "freed"), NO)
                 m.state.set(

@@ -119,8 +119,7 @@ def row(m: Machine, value: Value, cell: Tensor) -> Value:
     from dataclasses import replace
 
     shape = None if not cell.shape else cell.shape[1:]
-    site = m.frame.call or cst.Name("x")
-    result = tensors.apply(m, site, replace(op, when=(), listed=False, view="multi"), {"self": value})
+    result = tensors.apply(m, m.at, replace(op, when=(), listed=False, view="multi"), {"self": value})
     if isinstance(result, Ref):
         for address in result.addresses:
             m.change(address, shape=shape)

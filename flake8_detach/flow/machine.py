@@ -137,15 +137,17 @@ class Frame:
 
 
 class Machine:
-    """The machine that runs one file. `sink` takes the events, `watch` each statement before it is run. `doubts` counts
-    conditions of unknown outcome."""
+    """The machine that runs one file. `sink` takes the events, `watch` each statement before it is run; `at`: the
+    statement that is being run. `doubts` counts conditions of unknown outcome, `handlers` the `try` around that have any."""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
         self.sink = sink
         self.budget = budget
         self.depth = 0
+        self.at: cst.CSTNode = cst.Pass()
         self.guards = 0
+        self.handlers = 0
         self.doubts = 0
         self.quiet = 0
         self.presumed = 0

@@ -59,6 +59,9 @@ TOKENS = 8
 MEMBERS = 4
 """Of a list whose elements are not all known, so many that are surely in it are kept."""
 
+BETWEEN = 3
+"""Of the contents that a slot has had for a while, so many are kept for whoever may have been interrupted then."""
+
 VALUES = get_args(Value)
 
 
@@ -150,6 +153,24 @@ class State:
         """What changed since `mark`."""
         return {slot: self.slots.get(slot, ABSENT) for slot, _ in self.trail[mark:]}
 
+    def between(self, mark: int) -> list[Delta]:
+        """What slots held for a while since `mark`: not what they held then, nor what they hold now."""
+        held: dict[Slot, list[Any]] = {}
+        for slot, old in self.trail[mark:]:
+            contents = held.setdefault(slot, [])
+            if not any(old is content for content in contents):
+                contents.append(old)
+        deltas: list[Delta] = [{} for _ in range(min(BETWEEN, max(map(len, held.values()), default=1) - 1))]
+        for slot, contents in held.items():
+            for delta, content in zip(deltas, contents[1:], strict=False):
+                if content is not self.slots.get(slot, ABSENT):
+                    delta[slot] = content
+        return [delta for delta in deltas if delta]
+
+    def unchanged(self, mark: int, slot: Slot) -> None:
+        """What happened to `slot` since `mark` was undone, whatever came between: there is no trace of it."""
+        self.trail[mark:] = [entry for entry in self.trail[mark:] if entry[0] != slot]
+
     def rollback(self, mark: int) -> Delta:
         """Undo everything since `mark` and return it."""
         changes = self.delta(mark)
@@ -168,12 +189,12 @@ class State:
         for slot, content in delta.items():
             self.set(slot, content)
 
-    def join(self, deltas: Seq[Delta], presume: bool = False, written: Truth = MAYBE) -> None:
+    def join(self, deltas: Seq[Delta], presume: bool = False, written: Truth = MAYBE, many: bool = False) -> None:
         """Continue where the paths `deltas`, which all start from here, meet.
 
         presume: the first path is the unlikely one (a loop that never ran); what only the others changed is kept as
         presumed. written: was a tensor that one path writes in place written? MAYBE unless more is known of the paths
-        (one iteration of a loop and two of them).
+        (one iteration of a loop and two of them). many: what comes of it stands for all of them (see `Node`).
         """
         if len(deltas) == 1:
             self.apply(deltas[0])
@@ -184,6 +205,7 @@ class State:
             for slot in delta:
                 changed[slot] = changed.get(slot, 0) + 1
         joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
+        joiner.many = many
         for slot, paths in changed.items():
             if paths == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
                 # an object that one path alone has made is there for whoever can reach it
@@ -204,6 +226,7 @@ class _Joiner:
         self.pairs: dict[tuple[tuple[int, tuple[int, ...]], ...], Ref] = {}
         self.pending: Delta = {}
         self.made: set[int] = set()
+        self.many = False
 
     def write(self, slot: Slot, content: Any) -> None:
         self.pending[slot] = content
@@ -221,10 +244,11 @@ class _Joiner:
         if all(c is first for c in contents):
             return first
         if slot[1] == CELL:
-            present = [c for c in contents if c is not ABSENT]
-            if len(present) != len(contents):
-                return present[0]
-            return self.cells(present, depth, [slot[0]] * len(contents)) or Thing("?")
+            present = [(path, c) for path, c in enumerate(contents) if c is not ABSENT]
+            if len(present) == 1:
+                return present[0][1]
+            inner = self if len(present) == len(contents) else self.among([path for path, _ in present], self.many)
+            return inner.cells([c for _, c in present], depth, [slot[0]] * len(present)) or Thing("?")
         if slot[1] == "*names":
             merged = dict.fromkeys(n for c in contents if c is not ABSENT for n in c)
             return tuple(merged)
@@ -439,7 +463,7 @@ class _Joiner:
         if all(e.node is None for e in edges) and len(edges) < 2:
             return None
         node = self.state.address()
-        self.state.graph[node] = Node("join", tuple(edges), (), None)
+        self.state.graph[node] = Node("join", tuple(edges), (), None, many=self.many)
         return node
 
     def sequences(self, cells: list[Sequence], depth: int) -> Sequence:
@@ -462,20 +486,25 @@ class _Joiner:
             c.members if c.items is None else c.items for c in cells[1 if self.presume and len(cells) == 2 else 0 :]
         ]
         members = tuple(e for e in sure[0] if isinstance(e, Ref) and all(e in others for others in sure[1:]))
-        return Sequence(kind, None, self.mixed(known, depth), filled=filled, members=members[:MEMBERS])
+        return Sequence(kind, None, self.mixed(known, depth, True), filled=filled, members=members[:MEMBERS])
 
     def summary(self, path: int, cell: Sequence, depth: int) -> Value | None:
         if cell.items is None:
             return cell.element
-        return self.mixed([(path, item) for item in cell.items], depth) if cell.items else None
+        return self.mixed([(path, item) for item in cell.items], depth, True) if cell.items else None
 
-    def mixed(self, members: list[tuple[int, Value]], depth: int) -> Value:
-        """One value for several values that live on the given paths."""
+    def mixed(self, members: list[tuple[int, Value]], depth: int, many: bool = False) -> Value:
+        """One value for several values that live on the given paths; many: it stands for all of them."""
         if not members:
             return UNKNOWN
-        inner = _Joiner(self.state, [self.deltas[path] for path, _ in members], False)
-        inner.pending, inner.made, inner.pairs = self.pending, self.made, self.pairs
+        inner = self.among([path for path, _ in members], many or self.many)
         return inner.values([v for _, v in members], depth + 1)
+
+    def among(self, paths: list[int], many: bool) -> _Joiner:
+        """For what is only on these paths, in this order."""
+        inner = _Joiner(self.state, [self.deltas[path] for path in paths], False)
+        inner.pending, inner.made, inner.pairs, inner.many = self.pending, self.made, self.pairs, many
+        return inner
 
     def mappings(self, cells: list[Mapping_], depth: int) -> Mapping_:
         keys = dict.fromkeys((type(k), k) for c in cells for k, _ in c.items)
@@ -490,7 +519,7 @@ class _Joiner:
             else:  # one of the keys that may be there
                 rests += [(path, value) for path, value in enumerate(found) if value is not None]
         default = cells[0].default if all(c.default == cells[0].default for c in cells) else None
-        return Mapping_(tuple(items), self.mixed(rests, depth) if rests else None, default=default)
+        return Mapping_(tuple(items), self.mixed(rests, depth, True) if rests else None, default=default)
 
     def presumed(self, value: Value) -> Value:
         """`value` from a loop that is presumed to have run."""

@@ -33,11 +33,13 @@ def execute(m: Machine, node: cst.CSTNode) -> bool:
     m.step()
     if m.watch is not None:
         m.watch(m, node)
+    around, m.at = m.at, node
     m.depth += 1
     try:
         return handler(m, node)
     finally:
         m.depth -= 1
+        m.at = around
 
 
 def execute_block(m: Machine, body: Sequence[cst.CSTNode]) -> bool:

@@ -238,7 +238,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         inputs.add(m, value, "value")
         levels.masked(m, node, key.items if isinstance(key, Tuple) else (key,))
         op = ops.method("copy_") or ops.method("add_")
-        writes.tell_write(m, node, owner, m.text(node))
+        writes.tell_write(m, node, owner, m.text(node), inputs.grad())
         if op is not None:
             wanted = inputs.grad()
             graph = (
@@ -318,13 +318,13 @@ def one_of(m: Machine, values: list[Value]) -> Value:
 
 
 def _either(m: Machine, a: Value, b: Value) -> Value:
-    """One of two values, not known which."""
+    """What is in a container under many keys: one of two values, not known which."""
     mark = m.state.mark()
     slot = (m.frame.id, "*value")
     deltas = []
     for value in (a, b):
         m.state.set(slot, value)
         deltas.append(m.state.rollback(mark))
-    m.state.join(deltas)
+    m.state.join(deltas, many=True)
     result: Value = m.state.get(slot, UNKNOWN)
     return result

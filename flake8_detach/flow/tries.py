@@ -14,18 +14,21 @@ from flake8_detach.flow.values import (
 @statement(cst.Try)
 def try_(m: Machine, node: cst.Try) -> bool:
     catches = any(catches_torch_errors(h) for h in node.handlers)
+    handled = bool(node.handlers)
     mark = m.state.mark()
     left = len(m.frame.returns)
     m.guards += catches
+    m.handlers += handled
     alive = execute_body(m, node.body)
+    m.handlers -= handled
     m.guards -= catches
-    partial = m.state.delta(mark)
+    partial = [{}, m.state.delta(mark), *m.state.between(mark)]
     if alive and node.orelse is not None:
         alive = execute_body(m, node.orelse.body)
     paths = [m.state.delta(mark)] if alive else []
     m.state.rollback(mark)
     for handler in node.handlers:
-        m.state.join([{}, partial])
+        m.state.join(partial)
         if handler.name is not None and isinstance(handler.name.name, cst.Name):
             m.bind(handler.name.name.value, UNKNOWN)
         if execute_body(m, handler.body):
@@ -36,7 +39,7 @@ def try_(m: Machine, node: cst.Try) -> bool:
     if paths:
         m.state.join(paths)
     elif node.finalbody is not None:
-        m.state.join([{}, partial])
+        m.state.join(partial)
         execute_body(m, node.finalbody.body)
         return False
     if node.finalbody is not None:

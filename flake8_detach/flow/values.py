@@ -488,7 +488,8 @@ class Node:
     although what they were made of had a gradient. path: the calls that led here (equal paths: the same calls).
     unseen: an operand may be a tensor with a graph of which nothing is known (open also counts unknown sizes and such).
     given: the arguments of an op, by parameter: what their form tells about the grad_fns is of use for drawings.
-    drawn: what torch makes of the op here, where that goes by another name.
+    drawn: what torch makes of the op here, where that goes by another name. many: a "join" that stands for the elements
+    of a list, each with a graph of its own; without it, for the one graph of whichever path was taken.
     """
 
     op: str
@@ -503,6 +504,7 @@ class Node:
     unseen: bool = False
     given: Mapping[str, Value] = field(default_factory=dict, compare=False)
     drawn: str = ""
+    many: bool = False
 
     @property
     def tensors(self) -> tuple[Saved, ...]:

@@ -18,7 +18,7 @@ from flake8_detach.flow import (
     modules,
 )
 from flake8_detach.flow.evaluate import evaluate
-from flake8_detach.flow.machine import Machine
+from flake8_detach.flow.machine import MODE, Machine
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,
@@ -56,6 +56,7 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
     if at == len(node.items):
         return execute_body(m, node.body)
     item = node.items[at]
+    mark, mode = m.state.mark(), m.mode
     modes, guards, block = m.modes(), m.guards, m.block
     value = alternatives.one(evaluate(m, item.item))
     contexts.entered(m, item.item, value)
@@ -83,7 +84,8 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
         leaving = modules.find(m, value, "__exit__") if isinstance(cell, Instance) else None
         exits: list[Callable[[], object]] = []
         if isinstance(leaving, Function):
-            exits.append(lambda: calls.call(m, leaving, calls.Args([NONE, NONE, NONE]), item.item))
+            error = UNKNOWN if m.handlers else NONE  # which nobody would catch ends the program
+            exits.append(lambda: calls.call(m, leaving, calls.Args([error] * 3), item.item))
         alive = inside(entered, exits)
         for leave in exits if alive else ():
             leave()
@@ -91,6 +93,8 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
     m.block = block
     if alive:
         m.go_back(modes)
+        if m.mode == mode:
+            m.state.unchanged(mark, MODE)  # whoever catches an error from inside finds it gone back as well
     return alive
 
 

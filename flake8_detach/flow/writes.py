@@ -38,7 +38,7 @@ def in_place(
         if not m.is_tensor(target or UNKNOWN):
             continue
         assert isinstance(target, Ref)
-        tell_write(m, site, target, subject or m.text(site))
+        tell_write(m, site, target, subject or m.text(site), wanted)
         write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
         result = target
     if node is not None and "result" in op.saves:  # exp_, relu_, leaky_relu_: their own result, as it is now
@@ -70,17 +70,18 @@ REFUSING = ("multi", "no_grad", "inference")
 """Kinds of views that may not be written in place while grad mode is on; a view of one is one, too."""
 
 
-def refuses(tensor: Tensor, base: Tensor | None) -> Truth:
-    """Does writing to that view of `base` raise while grad mode is on, because of how the view was made?"""
+def refuses(tensor: Tensor, base: Tensor | None, wanted: Truth) -> Truth:
+    """Does writing to that view of `base` raise while grad mode is on, because of how the view was made? It does if
+    either requires grad, or what is written as `wanted` says (torch: `check_inplace` in VariableTypeUtils.h)."""
     if tensor.view == "multi":
-        return tensor.grad
+        return tensor.grad | wanted
     if tensor.view in REFUSING and base is not None:
-        return base.grad & ~base.leaf
+        return base.grad | wanted
     return NO
 
 
-def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> None:
-    """Tell the rules that these tensors are written in place."""
+def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wanted: Truth = NO) -> None:
+    """Tell the rules that these tensors are written in place, by something that requires grad as `wanted` says."""
     freezing.used(m)
     for _, tensor in m.tensors(target):
         levels.captured(m, site, tensor, subject)
@@ -90,7 +91,7 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label) -> No
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
         refused = tensor.inference.yes and m.mode.inference.no and tensor.made != "detach"
-        refusing = refuses(tensor, base)
+        refusing = refuses(tensor, base, wanted)
         if ((leaf or view or refusing.yes) and m.mode.grad.yes) or refused:
             m.raises()
         m.emit(
@@ -113,7 +114,7 @@ def write(
         tensor = m.state.cell(address)
         assert isinstance(tensor, Tensor)
         base = m.state.cell(tensor.base) if tensor.base is not None else None
-        if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None).yes:
+        if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None, wanted).yes:
             # torch raises; go on as if the view had been copied
             tensor = m.change(address, view="", base=None, storage=m.state.address())
         if op.bumps and tensor.storage:
