@@ -99,8 +99,9 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
     why = m.cause("cut", f"cut by {how}", node, subject, tensor.grad, tensor.why, m.tensors(value))
     if grad is YES and why.loss is not None:
         why = faked(m, node, why)
+    inference = m.mode.inference if how == "`copy.copy(...)`" else tensor.inference
     return m.tensor(
-        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=tensor.inference
+        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=inference
     )
 
 
@@ -146,7 +147,7 @@ def _ask_the_base(m: Machine, address: int) -> None:
     """The views of a tensor that does not require grad say what it says, but backward does not come through them."""
     for view, tensor in writes.views(m, address):
         if tensor.grad.no:
-            m.change(view, grad=MAYBE)
+            m.change(view, grad=MAYBE, leaf=MAYBE)  # what was written since makes torch ask the base for a grad_fn
 
 
 def faked(m: Machine, node: cst.CSTNode, why: Cause) -> Cause:

@@ -68,7 +68,11 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         except _CopiesItself:
             return UNKNOWN
         kept = [a for a in done if m.state.get((a, RECOMPUTED)) is None]
-        inside = [a for a in kept if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes]
+        inside = [
+            a
+            for a in kept
+            if isinstance(cell := m.state.cell(a), Tensor) and cell.leaf.no and cell.grad.yes and not cell.parameter
+        ]
         if inside and args.called == "copy.deepcopy" and len(args.pos) == 1 and not args.open and copied != UNKNOWN:
             tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node), inside=True)
         return copied
@@ -109,8 +113,9 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
             copy = m.new(cell).addresses[0]
             done[address] = copy
             if isinstance(cell, Tensor):
-                node = cell.node if not cell.leaf.yes else None
-                m.change(copy, storage=m.state.address(), view="", base=None, node=node)
+                leaf = YES if cell.parameter else cell.leaf  # Parameter.__deepcopy__ makes a new one
+                node = None if leaf.yes else cell.node
+                m.change(copy, storage=m.state.address(), view="", base=None, node=node, leaf=leaf)
             elif isinstance(cell, Sequence):
                 items = None if cell.items is None else tuple(clone(m, i, done, depth + 1) for i in cell.items)
                 element = clone(m, cell.element, done, depth + 1)

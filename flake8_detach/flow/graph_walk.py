@@ -21,6 +21,7 @@ from flake8_detach.flow.values import (
     PRESUMED_YES,
     UNKNOWN,
     YES,
+    Const,
     Edge,
     Node,
     Ref,
@@ -277,7 +278,7 @@ def walk(
                 accumulate(m, site, address, sure, create)
         for number, sure in surely.items():
             for address in m.state.get((number, "retained"), ()):
-                accumulate(m, site, address, sure, create)
+                accumulate(m, site, address, sure and m.state.get((address, "kept")) is YES, create)
         for address in inputs or ():
             accumulate(m, site, address, False, create)
         reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
@@ -304,7 +305,8 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
         if not tensor.grad.no:
             m.state.set((address, "grad"), UNKNOWN)
         return
-    grad = NO if create.no else MAYBE
+    # it is added to what is there, which may have a graph
+    grad = NO if create.no and isinstance(held, Const) else MAYBE
     what = "filled by `backward()`, without a graph of its own"
     why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
     facts = {"inference": NO if m.mode.inference.no else MAYBE}  # it may be the gradient that backward was given

@@ -134,7 +134,7 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
         passed: dict[str, Value] = {}
         for target, source in spec.passes:
             if source == "training":
-                passed[target] = Scalar("bool")
+                passed[target] = modules.training(m, address)
             elif source in spec.buffers:
                 passed[target] = layer_made.layer_attribute(m, value, layer, source)
             else:
@@ -180,6 +180,7 @@ def _generic(
         saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1]) if inputs.tensors else ()
         if spec.name in recurrent.LAYERS:
             saved = tuple(recurrent.saved(m, spec.name, given, own, node))
+            tensors.tell_inference(m, node, spec.name, [t for _, t, n in inputs.tensors if n in given and wanted.yes])
         cuts = inputs.cuts()
         m.cuts = m.cuts or bool(cuts)
         open_ = inputs.unknown or layer.children is None

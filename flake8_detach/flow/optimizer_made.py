@@ -53,8 +53,10 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     owned = None if given is None else module_tree.parameters_in(m, given)
     problem = no_parameters(m, given) or _repeated(m, parted)
     found = None if owned is None else tuple(_retained(m, a, t) for a in owned for _, t in m.tensors(Ref((a,))))
-    warns = problem == TWICE
-    if (problem and not warns) or (found is not None and (not found or any(t.leaf.no and t.grad.yes for t in found))):
+    computed = any(t.leaf.no and t.grad.yes for t in found or ())
+    if problem == TWICE and computed:
+        problem = ""  # that comes first, and raises
+    if (problem and problem != TWICE) or found == () or computed:
         m.raises()
     m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)
     m.owned.update(owned or ())

@@ -119,6 +119,12 @@ def _curved(node: Node) -> bool:
     return name in CURVED
 
 
+def _operands(node: Node, towards: Edge) -> tuple[Edge, ...]:
+    """What the gradient depends on that goes this way: of a product, the other factor."""
+    others = tuple(edge for edge in node.edges if edge != towards)
+    return others if others and node.op.rpartition(".")[2] in PRODUCTS else node.edges
+
+
 def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Tensor) -> tuple[Edge, ...]:
     """If backward surely goes from `start` to the tensor, by an op that is curved: the operands of that op, on which
     the gradient depends."""
@@ -133,8 +139,10 @@ def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Te
             continue
         seen.add((number, bool(bent)))
         m.step()
-        bent = bent or (node.edges if _curved(node) else ())
+        curved = not bent and _curved(node)
+        before = bent
         for edge in node.edges:
+            bent = _operands(node, edge) if curved else before
             if edge.sure and (edge.leaf == address if edge.node is None else edge.node == tensor.node):
                 if bent:
                     return bent

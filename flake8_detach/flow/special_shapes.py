@@ -59,6 +59,35 @@ def _swapped(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return tuple(result)
 
 
+def _moved(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    """movedim(source, destination): the other dimensions keep their order."""
+    if first is None:
+        return None
+    source, target = (axes(m, bound.get(n, NONE), len(first)) for n in ("source", "destination"))
+    if not source or not target or len(source) != len(target):
+        return (None,) * len(first)
+    moved = dict(zip(target, source, strict=True))
+    rest = iter(d for d in range(len(first)) if d not in source)
+    return tuple(first[moved[d] if d in moved else next(rest)] for d in range(len(first)))
+
+
+def _einsum(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    """einsum("ij,jk->ik", a, b): each letter stands for a size."""
+    equation, given = bound.get("equation", NONE), bound.get("*operands", NONE)
+    text = equation.value if isinstance(equation, Const) else None
+    if not isinstance(text, str) or "->" not in text or "." in text or not isinstance(given, Tuple):
+        return None
+    terms, _, result = text.replace(" ", "").partition("->")
+    cells = [m.cell(item) for item in given.items]
+    found: dict[str, int | None] = {}
+    for letters, cell in zip(terms.split(","), cells, strict=False):
+        if not isinstance(cell, Tensor) or cell.shape is None or len(cell.shape) != len(letters):
+            return (None,) * len(result)
+        for letter, size in zip(letters, cell.shape, strict=True):
+            found[letter] = size if found.get(letter) in (None, 1) else found[letter]
+    return tuple(found.get(letter) for letter in result)
+
+
 def _permuted(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     given = next((bound[n] for n in ("*dims", "dims") if n in bound), None)
     if isinstance(given, Tuple) and len(given.items) == 1 and not isinstance(given.items[0], (Const, Scalar)):
@@ -270,6 +299,8 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     **dict.fromkeys(["t", "T", "mT"], _transposed),
     **dict.fromkeys(["transpose", "swapaxes", "swapdims"], _swapped),
     "permute": _permuted,
+    **dict.fromkeys(["movedim", "moveaxis"], _moved),
+    "einsum": _einsum,
     **dict.fromkeys(["chunk", "split"], _divided),
     "unsqueeze": _unsqueezed,
     "squeeze": _squeezed,
@@ -293,5 +324,5 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     "unbind": _unbound,
     "eye": _eye,
     "outer": _outer,
-    **dict.fromkeys(["einsum", "tensordot", "repeat", "tile", "repeat_interleave"], _unknown),
+    **dict.fromkeys(["tensordot", "repeat", "tile", "repeat_interleave"], _unknown),
 }

@@ -387,6 +387,10 @@ class _Joiner:
         owners = [r.addresses[0] for r in refs]
         names = dict.fromkeys(n for path, o in enumerate(owners) for n in (self.look(path, (o, "*names")) or ()))
         names["kept"] = None
+        if isinstance(joined, Tensor) and joined.grad.no:
+            names["grad"] = None
+        if isinstance(joined, Tensor) and joined.base is not None:
+            self.state.views.setdefault(joined.base, []).append(address)
         self.entangle(address, owners, joined)
         for name in names:
             contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]
@@ -394,7 +398,7 @@ class _Joiner:
                 continue
             self.write((address, name), self.contents((address, name), contents, depth + 1))
         if any(self.look(path, (o, "*names")) is not ABSENT for path, o in enumerate(owners)):
-            self.write((address, "*names"), tuple(n for n in names if n != "kept"))
+            self.write((address, "*names"), tuple(n for n in names if n not in ("kept", "grad")))
         return made
 
     def entangle(self, address: int, owners: list[int], joined: Cell) -> None:

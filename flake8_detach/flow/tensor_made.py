@@ -193,7 +193,10 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     made = autograd.copy_of(m, node, data, subject, "`nn.Parameter(...)`", grad)
     assert isinstance(made, Ref)
     dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
-    m.change(made.addresses[0], parameter=True, dtype=dtype, made="parameter", why=None if grad.yes else tensor.why)
+    why = None if grad.yes else tensor.why
+    m.change(made.addresses[0], parameter=True, dtype=dtype, made="parameter", why=why)
+    if isinstance(source, Tensor) and source.storage:
+        m.refine(made.addresses[0], storage=source.storage)  # a write to either changes both
     if tensor.node is None:
         membership.made(m, made, node)
     return made

@@ -12,6 +12,7 @@ from flake8_detach.flow import conversions, dropping, events, levels, op_argumen
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     NUMBER,
     PRESUMED_NO,
     UNKNOWN,
@@ -187,6 +188,8 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     op = op.given(lambda text: condition(m, op, bound, text))
     if op.same == "always" and not op.inplace and conversions.special(m, bound):
         op = replace(op, same="")  # `resolve_conj()`: returns what is stored plainly, and makes plain what is not
+    if _drops(op, bound):
+        op = replace(op, same="")
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})
     inputs.unknown = inputs.unknown or "*open" in bound
     if m.levels or m.state.get(levels.DUAL) is not None:
@@ -353,6 +356,8 @@ def _output(
         dual=inputs.dual() and graph in ("yes", "zero") and m.mode.inference.no,
         **{"inference": m.mode.inference, **facts},
     )
+    if op.same == "maybe" and any(m.state.get((a, "grad"), NONE) != NONE for a, _, _ in inputs.tensors):
+        m.state.set((made.addresses[0], "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
     writes.related(m, made, first if op.same == "maybe" else None)
     return made
 
@@ -367,9 +372,12 @@ def mode_cause(
 
 
 def _drops(op: ops.Op, bound: Mapping[str, Value]) -> bool:
-    """Is it `F.dropout(x, 0.5)`, which keeps what it dropped?"""
-    known = all(bound.get(name, default) == default for name, default in (("training", Const(True)), ("p", Const(0.5))))
-    return op.name == "torch.nn.functional.dropout" and known and "*open" not in bound
+    """Is it `F.dropout(x, 0.5)`, which keeps what it dropped? With nothing to drop it returns x itself."""
+    if op.name != "torch.nn.functional.dropout" or "*open" in bound:
+        return False
+    p = bound.get("p", Const(0.5))
+    some = isinstance(p, Const) and isinstance(p.value, (int, float)) and p.value > 0
+    return some and bound.get("training", Const(True)) == Const(True)
 
 
 def node_of(
@@ -385,9 +393,7 @@ def node_of(
         if name in op.saves and (needed_by is None or any(n in requiring for n in needed_by)):
             saved.append(m.save(tensor, name, site))
             sure = any(t.grad.yes and (needed_by is None or n in needed_by) for _, t, n in inputs.tensors)
-            if tensor.inference.yes and sure and m.mode.grad.yes and m.mode.inference.no:
-                m.raises()
-                m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op.name)
+            tell_inference(m, site, op.name, [tensor] if sure else [])
     numbers = any(isinstance(v, (Const, Scalar)) for n, v in bound.items() if n != "rounding_mode")
     if kept.inner(op.name, numbers) or _drops(op, bound):
         saved.append(Saved(0, (0,), NUMBER, site))
@@ -402,6 +408,14 @@ def node_of(
     open_ = inputs.unknown
     node = Node(op.name, found, tuple(saved), site, open_, derivative, cuts=cuts, unseen=unseen, given=bound)
     return m.graph_node(node)
+
+
+def tell_inference(m: Machine, site: cst.CSTNode, op: str, kept: Iterable[Tensor]) -> None:
+    """Tell the rules of tensors made in inference mode that an op would have to save for its backward."""
+    for tensor in kept:
+        if tensor.inference.yes and m.mode.grad.yes and m.mode.inference.no:
+            m.raises()
+            m.emit(events.InferenceSaved, site, tensor=tensor, subject=m.text(site), op=op)
 
 
 def _factory(

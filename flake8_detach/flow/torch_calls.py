@@ -51,9 +51,11 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     if name.startswith("torch.nn.init.") and name.endswith("_"):
-        for _, tensor in m.tensors(args.get(0, "tensor") or UNKNOWN):
+        for address, tensor in m.tensors(args.get(0, "tensor") or UNKNOWN):
             if tensor.storage and tensor.node is not None:  # a leaf is initialised before it is used
                 m.wrote(tensor.storage, node)
+            if tensor.inference.yes:  # else nothing is refused: these functions write under no_grad
+                writes.tell_write(m, node, Ref((address,)), m.text(args.node(0, "tensor", node)))
     if name.startswith("torch.nn.init.") or name in ("torch.manual_seed",):
         return args.get(0, "tensor") or UNKNOWN
     if name.startswith("torch.optim.lr_scheduler."):

@@ -262,13 +262,14 @@ def statements(tree: ast.Module, visited: set[int]) -> set[int]:
 
 
 def finals(tree: ast.Module) -> set[int]:
-    """The lines in `finally`. They also run while an error that nobody catches ends the program; for the engine, which
-    asks what is wrong with programs that work, they do not."""
+    """The lines in `finally` and in `__exit__`. They also run while an error that nobody catches ends the program; for
+    the engine, which asks what is wrong with programs that work, they do not."""
+    bodies = [n.finalbody for n in nested(tree) if isinstance(n, ast.Try)]
+    bodies += [n.body for n in nested(tree) if isinstance(n, ast.FunctionDef) and n.name == "__exit__"]
     return {
         line
-        for node in nested(tree)
-        if isinstance(node, ast.Try)
-        for inner in node.finalbody
+        for body in bodies
+        for inner in body
         for line in range(inner.lineno, (inner.end_lineno or inner.lineno) + 1)
     }
 
