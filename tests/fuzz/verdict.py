@@ -190,10 +190,9 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
         return ""  # it raised, and the program caught that
     if "(a warning now" in finding.message:
         return "" if outcome.warned.get(finding.line) else "torch does not warn"
-    if outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ())) and left_early(
-        text, finding, outcome
-    ):
-        return ""  # it speaks of an iteration that did not come
+    seldom = outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ()))
+    if seldom and (left_early(text, finding, outcome) or by_chance(text, finding)):
+        return ""  # it speaks of an iteration that did not come, or that took another branch
     if outcome.error is None:
         return "torch does not raise"
     if finding.line in outcome.where:
@@ -235,6 +234,15 @@ def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
     return any(n.lineno in outcome.ran for n in leaving)
 
 
+def by_chance(text: str, finding: Reported) -> bool:
+    """Does the run decide in every iteration anew whether it comes to the finding?"""
+    tree = ast.parse(text)
+    around = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While, ast.If))]
+    around = [n for n in around if n.lineno < finding.line <= (n.end_lineno or 0)]
+    tests = [n for n in around if isinstance(n, ast.If) and unforeseen(n.test)]
+    return bool(tests) and any(isinstance(n, (ast.For, ast.While)) for n in around)
+
+
 def repeats(text: str, line: int) -> bool:
     """May the line run more than once, so that an early end of the run proves nothing?"""
     loops = (ast.For, ast.While, ast.FunctionDef, ast.Lambda)
@@ -274,15 +282,19 @@ def finals(tree: ast.Module) -> set[int]:
     }
 
 
+def unforeseen(expression: ast.AST) -> bool:
+    """Does only the run decide its value?"""
+    return any(isinstance(inner, ast.Attribute) and inner.attr in SURPRISES for inner in ast.walk(expression))
+
+
 def surprising(tree: ast.Module, line: int | None) -> bool:
     """Has the program a condition that only the run decides, or stands `line` where errors are caught?"""
     for node in ast.walk(tree):
         if isinstance(node, ast.Try) and line is not None and node.lineno <= line <= (node.end_lineno or 0):
             return True
         decides = deciding(node)
-        for inner in ast.walk(decides) if decides is not None else ():
-            if isinstance(inner, ast.Attribute) and inner.attr in SURPRISES:
-                return True
+        if decides is not None and unforeseen(decides):
+            return True
     return False
 
 
