@@ -100,9 +100,7 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
     if grad is YES and why.loss is not None:
         why = faked(m, node, why)
     inference = m.mode.inference if how == "`copy.copy(...)`" else tensor.inference
-    return m.tensor(
-        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=inference
-    )
+    return m.tensor(grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=inference)
 
 
 def require(

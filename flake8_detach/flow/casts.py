@@ -68,6 +68,9 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
         if kind is not None and tensor.dtype == kind and kind in ("int", "bool"):
             made.append(address)  # same kind: no gradient before, none after
             continue
+        if _stays(m, name, args, tensor):
+            made.append(address)
+            continue
         bound = {"self": Ref((address,))}
         changes = target in ("int", "bool") or _surely_changes(m, name, args, tensor, target)
         made_by = replace(op, graph="yes", dtype="same", same="" if changes else "maybe", when=())
@@ -123,6 +126,15 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
 def spelled(node: cst.CSTNode, name: str) -> bool:
     """Is the method called by its name? A method that is chosen by the run stands for all casts there are."""
     return isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == name
+
+
+def _stays(m: Machine, name: str, args: Args, tensor: Tensor) -> bool:
+    """Is it surely the very same tensor? A leaf that torch made with its defaults is on the CPU and contiguous."""
+    if tensor.device != "cpu" or args.open or args.kw:
+        return False
+    if name == "contiguous":
+        return tensor.leaf.yes and not tensor.view and not args.pos
+    return (name == "cpu" and not args.pos) or (name == "to" and args.pos == [Const("cpu")])
 
 
 def _may_move(args: Args) -> bool:

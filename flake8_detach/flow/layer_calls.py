@@ -32,7 +32,6 @@ from flake8_detach.flow.values import (
     Layer,
     Node,
     Ref,
-    Scalar,
     Tuple,
     Unknown,
     Value,

@@ -107,9 +107,9 @@ class Loop:
 
 @dataclass
 class Frame:
-    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go
-    back to, grad mode and whether a level of forward-mode AD is entered; `exits`: what of the file each of these `with`
-    runs when it is left.
+    """One call. `scope`: frames in which names are looked up, innermost first; `withs`: the modes to go back to, grad
+    mode and whether a level of forward-mode AD is entered (None: it leaves them as they are); `exits`: what of the file
+    each of these `with` runs when it is left.
 
     watch: wants to see each value that is returned, and where (the definition, if it ends without `return`).
     path: a number for the calls that led here. resume: runs the `with` block that a `yield` gives way to.
@@ -123,7 +123,7 @@ class Frame:
     yields: list[Value] = field(default_factory=list)
     yield_modes: list[Mode] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
-    withs: list[tuple[Mode, Truth | None]] = field(default_factory=list)
+    withs: list[tuple[Mode, Truth | None] | None] = field(default_factory=list)
     exits: list[list[Callable[[], object]]] = field(default_factory=list)
     owner: Class | None = None
     watch: Callable[[cst.CSTNode, Value], None] | None = None
@@ -138,7 +138,8 @@ class Frame:
 
 class Machine:
     """The machine that runs one file. `sink` takes the events, `watch` each statement before it is run; `at`: the
-    statement that is being run. `doubts` counts conditions of unknown outcome, `handlers` the `try` around that have any."""
+    statement that is being run. `doubts` counts conditions of unknown outcome, `handlers` the `try` around that have
+    any. elsewhere: has the file changed the device that tensors are made on?"""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
@@ -185,6 +186,7 @@ class Machine:
         # filled by something else than a step, leaves whose gradient somebody reads, leaves told to be dead
         self.cuts = False
         self.owned: set[int] = set()
+        self.elsewhere = False
         self.lazy = False
         self.switched: dict[int, Misstep] = {}
         self.scheduled: set[int] = set()

@@ -250,6 +250,24 @@ def _reshaped(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return tuple(whole // rest if d is None else d for d in wanted) if rest and whole % rest == 0 else wanted
 
 
+def _repeated(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    """repeat: each dimension so many times."""
+    times = sizes(m, {"size": bound["*repeats"]}) if "*repeats" in bound else None
+    if times is None or first is None or len(times) < len(first):
+        return None
+    old = (1,) * (len(times) - len(first)) + first
+    return tuple(None if None in (n, size) else (n or 0) * (size or 0) for n, size in zip(times, old, strict=True))
+
+
+def _diagonal(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    """diag: of a vector a matrix, of a matrix a vector."""
+    if first is None or "diagonal" in bound or not 1 <= len(first) <= 2:
+        return None
+    known = [size for size in first if size is not None]
+    shortest = min(known) if len(known) == len(first) else None
+    return (first[0], first[0]) if len(first) == 1 else (shortest,)
+
+
 def _like(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     other = m.cell(bound.get("other", NONE))
     return other.shape if isinstance(other, Tensor) else None
@@ -324,5 +342,7 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     "unbind": _unbound,
     "eye": _eye,
     "outer": _outer,
-    **dict.fromkeys(["tensordot", "repeat", "tile", "repeat_interleave"], _unknown),
+    "repeat": _repeated,
+    "diag": _diagonal,
+    **dict.fromkeys(["tensordot", "tile", "repeat_interleave"], _unknown),
 }

@@ -72,6 +72,7 @@ class State:
         self.slots: dict[Slot, Any] = {}
         self.graph: dict[int, Node] = {}
         self.trail: list[tuple[Slot, Any]] = []
+        self.log: list[tuple[Slot, Any]] | None = None  # all that was ever written, also on paths that were undone
         self._next = 1
         self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
         self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
@@ -92,6 +93,8 @@ class State:
         if old is content:
             return
         self.trail.append((slot, old))
+        if self.log is not None:
+            self.log.append((slot, content))
         if content is ABSENT:
             del self.slots[slot]
         else:
@@ -153,23 +156,27 @@ class State:
         """What changed since `mark`."""
         return {slot: self.slots.get(slot, ABSENT) for slot, _ in self.trail[mark:]}
 
-    def between(self, mark: int) -> list[Delta]:
-        """What slots held for a while since `mark`: not what they held then, nor what they hold now."""
+    def between(self, mark: int, begun: int) -> list[Delta]:
+        """What slots that were there at `mark` held for a while since the log had `begun` entries: not what they held
+        then, nor what they hold now."""
+        before = dict(reversed(self.trail[mark:]))
         held: dict[Slot, list[Any]] = {}
-        for slot, old in self.trail[mark:]:
+        for slot, content in (self.log or ())[begun:]:
+            now = self.slots.get(slot, ABSENT)
+            if slot[0] > self._births[mark] or content is now or content is before.get(slot, now):
+                continue
             contents = held.setdefault(slot, [])
-            if not any(old is content for content in contents):
-                contents.append(old)
-        deltas: list[Delta] = [{} for _ in range(min(BETWEEN, max(map(len, held.values()), default=1) - 1))]
-        for slot, contents in held.items():
-            for delta, content in zip(deltas, contents[1:], strict=False):
-                if content is not self.slots.get(slot, ABSENT):
-                    delta[slot] = content
-        return [delta for delta in deltas if delta]
+            if len(contents) < BETWEEN and not any(content is other for other in contents):
+                contents.append(content)
+        return [
+            {slot: c[n] for slot, c in held.items() if len(c) > n}
+            for n in range(max(map(len, held.values()), default=0))
+        ]
 
-    def unchanged(self, mark: int, slot: Slot) -> None:
-        """What happened to `slot` since `mark` was undone, whatever came between: there is no trace of it."""
-        self.trail[mark:] = [entry for entry in self.trail[mark:] if entry[0] != slot]
+    def unchanged(self, begun: int, slot: Slot) -> None:
+        """What happened to `slot` since the log had `begun` entries was undone: there is no trace of it."""
+        if self.log is not None:
+            self.log[begun:] = [entry for entry in self.log[begun:] if entry[0] != slot]
 
     def rollback(self, mark: int) -> Delta:
         """Undo everything since `mark` and return it."""

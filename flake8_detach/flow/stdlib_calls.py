@@ -165,7 +165,6 @@ def _guard(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     "torch.cuda.amp.autocast",
     "torch.profiler.record_function",
     "torch.profiler.profile",
-    "torch.device",
     "torch.random.fork_rng",
     "torch.backends.cudnn.flags",
     "torch.cuda.stream",
@@ -176,6 +175,13 @@ def _guard(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _plain_context(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     """Context managers that leave grad mode as it is."""
     return m.new(Thing("context", (("enters", args.get(0, "enter_result") or UNKNOWN),)))
+
+
+@model("torch.device", "torch.set_default_device", "torch.set_default_tensor_type")
+def _device(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """The default device, and one that is entered, are where tensors are made."""
+    m.elsewhere = m.elsewhere or args.called != "torch.device"
+    return m.new(Thing("torch.device"))
 
 
 @model("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.trange", "tqdm.notebook.tqdm", "rich.progress.track")

@@ -431,9 +431,17 @@ def _factory(
         why = m.cause("constant", f"made by `{short(op)}` without requires_grad", site)
     else:
         why = m.cause("op", f"made by `{short(op)}`, which copies no gradient", site, subject, lost)
+    placed = (
+        m.elsewhere
+        or "device" in bound
+        or "*open" in bound
+        or not op.name.startswith("torch.")
+        or op.name.endswith("_like")
+    )
     made = m.tensor(
         grad=grad,
         leaf=YES,
+        device=None if placed or inputs.tensors else "cpu",
         shape=shapes.of_result(m, op, bound, inputs),
         dtype=op_arguments.kind_of(m, op, bound, inputs),
         why=why,

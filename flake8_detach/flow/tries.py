@@ -17,12 +17,17 @@ def try_(m: Machine, node: cst.Try) -> bool:
     handled = bool(node.handlers)
     mark = m.state.mark()
     left = len(m.frame.returns)
+    outermost = m.state.log is None
+    m.state.log = m.state.log or []
+    begun = len(m.state.log)
     m.guards += catches
     m.handlers += handled
     alive = execute_body(m, node.body)
     m.handlers -= handled
     m.guards -= catches
-    partial = [{}, m.state.delta(mark), *m.state.between(mark)]
+    partial = [{}, m.state.delta(mark), *m.state.between(mark, begun)]
+    if outermost:
+        m.state.log = None
     if alive and node.orelse is not None:
         alive = execute_body(m, node.orelse.body)
     paths = [m.state.delta(mark)] if alive else []

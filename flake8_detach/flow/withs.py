@@ -8,6 +8,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     alternatives,
+    anomalies,
     assignments,
     autograd,
     calls,
@@ -33,17 +34,21 @@ from flake8_detach.flow.values import (
     Value,
 )
 
+PLAIN = ("context", "torch.device", "contextlib.suppress", anomalies.KIND)
+"""Kinds of contexts that have no part in grad mode: whoever switches it inside of one leaves it so."""
+
 
 def leave_withs(m: Machine, count: int) -> None:
     """Leaving early runs the `__exit__` of the `with` statements inside: grad mode is what it was before them."""
     frame = m.frame
     if len(frame.withs) > count:
-        entered, modes = frame.exits, frame.withs[count]
+        entered, modes = frame.exits, next((modes for modes in frame.withs[count:] if modes is not None), None)
         frame.exits = entered[:count]
         for leave in (leave for exits in reversed(entered[count:]) for leave in exits):
             leave()
         frame.exits = entered
-        m.go_back(modes)
+        if modes is not None:
+            m.go_back(modes)
 
 
 @statement(cst.With)
@@ -56,7 +61,7 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
     if at == len(node.items):
         return execute_body(m, node.body)
     item = node.items[at]
-    mark, mode = m.state.mark(), m.mode
+    begun, mode = len(m.state.log or ()), m.mode
     modes, guards, block = m.modes(), m.guards, m.block
     value = alternatives.one(evaluate(m, item.item))
     contexts.entered(m, item.item, value)
@@ -68,7 +73,7 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
         if item.asname is not None:
             contexts.bound(m, item, node.body, value)
             assignments.assign(m, item.asname.name, entered)
-        m.frame.withs.append(modes)
+        m.frame.withs.append(modes if restores else None)
         m.frame.exits.append(leave)
         alive = _within(m, node, at + 1)
         m.frame.withs.pop()
@@ -76,6 +81,7 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
         return alive
 
     cell = m.cell(value)
+    restores = not (isinstance(cell, Thing) and cell.kind in PLAIN)
     if isinstance(cell, Thing) and isinstance(value, Ref) and cell.kind == managers.KIND:
         left: list[Callable[[], object]] = [lambda: managers.left(m, cell)]
         alive = managers.within(m, value, cell, item.item, lambda entered: inside(entered, left))
@@ -91,10 +97,10 @@ def _within(m: Machine, node: cst.With, at: int) -> bool:
             leave()
     m.guards = guards
     m.block = block
-    if alive:
+    if alive and restores:
         m.go_back(modes)
         if m.mode == mode:
-            m.state.unchanged(mark, MODE)  # whoever catches an error from inside finds it gone back as well
+            m.state.unchanged(begun, MODE)  # whoever catches an error from inside finds it gone back as well
     return alive
 
 
@@ -106,6 +112,7 @@ def enter_context(m: Machine, node: cst.BaseExpression, value: Value) -> Value:
     if isinstance(cell, Thing) and cell.kind == managers.KIND:
         return managers.entered(m, cell)
     if isinstance(cell, Thing):
+        m.elsewhere = m.elsewhere or cell.kind == "torch.device"
         if cell.kind in ("pytest.raises", "contextlib.suppress", "unittest.assertRaises"):
             m.guards += 1
         if cell.kind == hooks.HANDLE:

@@ -78,6 +78,8 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
     def warned(message: Warning | str, *rest: Any, **more: Any) -> None:
         frame: FrameType | None = sys._getframe()
         while frame is not None and frame.f_code.co_filename != FILE:
+            if frame.f_code is local.__code__:
+                return  # `look` has read an attribute, not the program
             frame = frame.f_back
         if frame is not None:
             outcome.warned.setdefault(frame.f_lineno, []).append(str(message))
