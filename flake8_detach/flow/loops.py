@@ -17,9 +17,10 @@ from flake8_detach.flow import (
     retention,
     withs,
 )
+from flake8_detach.flow.comparison import Comparison
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import GENERATOR, Loop, Machine
-from flake8_detach.flow.state import Comparison, Delta
+from flake8_detach.flow.state import Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,
