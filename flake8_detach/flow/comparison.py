@@ -4,20 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from flake8_detach.flow.state import CELL, Delta, State
-from flake8_detach.flow.values import NONE, Either, Mapping_, Mode, Ref, Sequence, Tensor, Tuple
+from flake8_detach.flow.state import CELL, Delta, State, join_tensors
+from flake8_detach.flow.values import (
+    NONE,
+    UNKNOWN,
+    Either,
+    Joined,
+    Mapping_,
+    Mode,
+    Ref,
+    Sequence,
+    Tensor,
+    Truth,
+    Tuple,
+)
 
 
 class Comparison:
-    """Do two paths agree in everything but the addresses of the objects that they made?"""
+    """Do two paths agree in everything but the addresses of the objects that they made?
 
-    def __init__(self, state: State, first: Delta, second: Delta) -> None:
-        self.state, self.first, self.second = state, first, second
+    covers: it is enough that the first path says no more than the second, so that their join is the first.
+    """
+
+    def __init__(self, state: State, first: Delta, second: Delta, covers: bool = False) -> None:
+        self.state, self.first, self.second, self.covers = state, first, second, covers
         self.assumed: set[tuple[int, int]] = set()
 
     def contents(self, a: Any, b: Any) -> bool:
-        if a is b:
+        if a is b or (self.covers and a == UNKNOWN):
             return True
+        if self.covers and isinstance(a, Truth) and isinstance(b, Truth):
+            return a.join(b) is a
+        if self.covers and isinstance(a, Joined) and isinstance(b, type(a)):
+            return bool(a.join(b) == a)
         if isinstance(a, Ref) and isinstance(b, Ref):
             return len(a.addresses) == len(b.addresses) and all(
                 self.objects(x, y) for x, y in zip(a.addresses, b.addresses, strict=True)
@@ -48,7 +67,8 @@ class Comparison:
                 self.first.get((x, "grad"), slots.get((x, "grad"), NONE)),
                 self.second.get((y, "grad"), slots.get((y, "grad"), NONE)),
             ]
-            return _facts(a) == _facts(b) and self.contents(*filled)
+            joined = join_tensors(a, b) if self.covers else b
+            return (a.node is None) == (b.node is None) and _facts(a) == _facts(joined) and self.contents(*filled)
         if isinstance(a, Sequence):
             if (a.items is None) != (b.items is None) or a.filled is not b.filled:
                 return False
@@ -70,4 +90,4 @@ class Comparison:
 
 
 def _facts(t: Tensor) -> tuple[Any, ...]:
-    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.form, t.node is None)
+    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.form)
