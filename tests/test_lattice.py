@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flake8_detach.flow import state as engine_state
+from flake8_detach.flow.comparison import Comparison
 from flake8_detach.flow.state import CELL, State, join_tensors
 from flake8_detach.flow.values import (
     MAYBE,
@@ -232,3 +236,64 @@ def test_either_absorbs_its_alternatives_and_is_lost_in_the_unknown(number: Valu
         assert met(state, [either, other]) == either
         assert met(state, [other, either]) == either
     assert met(state, [either, UNKNOWN]) == met(state, [UNKNOWN, either]) == UNKNOWN
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(slots, values),
+        st.tuples(slots, st.just(Ref((5,)))),
+        st.tuples(st.just((5, CELL)), tensors.map(lambda t: replace(t, leaf=YES))),
+    ),
+    max_size=5,
+)
+
+
+def forked(paths: list) -> tuple[State, list]:
+    """A state with a tensor at 5, and the changes of some paths that start there."""
+    state = with_owners()
+    state.new(Tensor(grad=YES, leaf=YES, shape=(2,)))
+    state.set((3, "a"), Ref((5,)))
+    state.set((3, "b"), NONE)
+    deltas = []
+    for path in paths:
+        mark = state.mark()
+        for slot, content in path:
+            state.set(slot, content)
+        deltas.append(state.rollback(mark))
+    return state, deltas
+
+
+@given(st.lists(steps, min_size=5, max_size=9))
+def test_paths_that_have_not_changed_a_slot_count_once_where_many_meet(paths: list) -> None:
+    reached = []
+    for few in (engine_state.FEW, len(paths)):
+        state, deltas = forked(paths)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine_state, "FEW", few)
+            state.join(deltas)
+        reached.append(state.slots)
+    assert reached[0] == reached[1]
+
+
+@given(steps, steps)
+def test_what_one_path_covers_adds_nothing_to_it_where_they_meet(one: list, other: list) -> None:
+    state, deltas = forked([one, other])
+    mark = state.mark()
+    state.join(deltas)
+    joined = state.rollback(mark)
+
+    def agree(comparison: Comparison, first: dict, second: dict) -> bool:
+        written = first.keys() | second.keys()
+        return all(comparison.contents(first.get(s, state.get(s)), second.get(s, state.get(s))) for s in written)
+
+    for delta, another in (deltas, deltas[::-1]):
+        if agree(Comparison(state, delta, another, covers=True), delta, another):
+            assert agree(Comparison(state, delta, joined), delta, joined)
+
+
+def test_what_is_not_known_covers_what_is_and_not_the_other_way_round() -> None:
+    state = with_owners()
+    vague, sure = state.new(Tensor(grad=MAYBE, leaf=YES)), state.new(Tensor(grad=YES, leaf=YES))
+    assert Comparison(state, {}, {}, covers=True).contents(vague, sure)
+    assert not Comparison(state, {}, {}, covers=True).contents(sure, vague)
+    assert not Comparison(state, {}, {}).contents(vague, sure)

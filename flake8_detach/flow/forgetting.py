@@ -1,7 +1,7 @@
 """Methods that run where the engine does not look: beyond its bounds, or in a container whose layers it does not know.
 
 What they write to the attributes of their objects is not known any more. Only what some method of the class assigns is
-forgotten, and `__init__` has run long ago.
+forgotten, and `__init__` has run long ago. An object whose own `__init__` was not run may have any attribute.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from flake8_detach.flow import memo
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     UNKNOWN,
+    YES,
     Const,
+    Function,
     Instance,
     Layer,
     Mapping_,
@@ -94,6 +96,28 @@ def attributes(m: Machine, values: Iterable[Value]) -> None:
                         _forget(m, address, name)
 
 
+def unmade(m: Machine, function: Function) -> None:
+    """A method that is not run: its object may have attributes, and layers registered, that nobody has seen.
+
+    So if it is `__init__`, or runs while that does, or assigns an attribute that the object does not have.
+    """
+    making = any(f.function is not None and f.function.name == "__init__" for f in m.frames[-1:])
+    for address, cell in m.cells(function.bound) if function.bound is not None else ():
+        if isinstance(cell, Instance) and (
+            making
+            or function.name == "__init__"
+            or any(m.state.get((address, name)) is None for name in _assigned(function.definition))
+        ):
+            m.state.set((address, "*open"), YES)
+
+
+@memo.per_file
+def _assigned(definition: Any) -> frozenset[str]:
+    visitor = _Written()
+    definition.body.visit(visitor)
+    return frozenset(visitor.names)
+
+
 def _forget(m: Machine, address: int, name: str) -> None:
     value = m.state.get((address, name))
     plain = [tensor for _, tensor in m.tensors(value) if not tensor.parameter] if value is not None else []
@@ -101,4 +125,4 @@ def _forget(m: Machine, address: int, name: str) -> None:
         m.state.put(address, name, UNKNOWN)
 
 
-__all__ = ["attributes"]
+__all__ = ["attributes", "unmade"]

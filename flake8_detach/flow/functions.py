@@ -57,6 +57,7 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
         reached = [*args.values(), *([function.bound] if function.bound is not None else [])]
         escape(m, reached)
         forgetting.attributes(m, reached)
+        forgetting.unmade(m, function)
         m.bystanding -= harmless
         return UNKNOWN
     m.contexts[id(definition)] = done + 1

@@ -17,9 +17,10 @@ from flake8_detach.flow import (
     retention,
     withs,
 )
+from flake8_detach.flow.comparison import Comparison
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import GENERATOR, Loop, Machine
-from flake8_detach.flow.state import Comparison, Delta
+from flake8_detach.flow.state import Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,
@@ -256,8 +257,8 @@ def repeated(
 
 
 def settled(m: Machine, before: Delta, after: Delta) -> bool:
-    """Is the state after one more iteration the same, apart from which objects carry the facts?"""
-    comparison = Comparison(m.state, before, after)
+    """Does one more iteration add nothing to what may be the case, apart from which objects carry the facts?"""
+    comparison = Comparison(m.state, before, after, covers=True)
     return all(
         comparison.contents(before.get(slot, m.state.slots.get(slot)), after.get(slot, m.state.slots.get(slot)))
         for slot in before.keys() | after.keys()

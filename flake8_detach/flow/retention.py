@@ -136,6 +136,7 @@ class Watch:
         views and sums with numbers save no tensor and lead nowhere else."""
         if self._over_modules(m):
             return  # it is as long as the net is deep: what it carries is the forward
+        crossing: set[int] | None = None
         for slot, content in changes.items():
             before = self.first.get(slot)
             if slot[0] >= self.start or slot[1] == "grad" or slot[1][:1] == "*" or before is None:
@@ -146,6 +147,9 @@ class Watch:
                 if old is None or old.node is None or now.node is None or not (old.grad.yes and now.grad.yes):
                     continue
                 if self.start <= old.node < self.second <= now.node:
+                    crossing = _crossing(m, self.start, self.second) if crossing is None else crossing
+                    if now.node not in crossing:
+                        continue
                     added = _between(m, now.node, old.node, self.second)
                     nodes = [m.state.graph[n] for n in added]
                     if any(n.saved or len(n.edges) > 1 for n in nodes) and not any(map(_fills, nodes)):
@@ -333,6 +337,17 @@ def _tensors(m: Machine, content: Any, changes: Delta, depth: int = 0) -> Iterat
     elif isinstance(content, Mapping_) and depth < 4:
         for key, item in content.items:
             yield from (((key, *path), t) for path, t in _tensors(m, item, changes, depth + 1))
+
+
+def _crossing(m: Machine, first: int, second: int) -> set[int]:
+    """The nodes that the second iteration made from which backward comes to some that the first had made."""
+    found: set[int] = set()
+    for number in range(second, m.state.address()):  # what goes into a node has a lower number
+        node = m.state.graph.get(number)
+        for edge in node.edges if node is not None else ():
+            if edge.node is not None and edge.node >= first and (edge.node < second or edge.node in found):
+                found.add(number)
+    return found
 
 
 def _between(m: Machine, top: int, goal: int, floor: int) -> list[int]:

@@ -61,8 +61,12 @@ MEMBERS = 4
 
 BETWEEN = 3
 """Of the contents that a slot has had for a while, so many are kept for whoever may have been interrupted then."""
+FEW = 4
+"""Where more paths meet, those that have not changed a slot are looked at only once for it: they agree."""
 
 VALUES = get_args(Value)
+LEADING = (Ref, Tuple, Either, Sequence, Mapping_)
+"""Contents that lead to other slots: paths that agree in them may differ in those."""
 
 
 class State:
@@ -207,19 +211,26 @@ class State:
             self.apply(deltas[0])
             return
         newest = self._forked
-        changed: dict[Slot, int] = {}
-        for delta in deltas:
+        changed: dict[Slot, list[int]] = {}
+        for path, delta in enumerate(deltas):
             for slot in delta:
-                changed[slot] = changed.get(slot, 0) + 1
+                if slot in changed:
+                    changed[slot].append(path)
+                else:
+                    changed[slot] = [path]
         joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
         joiner.many = many
         for slot, paths in changed.items():
-            if paths == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
+            if len(paths) == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
                 # an object that one path alone has made is there for whoever can reach it
-                self.set(slot, next(d[slot] for d in deltas if slot in d))
+                self.set(slot, deltas[paths[0]][slot])
                 continue
-            contents = [delta.get(slot, self.slots.get(slot, ABSENT)) for delta in deltas]
-            joined = joiner.contents(slot, contents)
+            before = self.slots.get(slot, ABSENT)
+            where = joiner
+            if len(paths) < len(deltas) > FEW and not isinstance(before, LEADING):
+                where = joiner.on(sorted({*paths, next(n for n, p in enumerate([*paths, -1]) if n != p)}))
+            contents = [delta.get(slot, before) for delta in where.deltas]
+            joined = where.contents(slot, contents)
             if joined is not ABSENT or slot in self.slots:
                 joiner.write(slot, joined)
         joiner.finish()
@@ -234,6 +245,13 @@ class _Joiner:
         self.pending: Delta = {}
         self.made: set[int] = set()
         self.many = False
+
+    def on(self, paths: list[int], many: bool = False) -> _Joiner:
+        """The same meeting, of these paths alone."""
+        inner = _Joiner(self.state, [self.deltas[path] for path in paths], False, self.written)
+        inner.pending, inner.made, inner.pairs = self.pending, self.made, self.pairs
+        inner.many = many or self.many
+        return inner
 
     def write(self, slot: Slot, content: Any) -> None:
         self.pending[slot] = content
@@ -254,7 +272,7 @@ class _Joiner:
             present = [(path, c) for path, c in enumerate(contents) if c is not ABSENT]
             if len(present) == 1:
                 return present[0][1]
-            inner = self if len(present) == len(contents) else self.among([path for path, _ in present], self.many)
+            inner = self if len(present) == len(contents) else self.on([path for path, _ in present])
             return inner.cells([c for _, c in present], depth, [slot[0]] * len(present)) or Thing("?")
         if slot[1] == "*names":
             merged = dict.fromkeys(n for c in contents if c is not ABSENT for n in c)
@@ -508,14 +526,8 @@ class _Joiner:
         """One value for several values that live on the given paths; many: it stands for all of them."""
         if not members:
             return UNKNOWN
-        inner = self.among([path for path, _ in members], many or self.many)
+        inner = self.on([path for path, _ in members], many)
         return inner.values([v for _, v in members], depth + 1)
-
-    def among(self, paths: list[int], many: bool) -> _Joiner:
-        """For what is only on these paths, in this order."""
-        inner = _Joiner(self.state, [self.deltas[path] for path in paths], False)
-        inner.pending, inner.made, inner.pairs, inner.many = self.pending, self.made, self.pairs, many
-        return inner
 
     def mappings(self, cells: list[Mapping_], depth: int) -> Mapping_:
         keys = dict.fromkeys((type(k), k) for c in cells for k, _ in c.items)
@@ -594,68 +606,3 @@ def _kind(value: Value) -> Any:
     if isinstance(value, Const):
         return {bool: "bool", int: "int", float: "float", str: "str", complex: "complex"}.get(type(value.value), "?")
     return "?"
-
-
-class Comparison:
-    """Do two paths agree in everything but the addresses of the objects that they made?"""
-
-    def __init__(self, state: State, first: Delta, second: Delta) -> None:
-        self.state, self.first, self.second = state, first, second
-        self.assumed: set[tuple[int, int]] = set()
-
-    def contents(self, a: Any, b: Any) -> bool:
-        if a is b:
-            return True
-        if isinstance(a, Ref) and isinstance(b, Ref):
-            return len(a.addresses) == len(b.addresses) and all(
-                self.objects(x, y) for x, y in zip(a.addresses, b.addresses, strict=True)
-            )
-        if isinstance(a, Tuple) and isinstance(b, Tuple):
-            return len(a.items) == len(b.items) and all(
-                self.contents(x, y) for x, y in zip(a.items, b.items, strict=True)
-            )
-        if isinstance(a, Either) and isinstance(b, Either):
-            return a.plain == b.plain and self.contents(a.object, b.object)
-        if isinstance(a, Mode) and isinstance(b, Mode):
-            return a[:2] == b[:2]
-        if isinstance(a, tuple):  # sites and the like
-            return True
-        return bool(a == b)
-
-    def objects(self, x: int, y: int) -> bool:
-        if (x, y) in self.assumed:
-            return True
-        self.assumed.add((x, y))
-        slots = self.state.slots
-        a: Any = self.first.get((x, CELL), slots.get((x, CELL)))
-        b: Any = self.second.get((y, CELL), slots.get((y, CELL)))
-        if type(a) is not type(b):
-            return False
-        if isinstance(a, Tensor):
-            filled = [
-                self.first.get((x, "grad"), slots.get((x, "grad"), NONE)),
-                self.second.get((y, "grad"), slots.get((y, "grad"), NONE)),
-            ]
-            return _facts(a) == _facts(b) and self.contents(*filled)
-        if isinstance(a, Sequence):
-            if (a.items is None) != (b.items is None) or a.filled is not b.filled:
-                return False
-            if a.items is None:
-                return self.contents(a.element, b.element)
-            return self.contents(Tuple(a.items), Tuple(b.items))
-        if isinstance(a, Mapping_):
-            if [k for k, _ in a.items] != [k for k, _ in b.items] or (a.rest is None) != (b.rest is None):
-                return False
-            values = zip(a.items, b.items, strict=True)
-            return all(self.contents(u, v) for (_, u), (_, v) in values) and self.contents(a.rest, b.rest)
-        if x != y:
-            names = self.first.get((x, "*names"), slots.get((x, "*names"), ()))
-            return bool(a == b) and all(
-                self.contents(self.first.get((x, n), slots.get((x, n))), self.second.get((y, n), slots.get((y, n))))
-                for n in names
-            )
-        return bool(a == b)
-
-
-def _facts(t: Tensor) -> tuple[Any, ...]:
-    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.form, t.node is None)

@@ -1,0 +1,93 @@
+"""Do two paths agree? A loop is run until its iterations do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flake8_detach.flow.state import CELL, Delta, State, join_tensors
+from flake8_detach.flow.values import (
+    NONE,
+    UNKNOWN,
+    Either,
+    Joined,
+    Mapping_,
+    Mode,
+    Ref,
+    Sequence,
+    Tensor,
+    Truth,
+    Tuple,
+)
+
+
+class Comparison:
+    """Do two paths agree in everything but the addresses of the objects that they made?
+
+    covers: it is enough that the first path says no more than the second, so that their join is the first.
+    """
+
+    def __init__(self, state: State, first: Delta, second: Delta, covers: bool = False) -> None:
+        self.state, self.first, self.second, self.covers = state, first, second, covers
+        self.assumed: set[tuple[int, int]] = set()
+
+    def contents(self, a: Any, b: Any) -> bool:
+        if a is b or (self.covers and a == UNKNOWN):
+            return True
+        if self.covers and isinstance(a, Truth) and isinstance(b, Truth):
+            return a.join(b) is a
+        if self.covers and isinstance(a, Joined) and isinstance(b, type(a)):
+            return bool(a.join(b) == a)
+        if isinstance(a, Ref) and isinstance(b, Ref):
+            return len(a.addresses) == len(b.addresses) and all(
+                self.objects(x, y) for x, y in zip(a.addresses, b.addresses, strict=True)
+            )
+        if isinstance(a, Tuple) and isinstance(b, Tuple):
+            return len(a.items) == len(b.items) and all(
+                self.contents(x, y) for x, y in zip(a.items, b.items, strict=True)
+            )
+        if isinstance(a, Either) and isinstance(b, Either):
+            return a.plain == b.plain and self.contents(a.object, b.object)
+        if isinstance(a, Mode) and isinstance(b, Mode):
+            return a[:2] == b[:2]
+        if isinstance(a, tuple):  # sites and the like
+            return True
+        return bool(a == b)
+
+    def objects(self, x: int, y: int) -> bool:
+        if (x, y) in self.assumed:
+            return True
+        self.assumed.add((x, y))
+        slots = self.state.slots
+        a: Any = self.first.get((x, CELL), slots.get((x, CELL)))
+        b: Any = self.second.get((y, CELL), slots.get((y, CELL)))
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, Tensor):
+            filled = [
+                self.first.get((x, "grad"), slots.get((x, "grad"), NONE)),
+                self.second.get((y, "grad"), slots.get((y, "grad"), NONE)),
+            ]
+            joined = join_tensors(a, b) if self.covers else b
+            return (a.node is None) == (b.node is None) and _facts(a) == _facts(joined) and self.contents(*filled)
+        if isinstance(a, Sequence):
+            if (a.items is None) != (b.items is None) or a.filled is not b.filled:
+                return False
+            if a.items is None:
+                return self.contents(a.element, b.element)
+            return self.contents(Tuple(a.items), Tuple(b.items))
+        if isinstance(a, Mapping_):
+            if [k for k, _ in a.items] != [k for k, _ in b.items] or (a.rest is None) != (b.rest is None):
+                return False
+            values = zip(a.items, b.items, strict=True)
+            return all(self.contents(u, v) for (_, u), (_, v) in values) and self.contents(a.rest, b.rest)
+        if x != y:
+            names = self.first.get((x, "*names"), slots.get((x, "*names"), ()))
+            return bool(a == b) and all(
+                self.contents(self.first.get((x, n), slots.get((x, n))), self.second.get((y, n), slots.get((y, n))))
+                for n in names
+            )
+        return bool(a == b)
+
+
+def _facts(t: Tensor) -> tuple[Any, ...]:
+    return (t.grad, t.leaf, t.shape, t.dtype, t.view, t.parameter, t.inference, t.device, t.form)
