@@ -11,6 +11,7 @@ import libcst as cst
 from flake8_detach.flow import events, freezing, hidden, levels, rebasing, tensors
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     UNKNOWN,
     Label,
@@ -115,7 +116,9 @@ def write(
         assert isinstance(tensor, Tensor)
         base = m.state.cell(tensor.base) if tensor.base is not None else None
         if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None, wanted).yes:
-            # torch raises; go on as if the view had been copied
+            # torch raises; go on as if the view had been copied, or the base written in another way
+            if isinstance(base, Tensor) and tensor.base is not None:
+                m.change(tensor.base, grad=base.grad | (wanted & MAYBE), leaf=base.leaf & MAYBE)
             tensor = m.change(address, view="", base=None, storage=m.state.address())
         if op.bumps and tensor.storage:
             if hidden.wrote(m, tensor.storage, site):
