@@ -28,6 +28,7 @@ from flake8_detach.flow import (
     records,
     registration,
     sampling,
+    shapes,
     tensor_hooks,
     tensors,
     training,
@@ -203,7 +204,7 @@ def _of_tensor(
         return NONE if tensor.grad is NO or tensor.leaf is YES else tensor_hooks.grad_fn(m, address, tensor)
     if name in ("shape", "dtype", "device", "layout", "names"):
         missing.unset(m, node, address, name)
-        return UNKNOWN
+        return shapes.numbers(m, tensor.shape) if name == "shape" else UNKNOWN
     if name in ("ndim",):
         return Const(tensor.rank) if tensor.rank is not None else Scalar("int")
     op = ops.attribute(name)

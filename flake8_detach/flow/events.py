@@ -126,8 +126,8 @@ class InPlace(Event):
     """A tensor is written in place: `x.add_(1)`, `x += 1`, `x[0] = 1`, `out=x`, ReLU(inplace=True).
 
     base: the tensor that it is a view of. how: the source text of what writes. refusing: is it a view that, by how it
-    was made, may not be written while grad mode is on (one of several, made under no_grad)? out: does
-    what is called with `out=` refuse that, as something requires grad?
+    was made, may not be written while grad mode is on (one of several, made under no_grad)? out: does what is called
+    with `out=` refuse that, as something requires grad? part: is what is written an own view of it, `x[0] = 1`?
     """
 
     tensor: Tensor
@@ -137,6 +137,7 @@ class InPlace(Event):
     mode: Mode
     refusing: Truth
     out: Truth = NO
+    part: bool = False
 
 
 @dataclass(frozen=True)

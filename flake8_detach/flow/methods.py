@@ -162,6 +162,7 @@ FLOAT32 = frozenset(
         "torch.rand",
         "torch.randn",
         "torch.empty",
+        "torch.full",
         "torch.linspace",
         "torch.tensor",
         "parameter",

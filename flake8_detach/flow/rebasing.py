@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow.values import MAYBE, Edge, Node, Tensor, Truth
+from flake8_detach.flow.values import MAYBE, NUMBER, Edge, Node, Saved, Tensor, Truth
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -39,7 +39,9 @@ def written(
         edges = [edge for edge in before.edges if (edge.node, edge.leaf) != (own.node, own.leaf)]
         if not base.grad.no:
             edges.insert(0, m.edge(tensor.base, base))
-        m.state.graph[node] = replace(before, edges=tuple(dict.fromkeys(edges)), drawn=SLICES)
+        m.state.graph[node] = replace(
+            before, edges=tuple(dict.fromkeys(edges)), saved=(*before.saved, Saved(0, (0,), NUMBER, site)), drawn=SLICES
+        )
     m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
     follow(m, site, tensor.base, views)
 

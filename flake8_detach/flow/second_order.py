@@ -57,6 +57,8 @@ def gradient(
 ) -> tuple[Truth, int | None]:
     """Does the gradient of the one root with respect to the tensor require grad? If so, its address, too. What comes
     out of a Function that is once_differentiable has a graph that raises when it is used."""
+    if [a for a, _ in roots] == [address] and tensor.grad.yes:
+        return NO, None  # the gradient of a tensor with respect to itself is 1
     if not address or len(roots) != 1 or roots[0][1].node is None or not roots[0][1].grad.yes:
         return MAYBE, None
     only = graph_walk.between(m, roots[0][1].node, (address,))

@@ -125,6 +125,13 @@ def sizes(m: Machine, bound: Bound) -> Shape | None:
     return (number(given),) if isinstance(given, (Const, Scalar)) else None
 
 
+def numbers(m: Machine, shape: Shape | None) -> Value:
+    """`x.shape` of a tensor of that shape: numbers, however many."""
+    if shape is None:
+        return m.new(Sequence("tuple", None, Scalar("int")))
+    return Tuple(tuple(Scalar("int") if size is None else Const(size) for size in shape))
+
+
 def spelled(shape: Shape | None) -> str:
     """The shape as messages show it."""
     return "(" + ", ".join("?" if d is None else str(d) for d in shape or ()) + ")"

@@ -119,6 +119,13 @@ def is_slice(key: Value) -> bool:
     return isinstance(key, Tuple) and key.names == ("slice",)
 
 
+def _whole(key: Value) -> bool:
+    """Does the subscript name all of the tensor, or by a mask elements of it, and no part that would be a view?"""
+    return key in (Const(...), Tuple((NONE,) * 3, ("slice",))) or not (
+        is_slice(key) or isinstance(key, (Const, Scalar))
+    )
+
+
 def _index_items(m: Machine, items: tuple[Value, ...], key: Value, kind: str) -> Value:
     if isinstance(key, Const) and isinstance(key.value, int) and -len(items) <= key.value < len(items):
         return items[key.value]
@@ -238,7 +245,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         inputs.add(m, value, "value")
         levels.masked(m, node, key.items if isinstance(key, Tuple) else (key,))
         op = ops.method("copy_") or ops.method("add_")
-        writes.tell_write(m, node, owner, m.text(node), inputs.grad())
+        writes.tell_write(m, node, owner, m.text(node), inputs.grad(), part=not _whole(key))
         if op is not None:
             wanted = inputs.grad()
             graph = (
@@ -247,7 +254,10 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
                 else tensors.node_of(m, node, replace(op, saves=frozenset()), {}, inputs, [])
             )
             if graph is not None:
-                m.state.graph[graph] = replace(m.state.graph[graph], drawn="Tensor.__setitem__")
+                # CopySlices is used up by a backward, and so is what index_put_ has kept of a mask
+                kept = Saved(0, (0,), NUMBER, node)
+                made = m.state.graph[graph]
+                m.state.graph[graph] = replace(made, saved=(*made.saved, kept), drawn="Tensor.__setitem__")
             writes.write(m, node, owner, wanted, graph, op, inputs)
         return
     if isinstance(owner, Array):

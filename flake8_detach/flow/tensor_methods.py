@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     operators,
     recorded,
     retention,
+    shapes,
     tensor_hooks,
     tensors,
     writes,
@@ -170,7 +171,14 @@ def _dim(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CS
 
 @tensor_method("size", "shape")
 def _size(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
-    return Scalar("int") if args.pos or args.kw else UNKNOWN
+    found = {tensor.shape for _, tensor in m.tensors(receiver)}
+    shape = found.pop() if len(found) == 1 else None
+    dim = args.get(0, "dim")
+    if dim is None:
+        return UNKNOWN if args.open else shapes.numbers(m, shape)
+    at = dim.value if isinstance(dim, Const) and isinstance(dim.value, int) else None
+    size = shape[at] if shape is not None and at is not None and -len(shape) <= at < len(shape) else None
+    return Scalar("int") if size is None else Const(size)
 
 
 @tensor_method("set_")

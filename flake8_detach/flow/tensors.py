@@ -331,12 +331,15 @@ def _output(
         facts["inference"] = base.inference if op.view != "maybe" else base.inference.join(m.mode.inference)
     if op.same == "always" and isinstance(first, Ref):
         return first
+    devices = {tensor.device for _, tensor, _ in inputs.tensors}
+    if devices == {"cpu"} and not inputs.unknown:
+        facts["device"] = "cpu"
     leaf = ~grad
     if facts.get("base") is not None and m.mode.grad.no and not wanted.no:
         # a view made under no_grad asks its base: it requires grad as the base does, without a grad_fn
         grad, leaf, why = MAYBE, MAYBE, None
     if op.same == "maybe":  # the very same object if nothing changes
-        facts = {"storage": 0, "inference": m.mode.inference}
+        facts = {**facts, "storage": 0, "inference": m.mode.inference}
         for _, tensor, _ in inputs.tensors:
             if None not in (dtype, tensor.dtype) and dtype != tensor.dtype:
                 continue

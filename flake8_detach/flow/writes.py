@@ -81,8 +81,11 @@ def refuses(tensor: Tensor, base: Tensor | None, wanted: Truth) -> Truth:
     return NO
 
 
-def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wanted: Truth = NO) -> None:
-    """Tell the rules that these tensors are written in place, by something that requires grad as `wanted` says."""
+def tell_write(
+    m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wanted: Truth = NO, part: bool = False
+) -> None:
+    """Tell the rules that these tensors, or part of them, are written in place, by something that requires grad as
+    `wanted` says."""
     freezing.used(m)
     for _, tensor in m.tensors(target):
         levels.captured(m, site, tensor, subject)
@@ -91,7 +94,8 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wante
             base = None
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        refused = tensor.inference.yes and m.mode.inference.no and tensor.made != "detach"
+        # `y.detach()` of an inference tensor can be written outside, a view of it cannot
+        refused = tensor.inference.yes and m.mode.inference.no and (part or tensor.made != "detach")
         refusing = refuses(tensor, base, wanted)
         if ((leaf or view or refusing.yes) and m.mode.grad.yes) or refused:
             m.raises()
@@ -104,6 +108,7 @@ def tell_write(m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wante
             how=m.text(site),
             mode=m.mode,
             refusing=refusing,
+            part=part,
         )
 
 

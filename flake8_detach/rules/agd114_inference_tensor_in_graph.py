@@ -73,7 +73,7 @@ loss = nn.functional.mse_loss(student(x), target)
         elif not event.tensor.inference.yes or not event.mode.inference.no:
             return
         elif isinstance(event, InPlace):
-            if event.tensor.made == "detach":
+            if event.tensor.made == "detach" and not event.part:
                 return  # `.detach()` of such a tensor may be written
             problem = f"`{event.how}` changes a tensor"
         elif event.asked.yes:
