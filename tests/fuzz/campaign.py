@@ -106,7 +106,7 @@ def summary(counts: Counter[str]) -> str:
         f"{counts['facts']} facts compared at {counts['points']} statements, {counts['reports']} reports"
     ]
     for name in sorted(counts):
-        if name.startswith("error "):
+        if name.startswith("error ") and counts[name]:
             code = name.removeprefix("error ")
             missed, excused = counts[f"missed alarm {code}"], counts[f"missed alarm {code} (excused)"]
             share = missed / counts[name]
