@@ -237,9 +237,9 @@ def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
 def by_chance(text: str, finding: Reported) -> bool:
     """Does the run decide in every iteration anew whether it comes to the finding?"""
     tree = ast.parse(text)
-    around = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While, ast.If))]
+    around = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While, ast.If, ast.ExceptHandler))]
     around = [n for n in around if n.lineno < finding.line <= (n.end_lineno or 0)]
-    tests = [n for n in around if isinstance(n, ast.If) and unforeseen(n.test)]
+    tests = [n for n in around if isinstance(n, ast.ExceptHandler) or (isinstance(n, ast.If) and unforeseen(n.test))]
     return bool(tests) and any(isinstance(n, (ast.For, ast.While)) for n in around)
 
 
