@@ -143,7 +143,7 @@ def meet(m: Machine, loop: Loop, alive: bool) -> bool:
         return alive
     paths = [*loop.continues, *([m.state.delta(loop.mark)] if alive else [])]
     loop.continues = []
-    m.state.rollback(loop.mark)
+    m.state.undo(loop.mark)
     m.state.join(paths)
     return True
 
@@ -151,7 +151,7 @@ def meet(m: Machine, loop: Loop, alive: bool) -> bool:
 def leave(m: Machine, loop: Loop, alive: bool) -> bool:
     """Behind the loop: what ended normally and what broke out go on together."""
     paths = [*loop.breaks, *([m.state.delta(loop.mark)] if alive else [])]
-    m.state.rollback(loop.mark)
+    m.state.undo(loop.mark)
     if paths:
         m.state.join(paths)
     return bool(paths)
@@ -218,7 +218,7 @@ def repeated(
                 if last and settled(m, previous, changes):
                     ends.append(changes)
                     break
-                m.state.rollback(loop.mark)
+                m.state.undo(loop.mark)
                 if round_ == last:
                     same = Comparison(m.state, previous, changes)
                     changes = {
@@ -236,14 +236,14 @@ def repeated(
     finally:
         frame.loops.pop()
         m.quiet, m.presumed = quiet, presumed
-    m.state.rollback(loop.mark)
+    m.state.undo(loop.mark)
     watch.close(m, ends[0] if ends else {})
     if forever:
         ends = []
     if ends and node.orelse is not None:
         m.state.join(ends)
         ends = [m.state.delta(loop.mark)] if execute_body(m, node.orelse.body) else []
-        m.state.rollback(loop.mark)
+        m.state.undo(loop.mark)
     paths = [*ends, *loop.breaks]
     if some is YES or not paths:
         if paths:

@@ -30,7 +30,7 @@ from flake8_detach.flow.state import Delta
 from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Mode, Ref, Value
 from flake8_detach.source import Chunk, Source
 
-STEPS_PER_LINE = 60
+STEPS_PER_LINE = 120
 """Bound on the work: the engine stops silently when it has taken that many steps for every analysed line."""
 STEPS_AT_LEAST = 15_000
 
@@ -188,7 +188,7 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
             _by_the_framework(m, function, bound if bound is not None else UNKNOWN)
     m.set_mode(mode)
     membership.settle(m, since)
-    m.state.rollback(mark)
+    m.state.undo(mark)
 
 
 def _by_the_framework(m: Machine, function: Function, bound: Value) -> Delta:

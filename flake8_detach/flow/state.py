@@ -158,7 +158,8 @@ class State:
 
     def delta(self, mark: int) -> Delta:
         """What changed since `mark`."""
-        return {slot: self.slots.get(slot, ABSENT) for slot, _ in self.trail[mark:]}
+        get = self.slots.get
+        return {slot: get(slot, ABSENT) for slot, _ in self.trail[mark:]}
 
     def between(self, mark: int, begun: int) -> list[Delta]:
         """What slots that were there at `mark` held for a while since the log had `begun` entries: not what they held
@@ -182,17 +183,21 @@ class State:
         if self.log is not None:
             self.log[begun:] = [entry for entry in self.log[begun:] if entry[0] != slot]
 
-    def rollback(self, mark: int) -> Delta:
-        """Undo everything since `mark` and return it."""
-        changes = self.delta(mark)
+    def undo(self, mark: int) -> None:
+        """Take back everything since `mark`."""
         self._forked = self._births[mark]
         slots, trail = self.slots, self.trail
-        while len(trail) > mark:
-            slot, old = trail.pop()
+        for slot, old in reversed(trail[mark:]):
             if old is ABSENT:
                 slots.pop(slot, None)
             else:
                 slots[slot] = old
+        del trail[mark:]
+
+    def rollback(self, mark: int) -> Delta:
+        """Take back everything since `mark` and return it."""
+        changes = self.delta(mark)
+        self.undo(mark)
         return changes
 
     def apply(self, delta: Delta) -> None:
