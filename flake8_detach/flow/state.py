@@ -11,8 +11,10 @@ the size of the state, and looking up a slot costs one dictionary access however
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence as Seq
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeAlias, get_args
 
 from flake8_detach.flow.values import (
@@ -216,24 +218,22 @@ class State:
             self.apply(deltas[0])
             return
         newest = self._forked
-        changed: dict[Slot, list[int]] = {}
-        for path, delta in enumerate(deltas):
-            for slot in delta:
-                if slot in changed:
-                    changed[slot].append(path)
-                else:
-                    changed[slot] = [path]
+        changed: Delta = {}
+        for delta in deltas:
+            changed.update(delta)
+        times = Counter(chain.from_iterable(deltas))
+        paths = _paths(deltas) if len(deltas) > FEW else {}
         joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
         joiner.many = many
-        for slot, paths in changed.items():
-            if len(paths) == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
+        for slot, content in changed.items():
+            if times[slot] == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
                 # an object that one path alone has made is there for whoever can reach it
-                self.set(slot, deltas[paths[0]][slot])
+                self.set(slot, content)
                 continue
             before = self.slots.get(slot, ABSENT)
             where = joiner
-            if len(paths) < len(deltas) > FEW and not isinstance(before, LEADING):
-                where = joiner.on(sorted({*paths, next(n for n, p in enumerate([*paths, -1]) if n != p)}))
+            if times[slot] < len(deltas) > FEW and not isinstance(before, LEADING):
+                where = joiner.on(_and_another(paths[slot]))
             contents = [delta.get(slot, before) for delta in where.deltas]
             joined = where.contents(slot, contents)
             if joined is not ABSENT or slot in self.slots:
@@ -557,6 +557,21 @@ class _Joiner:
                 if isinstance(cell, Tensor):
                     self.write((address, CELL), replace(cell, grad=cell.grad.presumed(), leaf=cell.leaf.presumed()))
         return value
+
+
+def _paths(deltas: Seq[Delta]) -> dict[Slot, list[int]]:
+    """The paths that have changed each slot."""
+    found: dict[Slot, list[int]] = {}
+    for path, delta in enumerate(deltas):
+        for slot in delta:
+            found.setdefault(slot, []).append(path)
+    return found
+
+
+def _and_another(paths: list[int]) -> list[int]:
+    """With the first path that is not among them."""
+    first = next((n for n, path in enumerate(paths) if n != path), len(paths))
+    return [*paths[:first], first, *paths[first:]]
 
 
 def _either(a: Cause | None, b: Cause | None) -> Cause | None:
