@@ -62,7 +62,7 @@ def follow(
                 break
         membership.settle(m)
         anomalies.close(m)
-        for name in _rebound(source.tree):
+        for name in _rebound(source):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, acting)
         m.afterwards.answer(m.state.graph)
@@ -108,9 +108,11 @@ def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
         m.state.slots[MODE] = mode
 
 
-def _rebound(tree: ast.Module) -> set[str]:
+def _rebound(source: Source) -> set[str]:
     """Variables of the module that functions re-bind: when an uncalled function runs, they may hold anything."""
-    return {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    if "global" not in source.text:
+        return set()
+    return {name for node in ast.walk(source.tree) if isinstance(node, ast.Global) for name in node.names}
 
 
 def _bound(tree: ast.Module) -> set[str]:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from flake8_detach.gate.forms import MARKED, complete
 from flake8_detach.gate.links import Links, foreigners
+from flake8_detach.gate.opaque import opaque
 from flake8_detach.gate.reading import Facts, read
 
 if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
@@ -51,9 +52,25 @@ class Gate:
         complete([fact.words for fact in facts], foreigners(facts))
         return facts
 
+    @cached_property
+    def spelt(self) -> set[str]:
+        """The identifiers in the text, comments and strings included, in the form of `ast`: NFKC (PEP 3131)."""
+        text = self.source.text
+        return set(_IDENTIFIER.findall(text if text.isascii() else unicodedata.normalize("NFKC", text)))
+
+    def occurs(self, word: str) -> bool:
+        """Does the text hold the identifier of the word? A form without one may be anywhere."""
+        name = _identifier(word)
+        return not name or name in self.spelt
+
+    @cached_property
+    def everything(self) -> frozenset[int]:
+        """The chunks that can do anything at all."""
+        return frozenset(range(len(self.source.chunks))) - opaque(self.source.chunks, self.facts)
+
     def mentions(self, words: frozenset[str]) -> bool:
         """Does one of the words occur in the code (comments and prose aside)?"""
-        if not any(_occurs(word, self.source.text) for word in words):
+        if not any(map(self.occurs, words)):
             return False
         return any(not words.isdisjoint(fact.words) for fact in self.facts)
 
@@ -63,13 +80,9 @@ class Gate:
         Both are empty when no rule can report anything.
         """
         triggers = {way for rule in rules for way in (rule.triggers, *rule.or_triggers)}
-        everything = frozenset(range(len(self.source.chunks)))
         if () in triggers:
-            return everything, everything
-        # `ast` has identifiers in their NFKC form (PEP 3131).
-        text = self.source.text
-        text = text if text.isascii() else unicodedata.normalize("NFKC", text)
-        present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
+            return self.everything, self.everything
+        present = set(filter(self.occurs, set().union(*chain.from_iterable(triggers))))
         triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
         if not triggers:
             return frozenset(), frozenset()
@@ -85,7 +98,7 @@ class Gate:
                 i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)
             )
             if "*" in action or (acting and dynamic):
-                return everything, everything
+                return self.everything, self.everything
             if not acting:
                 continue
             if acting not in parts:
@@ -95,7 +108,7 @@ class Gate:
             if not any(words.isdisjoint(some) for some in others):
                 found |= part
                 reporting |= acting
-        return found, reporting
+        return found & self.everything, reporting & self.everything
 
     def acting(self, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[int]:
         """Those of `chunks` that mention one of `actions`."""
@@ -136,12 +149,6 @@ def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
     return found
 
 
-def _occurs(word: str, text: str) -> bool:
-    """Does the text hold the identifier of the word? A form without one may be anywhere."""
-    name = _identifier(word)
-    return not name or (name in text and _whole(name).search(text) is not None)
-
-
 @cache
 def _identifier(word: str) -> str:
     """What stands in the text where `word`, in its form for Rule.triggers, is found: "no_grad" of "no_grad&"."""
@@ -150,9 +157,3 @@ def _identifier(word: str) -> str:
 
 
 _IDENTIFIER = re.compile(r"[^\W\d]*[^\W\d_]\w*")
-
-
-@cache
-def _whole(name: str) -> re.Pattern[str]:
-    # The name comes first so that `re` looks for it as for a plain string, many times faster than with \b before it.
-    return re.compile(rf"{name}(?<!\w{name})(?!\w)")
