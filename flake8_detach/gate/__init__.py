@@ -26,10 +26,11 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from flake8_detach.gate.forms import MARKED, complete
-from flake8_detach.gate.links import Links, foreigners
+from flake8_detach.gate.forms import MARKED
+from flake8_detach.gate.links import Links
 from flake8_detach.gate.opaque import opaque
 from flake8_detach.gate.reading import Facts, read
+from flake8_detach.gate.together import complete
 
 if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
     from flake8_detach.rules._base import Rule
@@ -49,7 +50,7 @@ class Gate:
     def facts(self) -> list[Facts]:
         """What each chunk does with names."""
         facts = [read(chunk.tree.body) for chunk in self.source.chunks]
-        complete([fact.words for fact in facts], foreigners(facts))
+        complete(self.source.chunks, facts)
         return facts
 
     @cached_property
@@ -103,7 +104,7 @@ class Gate:
                 continue
             if acting not in parts:
                 part = links.closure(acting)
-                parts[acting] = part, set().union(*(facts[index].words | facts[index].type_words for index in part))
+                parts[acting] = part, _words([facts[index] for index in part])
             part, words = parts[acting]
             if not any(words.isdisjoint(some) for some in others):
                 found |= part
@@ -135,6 +136,19 @@ class Gate:
 def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     """The indices of the chunks of `source` to analyse; empty when no rule can report anything."""
     return Gate(source).keep(rules)[0]
+
+
+def _words(part: list[Facts]) -> set[str]:
+    """The words of what hangs together, and "torch." where it uses something that is imported from torch."""
+    code = [fact for fact in part if fact.kind != "import"]
+    used = set().union(*(fact.names.union(fact.returns, fact.strings, *fact.handed.values()) for fact in code))
+    packages = {
+        f"{parts[0]}."
+        for fact in part
+        for name, parts in fact.imports
+        if fact.kind != "import" or name in used or name == "*"
+    }
+    return packages.union(*(fact.words | fact.type_words for fact in part))
 
 
 def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
