@@ -216,11 +216,10 @@ def _call(node: Any, words: set[str]) -> None:
 
 def _maker(node: Any) -> str:
     """The function that is called first in a chain of attributes and methods: `f` of `f(x).T.contiguous()`."""
-    while node.__class__ in (ast.Call, ast.Attribute, ast.Subscript):
-        called = getattr(node, "func", None)
-        if called.__class__ is ast.Name:
-            return str(called.id)
-        node = called or node.value
+    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return node.func.id
+        node = node.func if isinstance(node, ast.Call) else node.value
     return "?"
 
 
