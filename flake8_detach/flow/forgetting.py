@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 @memo.per_file
 def _written(definition: Any) -> frozenset[str]:
-    """The names of the attributes that are assigned in a class, `__init__` aside. Looks at statements only: a visitor
-    would go through every expression and every space."""
+    """The names of the attributes that are assigned in a class, `__init__` aside, or in a function. Looks at statements
+    only: a visitor would go through every expression and every space."""
     names: set[str] = set()
     todo: list[Any] = [definition.body]
     while todo:
@@ -97,16 +97,9 @@ def unmade(m: Machine, function: Function) -> None:
         if isinstance(cell, Instance) and (
             making
             or function.name == "__init__"
-            or any(m.state.get((address, name)) is None for name in _assigned(function.definition))
+            or any(m.state.get((address, name)) is None for name in _written(function.definition))
         ):
             m.state.set((address, "*open"), YES)
-
-
-@memo.per_file
-def _assigned(definition: Any) -> frozenset[str]:
-    visitor = _Written()
-    definition.body.visit(visitor)
-    return frozenset(visitor.names)
 
 
 def _forget(m: Machine, address: int, name: str) -> None:

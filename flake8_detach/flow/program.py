@@ -122,8 +122,11 @@ def _bound(tree: ast.Module) -> set[str]:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(statement.name)
         else:
-            names |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-            names |= {n.name for n in ast.walk(statement) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name):
+                    names.update((node.id,) if isinstance(node.ctx, ast.Store) else ())
+                elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    names.add(node.name)
     return names
 
 

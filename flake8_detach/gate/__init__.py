@@ -45,12 +45,13 @@ class Gate:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.trees = [chunk.tree for chunk in source.chunks]
 
     @cached_property
     def facts(self) -> list[Facts]:
         """What each chunk does with names."""
-        facts = [read(chunk.tree.body) for chunk in self.source.chunks]
-        complete(self.source.chunks, facts)
+        facts = [read(tree.body) for tree in self.trees]
+        complete(self.trees, facts)
         return facts
 
     @cached_property
@@ -67,7 +68,7 @@ class Gate:
     @cached_property
     def everything(self) -> frozenset[int]:
         """The chunks that can do anything at all."""
-        return frozenset(range(len(self.source.chunks))) - opaque(self.source.chunks, self.facts)
+        return frozenset(range(len(self.source.chunks))) - opaque(self.trees, self.facts)
 
     def mentions(self, words: frozenset[str]) -> bool:
         """Does one of the words occur in the code (comments and prose aside)?"""

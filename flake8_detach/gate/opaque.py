@@ -14,20 +14,17 @@ from typing import Any
 from flake8_detach.gate.links import foreigners
 from flake8_detach.gate.reading import Facts, root
 from flake8_detach.knowledge.contexts import TRANSPARENT_PACKAGES
-from flake8_detach.source import Chunk
 
 
-def opaque(chunks: Sequence[Chunk], facts: Sequence[Facts]) -> frozenset[int]:
+def opaque(trees: Sequence[ast.Module], facts: Sequence[Facts]) -> frozenset[int]:
     """The indices of the chunks that only define such a function."""
-    candidates: dict[int, Any] = {
-        index: chunk.tree.body[0] for index, chunk in enumerate(chunks) if _is_decorated(chunk.tree.body)
-    }
+    candidates: dict[int, Any] = {index: tree.body[0] for index, tree in enumerate(trees) if _is_decorated(tree.body)}
     if not candidates:
         return frozenset()
     imports = [binding for fact in facts for binding in fact.imports]
     unknown = foreigners(facts) - {name for name, parts in imports if parts[0] in TRANSPARENT_PACKAGES}
     unknown |= {name for name, parts in imports if parts == ("pytest",)}
-    times = Counter(name for fact in facts for name in fact.binds)
+    times = Counter(name for fact in facts for name in fact.binds | fact.late)
     return frozenset(
         index
         for index, function in candidates.items()

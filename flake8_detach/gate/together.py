@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from flake8_detach.gate.forms import ADDERS, attribute
 from flake8_detach.gate.links import foreigners
 from flake8_detach.gate.reading import Facts
-from flake8_detach.source import Chunk
 
 WITHOUT_LAYERS = (sys.stdlib_module_names - {"torch"}) | {"numpy", "pytest"}
 """Packages none of whose classes is an nn.Module."""
@@ -24,7 +23,7 @@ _OF_CALLS = {"*runs": "()", "*made": "Parameter(?)", "*class": "@class"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def complete(chunks: Sequence[Chunk], facts: Sequence[Facts]) -> None:
+def complete(trees: Sequence[ast.Module], facts: Sequence[Facts]) -> None:
     """Add to the words of each chunk the forms that the notes of all of them make.
 
     A function of a foreign package runs nothing and returns no known Parameter. What an attribute is filled with may
@@ -34,7 +33,7 @@ def complete(chunks: Sequence[Chunk], facts: Sequence[Facts]) -> None:
     modules = _modules(facts, foreign)
     notes = [[word.split(" ") for word in fact.words if word[0:1] == "*" and " " in word] for fact in facts]
     parameters_made = {note[1] for some in notes for note in some if note[0] == "*parameter"}
-    filled = _filled(chunks, facts)
+    filled = _filled(trees, facts)
     for fact, some in zip(facts, notes, strict=True):
         words = fact.words
         layered = any(kind == "*base" and rest[0] in modules for kind, *rest in some)
@@ -71,7 +70,7 @@ def _modules(facts: Sequence[Facts], foreign: set[str]) -> set[str]:
     for fact in facts if bases else ():
         for name, parts in fact.imports:
             imports.setdefault(name, []).append(parts)
-    times = Counter(name for fact in facts for name in fact.binds)
+    times = Counter(name for fact in facts for name in fact.binds | fact.late)
     found: set[str] = set()
 
     def is_none(base: str) -> bool:
@@ -91,15 +90,15 @@ def _without_layers(path: tuple[str, ...]) -> bool:
     return path[0] in WITHOUT_LAYERS or (path[0] == "torch" and path[1] in NOT_NN)
 
 
-def _filled(chunks: Sequence[Chunk], facts: Sequence[Facts]) -> set[str]:
+def _filled(trees: Sequence[ast.Module], facts: Sequence[Facts]) -> set[str]:
     """The attributes into which something is put that may be a layer."""
     found = {word[7:] for fact in facts for word in fact.words if word.startswith("*fills ")}
-    for chunk, fact in zip(chunks, facts, strict=True):
+    for tree, fact in zip(trees, facts, strict=True):
         put = {word[6:] for word in fact.words if word.startswith("*puts ")} - found
         if fact.kind == "other":
             found |= put
         elif put:
-            functions = [node for node in ast.walk(chunk.tree) if isinstance(node, FUNCTIONS)]
+            functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
             found |= {name for function in functions for name in _put(function, put)}
     return found
 
