@@ -183,9 +183,6 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         tensor_methods.backward(m, node, UNKNOWN, node.func.value, args)
         escape(m, args.values())
         return UNKNOWN
-    if name == "manual_backward" and args.pos:
-        autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
-        return UNKNOWN
     if name in gradients.CLEARING:
         gradients.stir(m)
     if name == "remove":

@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     module_tree,
     modules,
     optimizers,
+    phases,
     registration,
     tensor_methods,
 )
@@ -153,11 +154,12 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return UNKNOWN
     if name == "forward" and isinstance(cell, Layer):
         return layer_calls.call_layer(m, receiver, cell, args, node)
-    if name in ("manual_backward",) and args.pos:
+    loop = phases.loop_of(getattr(cell, "cls", None))
+    if loop is not None and name == loop.manual and args.pos:
         rest = Args([], args.kw, args.open)
         tensor_methods.backward(m, node, args.pos[0], args.node(0, "loss", node), rest, m.text(node))
         return NONE
-    if name in ("log", "log_dict", "print", "save_hyperparameters"):
+    if loop is not None and name in loop.notes:
         return NONE
     if isinstance(cell, Layer) and not layers.layer(cell.kind):
         escape(m, [receiver, *args.values()])
