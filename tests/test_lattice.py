@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from flake8_detach.flow import state as engine_state
 from flake8_detach.flow.comparison import Comparison
-from flake8_detach.flow.state import CELL, State, join_tensors
+from flake8_detach.flow.meeting import join_tensors
+from flake8_detach.flow.state import CELL, State
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

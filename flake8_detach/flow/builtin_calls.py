@@ -16,10 +16,12 @@ from flake8_detach.flow import (
     iteration,
     levels,
     lingering,
+    module_groups,
     module_tree,
     modules,
     operators,
     shapes,
+    strings,
     subscripts,
     tensors,
 )
@@ -190,6 +192,10 @@ def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     owner = args.pos[0] if args.pos else UNKNOWN
     name = args.pos[1] if len(args.pos) > 1 else UNKNOWN
     if not (isinstance(name, Const) and isinstance(name.value, str)):
+        if modules.is_module(m, owner) and isinstance(owner, Ref):
+            named = module_groups.named(m, owner.addresses[0], name)
+            if named is not None and named != UNKNOWN:
+                return named
         escape(m, [owner])  # some method of it, perhaps one that changes it, perhaps backward
         if m.is_tensor(owner):
             m.state.set(autograd.SPOILED, YES)
@@ -212,6 +218,10 @@ def _setattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if isinstance(name, Const) and isinstance(name.value, str):
         attributes.put(m, owner, name.value, value, node, args.node(0, "object", node))
         return NONE
+    if modules.is_module(m, owner) and isinstance(owner, Ref):
+        m.ledger.registered.update(value.addresses if isinstance(value, Ref) else ())
+        if not isinstance(m.cell(owner), Layer) and module_groups.name_one(m, owner.addresses[0], name, value):
+            return NONE
     escape(m, [value])
     if isinstance(owner, External):
         m.patched.add(f"{owner.name}.*")
@@ -256,7 +266,7 @@ def _harmless(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("str")
 def _str(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return Scalar("str")
+    return strings.joined(args.pos) if len(args.pos) == 1 else Scalar("str")
 
 
 @builtin("len")

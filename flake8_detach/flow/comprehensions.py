@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -140,7 +141,7 @@ def _chosen(m: Machine, first: cst.CompFor, one: Value) -> tuple[Value | None, R
     at, kept = many[0], []
 
     def with_(addresses: tuple[int, ...]) -> Value:
-        items = (*parts[:at], Ref(addresses), *parts[at + 1 :])
+        items = (*parts[:at], replace(parts[at], addresses=addresses), *parts[at + 1 :])  # type: ignore[arg-type]
         return Tuple(items) if isinstance(one, Tuple) else items[0]
 
     for address in parts[at].addresses:  # type: ignore[union-attr]

@@ -191,6 +191,7 @@ def repeated(
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
     loop = Loop(m.state.mark(), len(m.frame.withs))
     watch = retention.Watch(m, node)
+    loop.since = watch.start
     frame = m.frame
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)

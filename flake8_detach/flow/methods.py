@@ -21,6 +21,7 @@ from flake8_detach.flow import (
     modules,
     optimizers,
     records,
+    strings,
     tensor_methods,
     tensors,
 )
@@ -78,6 +79,7 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
     if isinstance(receiver, (Const, Scalar)):
         if name == "format" and isinstance(receiver, Const) and isinstance(receiver.value, str):
             conversions.braces(m, node, receiver.value, args)
+            return strings.braces(receiver.value, None if args.open or args.kw else args.pos)
         return _of_scalar(receiver, name)
     if isinstance(receiver, Array):
         if name == "item":
@@ -108,7 +110,7 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
 
         return library.thing_method(m, node, receiver, cell, name, args)
     if isinstance(receiver, Ref) and len(receiver.addresses) > 1:
-        results = [call(m, node, Method(Ref((a,)), name), args) for a in receiver.addresses]
+        results = [call(m, node, Method(Ref((a,), receiver.some), name), args) for a in receiver.addresses]
         return iteration.common(m, results)
     escape(m, [receiver, *args.values()])
     return UNKNOWN

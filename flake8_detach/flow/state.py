@@ -17,13 +17,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeAlias, get_args
 
+from flake8_detach.flow.meeting import EITHER, join_layers, join_tensors
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
     UNKNOWN,
     Array,
-    Cause,
     Cell,
     Const,
     Edge,
@@ -38,7 +38,6 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
-    Shape,
     Tensor,
     Thing,
     Truth,
@@ -426,6 +425,10 @@ class _Joiner:
             contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]
             if all(c is ABSENT for c in contents):
                 continue
+            if isinstance(joined, Layer) and EITHER in joined.kind and ABSENT in contents and name[0] != "*":
+                there = [(path, c) for path, c in enumerate(contents) if c is not ABSENT]  # the other kinds have none
+                self.write((address, name), self.mixed(there, depth))
+                continue
             self.write((address, name), self.contents((address, name), contents, depth + 1))
         if any(self.look(path, (o, "*names")) is not ABSENT for path, o in enumerate(owners)):
             self.write((address, "*names"), tuple(n for n in names if n not in ("kept", "grad")))
@@ -478,9 +481,7 @@ class _Joiner:
         if isinstance(first, Instance):
             return first if all(c.cls == first.cls for c in cells) else None
         if isinstance(first, Layer):
-            if any(c.kind != first.kind or c.children != first.children for c in cells):
-                return Layer("?", (), None)
-            return Layer(first.kind, (), first.children)
+            return join_layers(cells)
         if isinstance(first, Optimizer):
             return Optimizer(first.kind if all(c.kind == first.kind for c in cells) else "?", None)
         if isinstance(first, Thing) and all(c.kind == first.kind for c in cells):
@@ -572,43 +573,6 @@ def _and_another(paths: list[int]) -> list[int]:
     """With the first path that is not among them."""
     first = next((n for n, path in enumerate(paths) if n != path), len(paths))
     return [*paths[:first], first, *paths[first:]]
-
-
-def _either(a: Cause | None, b: Cause | None) -> Cause | None:
-    """The evidence of one path, which says whether the other has its own."""
-    if a is None or b is None or a.site is b.site:
-        return a or b
-    return replace(a, either=True)
-
-
-def join_tensors(a: Tensor, b: Tensor) -> Tensor:
-    """What is known of a tensor that is `a` on one path and `b` on the other."""
-    if a is b:
-        return a
-    return Tensor(
-        grad=a.grad.join(b.grad),
-        leaf=a.leaf.join(b.leaf),
-        shape=_join_shapes(a.shape, b.shape),
-        dtype=a.dtype if a.dtype == b.dtype else None,
-        node=a.node if a.node == b.node else None,
-        storage=a.storage if a.storage == b.storage else 0,
-        view=a.view if a.view == b.view else "",
-        base=a.base if a.base == b.base else None,
-        why=_either(a.why, b.why),
-        made=a.made if a.made == b.made else "",
-        parameter=a.parameter and b.parameter,
-        inference=a.inference.join(b.inference),
-        device=a.device if a.device == b.device else None,
-        form=a.form if a.form == b.form else "",
-        batched=a.batched & b.batched,
-        dual=a.dual and b.dual,
-    )
-
-
-def _join_shapes(a: Shape | None, b: Shape | None) -> Shape | None:
-    if a is None or b is None or len(a) != len(b):
-        return None
-    return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
 
 
 def _alike(a: Value, b: Value) -> bool:
