@@ -312,7 +312,7 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if length <= 1:
             return m.new(Sequence("range", tuple(Const(i) for i in range(*numbers)), filled=truth(bool(length))))
         made = m.new(Sequence("range", None, Scalar("int"), filled=YES))
-        if length <= 4:
+        if length <= iteration.UNROLL:
             m.state.set((made.addresses[0], iteration.NUMBERS), tuple(range(*numbers)))
         return made
     return m.new(Sequence("range", None, Scalar("int")))
@@ -362,11 +362,14 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             else m.new(Sequence("list" if kind != "iter" else "iterator", tuple(known), filled=truth(bool(known))))
         )
     elif isinstance(consumed, Sequence):
-        result = m.new(
+        made = m.new(
             replace(
                 consumed, kind="list" if kind != "tuple" else "tuple", items=None, element=iteration.element(m, source)
             )
         )
+        if kind in ("list", "tuple", "iter") and isinstance(source, Ref):
+            m.state.set((made.addresses[0], iteration.NAMES), m.state.get((source.addresses[0], iteration.NAMES), ()))
+        result = made
     elif source == UNKNOWN:
         result = UNKNOWN if kind == "tuple" else m.new(Sequence("list"))
     else:
@@ -513,4 +516,9 @@ def _filter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("any", "all")
 def _quantifier(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    items = iteration.exact(m, args.pos[0]) if args.pos else None
+    found = [operators.condition(m, item) for item in items or () if isinstance(item, (Const, Scalar))]
+    wanted = YES if args.called == "builtins.any" else NO
+    if wanted in found or (items is not None and len(found) == len(items) and all(known.proved for known in found)):
+        return Const((wanted is YES) == (wanted in found))
     return Scalar("bool")

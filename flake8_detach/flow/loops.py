@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     assignments,
+    building,
     conversions,
     idle,
     iteration,
@@ -38,6 +39,8 @@ from flake8_detach.flow.values import (
 
 ROUNDS = 3
 """How often a loop body is run on joined states before what still changes becomes unknown."""
+APART = 16
+"""Up to so many parameters are gone through one by one where the body asks something of them."""
 DEEP = 3
 """Each level of loops multiplies the work: one level deeper than this runs its body twice only, all others once."""
 
@@ -80,9 +83,15 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         return unrolled(m, node, known)
     if iteration.once(m, source):
         one = iteration.element(m, source)
+        each = iteration.apart(m, source) if any(isinstance(part, cst.If) for part in _below(node.body)) else None
         iteration.consume(m, source)
+        if each is not None and len(each) <= APART:
+            return unrolled(m, node, each)
         return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
     some = iteration.filled(m, source)
+    numbers = iteration.numbers(m, source)
+    if numbers and building.as_deep(m, node):
+        return unrolled(m, node, numbers)
 
     fresh = _changes_what_it_yields(m, node, source)
 

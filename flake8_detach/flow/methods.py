@@ -80,6 +80,9 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
         if name == "format" and isinstance(receiver, Const) and isinstance(receiver.value, str):
             conversions.braces(m, node, receiver.value, args)
             return strings.braces(receiver.value, None if args.open or args.kw else args.pos)
+        if isinstance(receiver, Const) and isinstance(receiver.value, str) and not (args.kw or args.open):
+            worked_out = strings.method(receiver.value, name, args.pos)
+            return worked_out or _of_scalar(receiver, name)
         return _of_scalar(receiver, name)
     if isinstance(receiver, Array):
         if name == "item":

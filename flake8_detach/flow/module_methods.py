@@ -65,7 +65,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         found = module_tree.parameters(m, receiver) if deep.yes else module_tree.parameters(m, receiver, hidden=False)
         if name == "parameters":
             return module_tree.each(m, found)
-        return m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
+        named = m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
+        m.state.set((named.addresses[0], iteration.NAMES), tuple(module_tree.tree(m, receiver).names))
+        return named
     if name in ("children", "modules", "named_children", "named_modules"):
         return _submodules(m, receiver, name)
     if name in ("train", "eval"):

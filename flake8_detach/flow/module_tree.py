@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flake8_detach.flow import module_groups, modules
@@ -39,11 +39,15 @@ def children(m: Machine, address: int) -> Iterator[Value]:
 
 @dataclass
 class Tree:
-    """What is found below a module: parameters and modules by address; `complete`: nothing is hidden; `counted`: none
-    stands for several; `some`: of what stands for several not all belong to it."""
+    """What is found below a module: parameters, with their names, and modules, by address.
+
+    complete: nothing is hidden. counted: none stands for several. some: of what stands for several not all belong to
+    it.
+    """
 
     parameters: list[int]
     modules: list[int]
+    names: list[str | None] = field(default_factory=list)
     complete: bool = True
     counted: bool = True
     some: bool = False
@@ -52,13 +56,13 @@ class Tree:
 def tree(m: Machine, value: Value) -> Tree:
     """Walk a module and all of its submodules."""
     result = Tree([], [])
-    todo = [value] if isinstance(value, Ref) else []
+    todo: list[tuple[Ref, str | None]] = [(value, "")] if isinstance(value, Ref) else []
     while todo:
-        current = todo.pop(0)
+        current, path = todo.pop(0)
         result.some = result.some or current.some
         cell = m.cell(current)
         if cell is None:
-            todo.extend(Ref((a,), current.some) for a in current.addresses if len(current.addresses) > 1)
+            todo.extend((Ref((a,), current.some), None) for a in current.addresses if len(current.addresses) > 1)
             continue
         address = current.addresses[0]
         if address in result.modules:
@@ -67,6 +71,7 @@ def tree(m: Machine, value: Value) -> Tree:
         if isinstance(cell, Tensor):
             if cell.parameter and address not in result.parameters:
                 result.parameters.append(address)
+                result.names.append(path)
             continue
         if not modules.is_module(m, current):
             continue
@@ -76,11 +81,16 @@ def tree(m: Machine, value: Value) -> Tree:
             result.complete = False
         if isinstance(cell, Instance) and (modules.open_ended(cell.cls) or m.state.get((address, "*open"))):
             result.complete = False
-        inner = list(children(m, address))
-        if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner):
+        inner = {name: v for name in m.state.names(address) if (v := m.state.get((address, name))) is not None}
+        if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner.values()):
             result.complete = False
-        todo = [v for v in inner if isinstance(v, Ref)] + todo
+        todo = [(v, _path(path, name)) for name, v in inner.items() if isinstance(v, Ref)] + todo
     return result
+
+
+def _path(path: str | None, name: str) -> str | None:
+    """The name of what is registered as `name` in the module at `path`; None where one stands for several."""
+    return None if path is None or name[0] == "*" else f"{path}.{name}" if path else name
 
 
 def parameters(m: Machine, value: Value, hidden: bool = True) -> Ref:

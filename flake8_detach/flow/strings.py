@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence as Seq
 
-from flake8_detach.flow.values import HOLE, Const, Scalar, Value
+from flake8_detach.flow.values import HOLE, Const, Scalar, Tuple, Value
 
 PLACES = re.compile(r"%[-+ #0-9.]*[a-zA-Z]|%%")
 """What `%` fills in."""
@@ -52,6 +52,28 @@ def _filled(places: re.Pattern[str], pattern: str, values: Seq[Value] | None) ->
     for at, text in enumerate(texts[1:]):
         parts += [values[at] if simple and values is not None else Scalar("str"), Const(text)]
     return joined(parts)
+
+
+ASKED = frozenset({"startswith", "endswith", "isdigit", "lower", "upper", "strip", "replace", "title", "removeprefix"})
+"""Methods of str that are worked out where text and arguments are known: names of parameters are sorted by them."""
+
+
+def method(text: str, name: str, given: Seq[Value]) -> Value | None:
+    """What the method returns, None where that is not worked out."""
+    arguments = [_constant(value) for value in given]
+    if name not in ASKED or any(argument is None for argument in arguments):
+        return None
+    try:
+        return Const(getattr(text, name)(*arguments))
+    except TypeError:
+        return None
+
+
+def _constant(value: Value) -> str | tuple[str, ...] | None:
+    if isinstance(value, Tuple):
+        parts = [part.value for part in value.items if isinstance(part, Const) and isinstance(part.value, str)]
+        return tuple(parts) if len(parts) == len(value.items) else None
+    return value.value if isinstance(value, Const) and isinstance(value.value, str) else None
 
 
 def matches(form: str, text: str) -> bool:
