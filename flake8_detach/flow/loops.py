@@ -34,6 +34,7 @@ from flake8_detach.flow.values import (
     Ref,
     Sequence,
     Truth,
+    Tuple,
     Value,
 )
 
@@ -83,7 +84,8 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         return unrolled(m, node, known)
     if iteration.once(m, source):
         one = iteration.element(m, source)
-        each = iteration.apart(m, source) if any(isinstance(part, cst.If) for part in _below(node.body)) else None
+        asks = isinstance(one, Tuple) or any(isinstance(part, cst.If) for part in _below(node.body))
+        each = iteration.apart(m, source) if asks else None
         iteration.consume(m, source)
         if each is not None and len(each) <= APART:
             return unrolled(m, node, each)
