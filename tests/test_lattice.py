@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from flake8_detach.flow import state as engine_state
 from flake8_detach.flow.comparison import Comparison
-from flake8_detach.flow.state import CELL, State, join_tensors
+from flake8_detach.flow.meeting import join_tensors
+from flake8_detach.flow.state import CELL, State
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -241,7 +242,7 @@ def test_either_absorbs_its_alternatives_and_is_lost_in_the_unknown(number: Valu
 steps = st.lists(
     st.one_of(
         st.tuples(slots, values),
-        st.tuples(slots, st.just(Ref((5,)))),
+        st.tuples(slots, st.sampled_from([Ref((5,)), Ref((6,))])),
         st.tuples(st.just((5, CELL)), tensors.map(lambda t: replace(t, leaf=YES))),
     ),
     max_size=5,
@@ -249,9 +250,10 @@ steps = st.lists(
 
 
 def forked(paths: list) -> tuple[State, list]:
-    """A state with a tensor at 5, and the changes of some paths that start there."""
+    """A state with tensors at 5 and 6, and the changes of some paths that start there."""
     state = with_owners()
     state.new(Tensor(grad=YES, leaf=YES, shape=(2,)))
+    state.new(Tensor(grad=NO, leaf=YES, shape=(2,)))
     state.set((3, "a"), Ref((5,)))
     state.set((3, "b"), NONE)
     deltas = []

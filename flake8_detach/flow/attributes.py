@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     layer_made,
     membership,
     missing,
+    module_groups,
     module_tree,
     modules,
     optimizer_contracts,
@@ -109,7 +110,7 @@ def _of_foreign(owner: Foreign, name: str) -> Value:
 
 def _each(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool) -> Value:
     """The attribute of several objects: one Ref to all of the results where that is possible."""
-    results = [_of_object(m, Ref((a,)), name, node, owner_node, tested) for a in owner.addresses]
+    results = [_of_object(m, Ref((a,), owner.some), name, node, owner_node, tested) for a in owner.addresses]
     if not results:
         return UNKNOWN
     if all(isinstance(r, Method) for r in results):
@@ -151,7 +152,7 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
         return modules.training(m, address)
     if found is not None:
         membership.read(m, address, name)
-        return found
+        return module_groups.one(found) if owner.some else found
     if isinstance(cell, Instance):
         found = modules.find(m, owner, name)
         if isinstance(found, Method) and found.name == "*property":
@@ -161,8 +162,9 @@ def _of_object(m: Machine, owner: Ref, name: str, node: cst.CSTNode, owner_node:
             return value
         if found is not None:
             return found
-        if m.state.get((address, "*open")):
-            return UNKNOWN
+        named = module_groups.named(m, address, Const(name))
+        if named is not None or m.state.get((address, "*open")):
+            return named or UNKNOWN
         missing.of_module(m, node, owner, name)
         if name == "backward" and modules.lacks(m, owner, name):
             return Method(owner, name)
@@ -236,7 +238,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
             training.replaced(m, module_tree.trainable(m, old), module_tree.trainable(m, value), node)
         if isinstance(cell, Tensor):
             value = UNKNOWN if isinstance(value, Either) else value
-            _put_on_tensor(m, address, cell, name, value, node, owner_node)
+            _put_on_tensor(m, address, cell, name, value, node, owner_node, owner.some)
         elif isinstance(cell, Instance):
             if len(owner.addresses) == 1:
                 setter = modules.find_setter(m, cell, name)
@@ -265,7 +267,14 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
 
 
 def _put_on_tensor(
-    m: Machine, address: int, tensor: Tensor, name: str, value: Value, node: cst.CSTNode, owner_node: cst.CSTNode
+    m: Machine,
+    address: int,
+    tensor: Tensor,
+    name: str,
+    value: Value,
+    node: cst.CSTNode,
+    owner_node: cst.CSTNode,
+    some: bool,
 ) -> None:
     refused = "it cannot be written" if name in READ_ONLY else assigning.refused(m, address, tensor, name, value)
     if name == "requires_grad" and isinstance(value, Const) and not isinstance(value.value, bool):
@@ -275,7 +284,7 @@ def _put_on_tensor(
     elif name == "requires_grad":
         idle.on_temporary(m, name, node, owner_node)
         asked = YES if value == Const(True) else NO if value == Const(False) else None
-        autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`")
+        autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`", some)
     elif name in ("grad", "_grad"):
         m.steered.add(tensor.storage)
         m.state.set(

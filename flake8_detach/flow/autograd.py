@@ -104,9 +104,21 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
 
 
 def require(
-    m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, asked: Truth | None, subject: Label, how: str
+    m: Machine,
+    node: cst.CSTNode,
+    address: int,
+    tensor: Tensor,
+    asked: Truth | None,
+    subject: Label,
+    how: str,
+    some: bool = False,
 ) -> None:
-    """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which."""
+    """`x.requires_grad = asked` or `x.requires_grad_(asked)`; None: not known which. some: only of some of the tensors
+    that this one stands for."""
+    if some and tensor.grad is not asked:
+        unfed.switched(m, address, node, None)
+        m.change(address, grad=MAYBE, leaf=tensor.leaf)
+        return
     assigned = not isinstance(node, cst.Call)
     unfed.switched(m, address, node, asked)
     tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node), assigned)

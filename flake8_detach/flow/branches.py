@@ -48,7 +48,7 @@ def if_(m: Machine, node: cst.If) -> bool:
             with accumulation.turn(m, current, True):
                 alive = execute_body(m, current.body)
             changes = m.state.delta(base)
-            m.state.rollback(mark)
+            m.state.undo(mark)
             if alive:
                 paths.append(changes)
         if known is YES:
@@ -62,7 +62,7 @@ def if_(m: Machine, node: cst.If) -> bool:
             alive = execute_body(m, current.body) if isinstance(current, cst.Else) else True
         if alive:
             paths.append(m.state.delta(base))
-    m.state.rollback(base)
+    m.state.undo(base)
     if paths:
         m.state.join(paths, written=written)
     return bool(paths)
@@ -94,20 +94,20 @@ def match(m: Machine, node: cst.Match) -> bool:
         mark = m.state.mark()
         verdict = pattern(m, case.pattern, subject)
         if verdict is NO:
-            m.state.rollback(mark)
+            m.state.undo(mark)
             continue
         guarded = case.guard is not None
         if case.guard is not None:
             evaluate(m, case.guard)
         if execute_body(m, case.body):
             paths.append(m.state.delta(base))
-        m.state.rollback(mark)
+        m.state.undo(mark)
         if verdict is YES and not guarded:
             exhaustive = True
             break
     if not exhaustive:
         paths.append({})
-    m.state.rollback(base)
+    m.state.undo(base)
     if paths:
         m.state.join(paths)
     return bool(paths)

@@ -16,10 +16,12 @@ from flake8_detach.flow import (
     iteration,
     levels,
     lingering,
+    module_groups,
     module_tree,
     modules,
     operators,
     shapes,
+    strings,
     subscripts,
     tensors,
 )
@@ -190,6 +192,10 @@ def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     owner = args.pos[0] if args.pos else UNKNOWN
     name = args.pos[1] if len(args.pos) > 1 else UNKNOWN
     if not (isinstance(name, Const) and isinstance(name.value, str)):
+        if modules.is_module(m, owner) and isinstance(owner, Ref):
+            named = module_groups.named(m, owner.addresses[0], name)
+            if named is not None and named != UNKNOWN:
+                return named
         escape(m, [owner])  # some method of it, perhaps one that changes it, perhaps backward
         if m.is_tensor(owner):
             m.state.set(autograd.SPOILED, YES)
@@ -212,6 +218,10 @@ def _setattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if isinstance(name, Const) and isinstance(name.value, str):
         attributes.put(m, owner, name.value, value, node, args.node(0, "object", node))
         return NONE
+    if modules.is_module(m, owner) and isinstance(owner, Ref):
+        m.ledger.registered.update(value.addresses if isinstance(value, Ref) else ())
+        if not isinstance(m.cell(owner), Layer) and module_groups.name_one(m, owner.addresses[0], name, value):
+            return NONE
     escape(m, [value])
     if isinstance(owner, External):
         m.patched.add(f"{owner.name}.*")
@@ -256,7 +266,7 @@ def _harmless(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("str")
 def _str(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    return Scalar("str")
+    return strings.joined(args.pos) if len(args.pos) == 1 else Scalar("str")
 
 
 @builtin("len")
@@ -302,7 +312,7 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if length <= 1:
             return m.new(Sequence("range", tuple(Const(i) for i in range(*numbers)), filled=truth(bool(length))))
         made = m.new(Sequence("range", None, Scalar("int"), filled=YES))
-        if length <= 4:
+        if length <= iteration.UNROLL:
             m.state.set((made.addresses[0], iteration.NUMBERS), tuple(range(*numbers)))
         return made
     return m.new(Sequence("range", None, Scalar("int")))
@@ -352,11 +362,14 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             else m.new(Sequence("list" if kind != "iter" else "iterator", tuple(known), filled=truth(bool(known))))
         )
     elif isinstance(consumed, Sequence):
-        result = m.new(
+        made = m.new(
             replace(
                 consumed, kind="list" if kind != "tuple" else "tuple", items=None, element=iteration.element(m, source)
             )
         )
+        if kind in ("list", "tuple", "iter") and isinstance(source, Ref):
+            m.state.set((made.addresses[0], iteration.NAMES), m.state.get((source.addresses[0], iteration.NAMES), ()))
+        result = made
     elif source == UNKNOWN:
         result = UNKNOWN if kind == "tuple" else m.new(Sequence("list"))
     else:
@@ -503,4 +516,9 @@ def _filter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("any", "all")
 def _quantifier(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    items = iteration.exact(m, args.pos[0]) if args.pos else None
+    found = [operators.condition(m, item) for item in items or () if isinstance(item, (Const, Scalar))]
+    wanted = YES if args.called == "builtins.any" else NO
+    if wanted in found or (items is not None and len(found) == len(items) and all(known.proved for known in found)):
+        return Const((wanted is YES) == (wanted in found))
     return Scalar("bool")

@@ -52,7 +52,8 @@ class Args:
     """Evaluated arguments. `open`: `*args` or `**kwargs` added some that are not known.
 
     nodes: the expression of a positional (by index) or keyword (by name) argument, where there is one.
-    called: the qualified name of the library function that they are for.
+    called: the qualified name of the library function that they are for. stars: what `*` was written before, by the
+    position of what stands for all of its elements.
     """
 
     pos: list[Value]
@@ -60,6 +61,7 @@ class Args:
     open: bool = False
     nodes: dict[int | str, cst.BaseExpression] = field(default_factory=dict)
     called: str = ""
+    stars: dict[int, Value] = field(default_factory=dict)
 
     def get(self, index: int, name: str) -> Value | None:
         """The argument at position `index` or with keyword `name`."""
@@ -106,6 +108,7 @@ def evaluate_args(m: Machine, nodes: Seq[cst.Arg]) -> Args:
             if inner is None:
                 args.open = True
                 if value != UNKNOWN:
+                    args.stars[len(args.pos)] = value
                     args.pos.append(iteration.element(m, value))
             else:
                 args.pos.extend(inner)

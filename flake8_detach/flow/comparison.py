@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flake8_detach.flow.state import CELL, Delta, State, join_tensors
+from flake8_detach.flow.meeting import join_tensors
+from flake8_detach.flow.state import CELL, Delta, State
 from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -16,6 +17,7 @@ from flake8_detach.flow.values import (
     Mapping_,
     Node,
     Ref,
+    Scalar,
     Sequence,
     Tensor,
     Truth,
@@ -47,6 +49,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         items = iteration.exact(m, source)
         every, some = iteration.once(m, source), iteration.filled(m, source)
         one = iteration.element(m, source) if items is None or len(items) > iteration.UNROLL else UNKNOWN
+        each = iteration.apart(m, source) if every and first.ifs else None
         iteration.consume(m, source)
         simple = first.inner_for_in is None and not first.ifs
         if items is not None and simple and len(items) <= iteration.UNROLL:
@@ -54,14 +57,21 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
             return _collect(m, kind, results)
         if items is not None and not items:
             return _collect(m, kind, [])
+        if items is not None and len(items) <= iteration.UNROLL:
+            mark = m.state.mark()
+            results_ = _exactly(m, node, first, items)
+            if results_ is not None:
+                return _collect(m, kind, results_)
+            m.state.rollback(mark)
         if every:
-            return _each(m, node, first, one, some, kind)
+            return _each(m, node, first, one, some, kind, each)
         oldest = m.state.address()
         if items is not None and len(items) <= iteration.UNROLL:
             one = iteration.common(m, items)
         result = _nested(m, node, first, one)
-        numbers = iteration.numbers(m, source) if simple and modules.is_module(m, result) else ()
-        if numbers:  # a list of layers is as long as the net is deep; a list of anything else stands for data
+        deep = simple and (modules.is_module(m, result) or _blank(m, result))
+        numbers = iteration.numbers(m, source) if deep else ()
+        if numbers:  # a list of layers, or of their states, is as long as the net is deep; any other stands for data
             return _collect(m, kind, [_element(m, node, first, number) for number in numbers])
         gradients.several(m, oldest)
         if not _shared(m, one):
@@ -72,6 +82,20 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE))
     finally:
         m.frames.pop()
+
+
+MOST = 32
+"""Of a comprehension with several loops, so many results are known one by one."""
+BLANK = frozenset({"torch.zeros", "torch.ones", "torch.full", "torch.empty", "torch.zeros_like", "torch.ones_like"})
+"""What makes a tensor of which nobody takes the elements for data: the state of a layer before it has seen any."""
+
+
+def _blank(m: Machine, value: Value) -> bool:
+    """Is it a state of that kind, or a pair of them; under a key, as in a dict?"""
+    if isinstance(value, Tuple):
+        inner = [item for item in value.items if not isinstance(item, Scalar)]
+        return bool(inner) and all(_blank(m, item) for item in inner)
+    return m.is_tensor(value) and all(tensor.made in BLANK for _, tensor in m.tensors(value))
 
 
 def _shared(m: Machine, one: Value) -> bool:
@@ -97,10 +121,12 @@ def _many(m: Machine, oldest: int, value: Value) -> None:
             m.change(address, node=node)
 
 
-def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str) -> Value:
+def _each(
+    m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str, each: list[Value] | None
+) -> Value:
     from flake8_detach.flow import assignments, operators
 
-    chosen, dropped = _chosen(m, first, one) if first.ifs else (one, None)
+    chosen, dropped = _chosen(m, first, one, each) if first.ifs else (one, None)
     if chosen is None:
         assignments.assign(m, first.target, one)
         _result(m, node)
@@ -128,36 +154,68 @@ def _each(m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, ki
     return made
 
 
-def _chosen(m: Machine, first: cst.CompFor, one: Value) -> tuple[Value | None, Ref | None]:
+def _chosen(m: Machine, first: cst.CompFor, one: Value, each: list[Value] | None) -> tuple[Value | None, Ref | None]:
     """Those of several tensors that pass the conditions, None where that is not known of some, as of a name; and what
     was left out."""
     from flake8_detach.flow import assignments, operators
 
-    parts = one.items if isinstance(one, Tuple) else (one,)
-    many = [i for i, part in enumerate(parts) if m.is_tensor(part) and len(part.addresses) > 1]  # type: ignore[union-attr]
-    if len(many) != 1:
+    if each is None:
         return one, None
-    at, kept = many[0], []
-
-    def with_(addresses: tuple[int, ...]) -> Value:
-        items = (*parts[:at], Ref(addresses), *parts[at + 1 :])
-        return Tuple(items) if isinstance(one, Tuple) else items[0]
-
-    for address in parts[at].addresses:  # type: ignore[union-attr]
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    at = next(i for i, part in enumerate(parts) if isinstance(part, Ref) and len(part.addresses) > 1)
+    kept, left = [], []
+    for item in each:
         m.step()
-        assignments.assign(m, first.target, with_((address,)))
+        assignments.assign(m, first.target, item)
         verdicts = [operators.condition(m, m.evaluate(condition.test)) for condition in first.ifs]
-        if not any(verdict.no for verdict in verdicts):
-            if MAYBE in verdicts and address not in m.escaped:
-                return None, None
+        tensor = item.items[at] if isinstance(item, Tuple) else item
+        assert isinstance(tensor, Ref)
+        address = tensor.addresses[0]
+        if any(verdict.no for verdict in verdicts):
+            left.append(address)
+        elif MAYBE in verdicts and address not in m.escaped:
+            return None, None
+        else:
             kept.append(address)
-    left = [a for a in parts[at].addresses if a not in kept]  # type: ignore[union-attr]
-    return with_(tuple(kept)), frozen(m, left)
+    group = parts[at]
+    assert isinstance(group, Ref)
+    chosen = replace(group, addresses=tuple(kept))
+    some = Tuple((*parts[:at], chosen, *parts[at + 1 :])) if isinstance(one, Tuple) else chosen
+    return some, frozen(m, left)
 
 
 def frozen(m: Machine, addresses: list[int]) -> Ref:
     """Those of the tensors that are parameters which do not require grad."""
     return Ref(tuple(a for a, t in m.tensors(Ref(tuple(addresses))) if t.parameter and t.grad is NO))
+
+
+def _exactly(m: Machine, node: Any, clause: cst.CompFor, items: list[Value]) -> list[Value] | None:
+    """The results for these elements, one by one; None where it is not known which of them pass the conditions."""
+    from flake8_detach.flow import assignments, operators
+
+    results: list[Value] = []
+    for item in items:
+        assignments.assign(m, clause.target, item)
+        for condition in clause.ifs:
+            known = operators.truth_of(m, condition.test, m.evaluate(condition.test))
+            if not known.proved:
+                return None
+            if known is NO:
+                break
+            narrowing.narrow(m, condition.test, True)
+        else:
+            inner = clause.inner_for_in
+            if inner is None:
+                results.append(_result(m, node))
+                continue
+            source = iteration.iterated(m, inner.iter, m.evaluate(inner.iter))
+            found = iteration.exact(m, source)
+            more = _exactly(m, node, inner, found) if found is not None and len(found) <= iteration.UNROLL else None
+            iteration.consume(m, source)
+            if more is None or len(results) + len(more) > MOST:
+                return None
+            results += more
+    return results
 
 
 def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:

@@ -353,7 +353,7 @@ def uncalled(m: Machine, cls: Class, called: set[int]) -> None:
         ):
             functions.run_unknown(m, method, None)
     m.set_mode(mode)
-    m.state.rollback(mark)
+    m.state.undo(mark)
 
 
 def lacks(m: Machine, cls: Class) -> bool:

@@ -146,7 +146,7 @@ def _misfits(m: Machine, body: Function, derivative: Function, result: Value, ar
     returned = functions.call(m, derivative, Args([UNKNOWN, *seeds]), node)
     kinds = [kind_of(m, r) for r in (returned.items if isinstance(returned, Tuple) else (returned,))]
     m.set_mode(mode)
-    m.state.rollback(mark)
+    m.state.undo(mark)
     m.fatal = fatal
     if "?" in kinds and not isinstance(returned, Tuple):
         return False

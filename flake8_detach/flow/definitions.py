@@ -26,6 +26,7 @@ from flake8_detach.flow.values import (
     Thing,
     Value,
 )
+from flake8_detach.knowledge.contexts import TRANSPARENT_PACKAGES
 
 CAST = frozenset(
     f"torch.{place}.custom_{way}" for place in ("amp", "cuda.amp", "amp.autocast_mode") for way in ("fwd", "bwd")
@@ -106,7 +107,7 @@ def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, 
                 idle.coroutine(m, node, name)
                 return value
             return replace(value, wrappers=(name, *value.wrappers))
-        if name in TRANSPARENT or name.startswith(("torch.jit.", "jaxtyping.", "typeguard.", "numba.")):
+        if name in TRANSPARENT or name.startswith("torch.jit.") or name.partition(".")[0] in TRANSPARENT_PACKAGES:
             return value
     if isinstance(made, (Function, Class)) or transforms.decorates(m, made):
         return calls.call(m, made, calls.Args([value]), decorator)

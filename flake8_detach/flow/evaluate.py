@@ -20,6 +20,7 @@ from flake8_detach.flow import (
     lingering,
     narrowing,
     operators,
+    strings,
     subscripts,
 )
 from flake8_detach.flow.machine import MAX_DEPTH, Machine
@@ -109,7 +110,7 @@ def string(m: Machine, node: cst.SimpleString) -> Value:
 
 @expression(cst.ConcatenatedString)
 def concatenated(m: Machine, node: cst.ConcatenatedString) -> Value:
-    return joined([evaluate(m, node.left), evaluate(m, node.right)])
+    return strings.joined([evaluate(m, node.left), evaluate(m, node.right)])
 
 
 ESCAPES = frozenset("\\{}")
@@ -128,14 +129,7 @@ def formatted(m: Machine, node: cst.FormattedString) -> Value:
         else:
             assert isinstance(part, cst.FormattedStringText)
             parts.append(Scalar("str") if ESCAPES.intersection(part.value) else Const(part.value))
-    return joined(parts)
-
-
-def joined(parts: list[Value]) -> Value:
-    """The string that constants make when they are written one after the other: the name of a layer in a loop."""
-    if all(isinstance(p, Const) and isinstance(p.value, (str, int)) for p in parts):
-        return Const("".join(str(p.value) for p in parts if isinstance(p, Const)))
-    return Scalar("str")
+    return strings.joined(parts)
 
 
 @expression(cst.Ellipsis)

@@ -32,40 +32,31 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-class _Written(cst.CSTVisitor):
-    """The names of the attributes that are assigned in a class, `__init__` aside."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> bool:
-        return node.name.value != "__init__"
-
-    def _target(self, node: cst.CSTNode) -> None:
-        if isinstance(node, cst.Attribute):
-            self.names.add(node.attr.value)
-        elif isinstance(node, (cst.Tuple, cst.List)):
-            for element in node.elements:
-                self._target(element.value)
-
-    def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
-        self._target(node.target)
-
-    def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        self._target(node.target)
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        self._target(node.target)
-
-    def visit_For(self, node: cst.For) -> None:
-        self._target(node.target)
-
-
 @memo.per_file
 def _written(definition: Any) -> frozenset[str]:
-    visitor = _Written()
-    definition.visit(visitor)
-    return frozenset(visitor.names)
+    """The names of the attributes that are assigned in a class, `__init__` aside, or in a function. Looks at statements
+    only: a visitor would go through every expression and every space."""
+    names: set[str] = set()
+    todo: list[Any] = [definition.body]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, cst.FunctionDef) and node.name.value == "__init__":
+            continue
+        targets: list[cst.BaseExpression] = []
+        if isinstance(node, cst.Assign):
+            targets = [target.target for target in node.targets]
+        elif isinstance(node, (cst.AugAssign, cst.AnnAssign, cst.For)):
+            targets = [node.target]
+        while targets:
+            target = targets.pop()
+            if isinstance(target, cst.Attribute):
+                names.add(target.attr.value)
+            elif isinstance(target, (cst.Tuple, cst.List)):
+                targets += [element.value for element in target.elements]
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            inner = getattr(node, field, ())
+            todo += inner if isinstance(inner, (list, tuple)) else [inner]
+    return frozenset(names)
 
 
 def attributes(m: Machine, values: Iterable[Value]) -> None:
@@ -106,16 +97,9 @@ def unmade(m: Machine, function: Function) -> None:
         if isinstance(cell, Instance) and (
             making
             or function.name == "__init__"
-            or any(m.state.get((address, name)) is None for name in _assigned(function.definition))
+            or any(m.state.get((address, name)) is None for name in _written(function.definition))
         ):
             m.state.set((address, "*open"), YES)
-
-
-@memo.per_file
-def _assigned(definition: Any) -> frozenset[str]:
-    visitor = _Written()
-    definition.body.visit(visitor)
-    return frozenset(visitor.names)
 
 
 def _forget(m: Machine, address: int, name: str) -> None:

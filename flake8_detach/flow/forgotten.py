@@ -99,9 +99,12 @@ def _unread(m: Machine, node: cst.Assign, name: str) -> str:
             return ""
         names = m.read_names
         if names is None:
-            names = m.read_names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and not _stores(n)} | {
-                w for n in ast.walk(tree) if isinstance(n, (ast.Global, ast.Nonlocal)) for w in n.names
-            }
+            names = m.read_names = set()
+            for part in ast.walk(tree):
+                if isinstance(part, ast.Name):
+                    names.update(() if isinstance(part.ctx, ast.Store) else (part.id,))
+                elif isinstance(part, (ast.Global, ast.Nonlocal)):
+                    names.update(part.names)
         return "unread" if name not in names and DYNAMIC.isdisjoint(names) and m.frame is m.frames[0] else ""
     definition = function.definition
     known = m.scopes.get(id(definition))
@@ -111,10 +114,6 @@ def _unread(m: Machine, node: cst.Assign, name: str) -> str:
     if not DYNAMIC.isdisjoint(reads):
         return ""
     return "unread" if name not in reads else "overwritten" if id(node) in overwritten else ""
-
-
-def _stores(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
 
 
 def read(node: cst.CSTNode) -> Iterator[str]:

@@ -124,7 +124,7 @@ def run(
                     watch(function.definition.name, NONE)
                 paths.append(m.state.rollback(frame.mark))
             else:
-                m.state.rollback(frame.mark)
+                m.state.undo(frame.mark)
         early = any(isinstance(path.get((frame_id, RETURN)), Const) for path in paths)
         m.state.join(paths) if paths else None
         if function.wrappers or m.mode == wrapped:

@@ -9,8 +9,8 @@ import libcst as cst
 from flake8_detach.flow import (
     alternatives,
     idle,
-    layer_made,
     loading,
+    module_groups,
     operators,
     subscripts,
     tensors,
@@ -50,6 +50,10 @@ DROPPED = "*dropped"
 """Slot of an iterable that was chosen by a condition: parameters that do not require grad, and were left out."""
 NUMBERS = "*numbers"
 """Slot of a short range: what is in it, for lists of layers; loops over it run as if its length were unknown."""
+KEYED = ("torch.nn.ModuleDict", "torch.nn.ParameterDict")
+"""Containers of modules and parameters that yield their keys."""
+NAMES = "*parameter names"
+"""Slot of `named_parameters()`: the names, one for each (None: it is not known)."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
 
@@ -80,6 +84,8 @@ def exact(m: Machine, value: Value) -> list[Value] | None:
     if isinstance(cell, Mapping_) and cell.rest is None:
         return [Const(k) for k, _ in cell.items]
     if isinstance(cell, Layer) and cell.children is not None and isinstance(value, Ref):
+        if cell.kind in KEYED:
+            return [Const(name) for name in cell.children]
         return [m.state.get((value.addresses[0], c), UNKNOWN) for c in cell.children]
     return None
 
@@ -99,8 +105,10 @@ def element(m: Machine, value: Value) -> Value:
     cell = m.cell(value)
     if isinstance(cell, Sequence):
         return cell.element
+    if isinstance(cell, Layer) and cell.kind in KEYED:
+        return Scalar("str")
     if isinstance(cell, Layer) and isinstance(value, Ref):
-        one: Value = m.state.get((value.addresses[0], "*element"), UNKNOWN)
+        one: Value = m.state.get((value.addresses[0], module_groups.ELEMENT), UNKNOWN)
         return one
     if isinstance(cell, Tensor):
         return row(m, value, cell)
@@ -169,7 +177,7 @@ def filled(m: Machine, value: Value) -> Truth:
     if isinstance(cell, Mapping_) and cell.items:
         return YES
     if isinstance(cell, Layer) and isinstance(value, Ref):
-        some: Truth = m.state.get((value.addresses[0], layer_made.FILLED), YES if cell.children else MAYBE)
+        some: Truth = m.state.get((value.addresses[0], module_groups.FILLED), YES if cell.children else MAYBE)
         return some
     if isinstance(cell, Tensor) and cell.shape and cell.shape[0]:
         return YES
@@ -208,6 +216,30 @@ def once(m: Machine, value: Value) -> bool:
     """Does one pass over it visit each of several distinct objects once?"""
     cell = m.cell(value)
     return isinstance(cell, Sequence) and cell.each
+
+
+def apart(m: Machine, value: Value) -> list[Value] | None:
+    """What is visited once each, one by one, with its name where that is known; None if it is no such sequence."""
+    one = element(m, value)
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    many = [
+        i for i, part in enumerate(parts) if isinstance(part, Ref) and m.is_tensor(part) and len(part.addresses) > 1
+    ]
+    if not once(m, value) or len(many) != 1:
+        return None
+    at, group = many[0], parts[many[0]]
+    assert isinstance(group, Ref)
+    assert isinstance(value, Ref)
+    names: tuple[str | None, ...] = m.state.get((value.addresses[0], NAMES), ())
+    named = isinstance(one, Tuple) and at == 1 and len(names) == len(group.addresses)
+
+    def item(number: int, address: int) -> Value:
+        this: list[Value] = [*parts[:at], Ref((address,), group.some), *parts[at + 1 :]]
+        if named and names[number] is not None:
+            this[0] = Const(names[number])
+        return Tuple(tuple(this)) if isinstance(one, Tuple) else this[0]
+
+    return [item(number, address) for number, address in enumerate(group.addresses)]
 
 
 def unpack(m: Machine, value: Value, count: int, star: int | None = None) -> list[Value]:

@@ -15,9 +15,11 @@ from flake8_detach.flow import (
     layer_made,
     levels,
     missing,
+    module_groups,
     modules,
     recurrent,
     retention,
+    subscripts,
     tensors,
     unfed,
 )
@@ -115,6 +117,8 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     if m.state.get((address, "*hooked")) or (m.patched and m.is_patched(f"{layer.kind}.forward")):
         calls.escape(m, args.values())
         return loosened(m, m.tensor(storage=0))
+    if spec is None and module_groups.kinds(layer):
+        return subscripts.one_of(m, [call_layer(m, value, Layer(k), args, node) for k in module_groups.kinds(layer)])
     if spec is None:
         return _unseen(m, args)
     if spec.container == "sequential":
@@ -154,13 +158,28 @@ def _unseen(m: Machine, args: calls.Args) -> Value:
 
 def _sequential(m: Machine, address: int, layer: Layer, args: calls.Args, node: cst.CSTNode) -> Value:
     if layer.children is None:
-        one = m.state.get((address, "*element"), UNKNOWN)
-        if one != UNKNOWN and modules.is_module(m, one):
-            return calls.call(m, one, args, node)
-        return _unseen(m, args)
+        return _rows(m, address, args, node)
     result: Value = args.pos[0] if args.pos else next(iter(args.kw.values()), UNKNOWN)
     for child in layer.children:
         result = calls.call(m, m.state.get((address, child), UNKNOWN), calls.Args([result]), node)
+    return result
+
+
+def _rows(m: Machine, address: int, args: calls.Args, node: cst.CSTNode) -> Value:
+    """A Sequential of rows of modules: each row is called as often as there are kinds of layers in it."""
+    rows = module_groups.in_order(m, address) or [m.state.get((address, module_groups.ELEMENT), UNKNOWN)]
+    if not all(modules.is_module(m, one) for one in rows):
+        return _unseen(m, args)
+    sure = m.state.get((address, module_groups.SURE), ())
+    result: Value = args.pos[0] if args.pos else next(iter(args.kw.values()), UNKNOWN)
+    for one in rows:
+        cell = m.cell(one)
+        several = module_groups.kinds(cell) if isinstance(cell, Layer) else ()
+        if not (several and isinstance(one, Ref)):
+            result = calls.call(m, one, calls.Args([result]), node)
+        for kind in several:
+            through = call_layer(m, one, Layer(kind), calls.Args([result]), node)  # type: ignore[arg-type]
+            result = through if kind in sure else subscripts.one_of(m, [result, through])
     return result
 
 

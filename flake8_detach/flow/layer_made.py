@@ -13,7 +13,9 @@ from flake8_detach.flow import (
     levels,
     membership,
     missing,
+    module_groups,
     shapes,
+    subscripts,
 )
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
@@ -99,10 +101,6 @@ def parameter(m: Machine, shape: Shape | None = None, dtype: Dtype | None = "flo
     return made
 
 
-FILLED = "*filled"
-"""Slot of a container of modules that are not known one by one: has it at least one?"""
-
-
 def make_container(m: Machine, name: str, spec: layers.Layer, args: calls.Args, node: cst.CSTNode) -> Value:
     """`nn.Sequential(...)`, `nn.ModuleList([...])`: a new container with what it is given."""
     entries = _entries(m, spec, args)
@@ -154,11 +152,19 @@ def _fill(
     if isinstance(first, Ref):
         m.ledger.contained.update(first.addresses)
     if entries is None:
-        starred = args.pos[0] if args.open and len(args.pos) == 1 and spec.container == "sequential" else None
-        one = starred or (iteration.element(m, first) if first is not None else UNKNOWN)
-        m.state.put(address, "*element", one)
+        if args.open and args.pos and not args.kw and spec.container == "sequential":
+            module_groups.spread(m, address, args)
+            return
+        inner = m.cell(first) if first is not None else None
+        if isinstance(inner, Mapping_):
+            one = subscripts.one_of(
+                m, [*(v for _, v in inner.items), *([inner.rest] if inner.rest is not None else [])]
+            )
+        else:
+            one = iteration.element(m, first) if first is not None else UNKNOWN
+        m.state.put(address, module_groups.ELEMENT, one)
         if first is not None:
-            m.state.set((address, FILLED), iteration.filled(m, first))
+            m.state.set((address, module_groups.FILLED), iteration.filled(m, first))
         m.ledger.registered.update(one.addresses if isinstance(one, Ref) else ())
     for key, value in entries or []:
         if name == "torch.nn.ParameterList":

@@ -53,7 +53,7 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
             have = iteration.common(m, list(cell.items)) if cell.items is not None else cell.element
             element = first if cell.filled is NO else have if have == first else subscripts._either(m, have, first)
             known = cell.members if cell.items is None else cell.items
-            set_to(Sequence(cell.kind, None, element, filled=YES, members=() if bounded else (*known[:MEMBERS], first)))
+            set_to(Sequence(cell.kind, None, element, filled=YES, members=() if bounded else _with(known, first, name)))
         return NONE
     if name in ("extend", "update", "extendleft") and first is not None:
         more = iteration.exact(m, first)
@@ -110,6 +110,11 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
         set_to(Sequence(cell.kind, None, iteration.element(m, receiver)))
         return NONE
     return UNKNOWN
+
+
+def _with(known: tuple[Value, ...], value: Value, name: str) -> tuple[Value, ...]:
+    """The members of a list, in order, that has got one more at its end, or its beginning."""
+    return (value, *known[:MEMBERS]) if name == "appendleft" else (*known[:MEMBERS], value)
 
 
 def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, name: str, args: Args) -> Value:

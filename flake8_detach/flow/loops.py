@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     assignments,
+    building,
     conversions,
     idle,
     iteration,
@@ -33,11 +34,14 @@ from flake8_detach.flow.values import (
     Ref,
     Sequence,
     Truth,
+    Tuple,
     Value,
 )
 
 ROUNDS = 3
 """How often a loop body is run on joined states before what still changes becomes unknown."""
+APART = 16
+"""Up to so many parameters are gone through one by one where the body asks something of them."""
 DEEP = 3
 """Each level of loops multiplies the work: one level deeper than this runs its body twice only, all others once."""
 
@@ -80,9 +84,16 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         return unrolled(m, node, known)
     if iteration.once(m, source):
         one = iteration.element(m, source)
+        asks = isinstance(one, Tuple) or any(isinstance(part, cst.If) for part in _below(node.body))
+        each = iteration.apart(m, source) if asks else None
         iteration.consume(m, source)
+        if each is not None and len(each) <= APART:
+            return unrolled(m, node, each)
         return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
     some = iteration.filled(m, source)
+    numbers = iteration.numbers(m, source)
+    if numbers and building.as_deep(m, node):
+        return unrolled(m, node, numbers)
 
     fresh = _changes_what_it_yields(m, node, source)
 
@@ -143,7 +154,7 @@ def meet(m: Machine, loop: Loop, alive: bool) -> bool:
         return alive
     paths = [*loop.continues, *([m.state.delta(loop.mark)] if alive else [])]
     loop.continues = []
-    m.state.rollback(loop.mark)
+    m.state.undo(loop.mark)
     m.state.join(paths)
     return True
 
@@ -151,7 +162,7 @@ def meet(m: Machine, loop: Loop, alive: bool) -> bool:
 def leave(m: Machine, loop: Loop, alive: bool) -> bool:
     """Behind the loop: what ended normally and what broke out go on together."""
     paths = [*loop.breaks, *([m.state.delta(loop.mark)] if alive else [])]
-    m.state.rollback(loop.mark)
+    m.state.undo(loop.mark)
     if paths:
         m.state.join(paths)
     return bool(paths)
@@ -191,6 +202,7 @@ def repeated(
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
     loop = Loop(m.state.mark(), len(m.frame.withs))
     watch = retention.Watch(m, node)
+    loop.since = watch.start
     frame = m.frame
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)
@@ -218,7 +230,7 @@ def repeated(
                 if last and settled(m, previous, changes):
                     ends.append(changes)
                     break
-                m.state.rollback(loop.mark)
+                m.state.undo(loop.mark)
                 if round_ == last:
                     same = Comparison(m.state, previous, changes)
                     changes = {
@@ -236,14 +248,14 @@ def repeated(
     finally:
         frame.loops.pop()
         m.quiet, m.presumed = quiet, presumed
-    m.state.rollback(loop.mark)
+    m.state.undo(loop.mark)
     watch.close(m, ends[0] if ends else {})
     if forever:
         ends = []
     if ends and node.orelse is not None:
         m.state.join(ends)
         ends = [m.state.delta(loop.mark)] if execute_body(m, node.orelse.body) else []
-        m.state.rollback(loop.mark)
+        m.state.undo(loop.mark)
     paths = [*ends, *loop.breaks]
     if some is YES or not paths:
         if paths:

@@ -96,11 +96,13 @@ class OutOfBudget(Exception):
 @dataclass
 class Loop:
     """A loop that is being run: the paths that left its body early; `withs`: how many `with` enclose it; `begun`: has
-    it had its first iteration?"""
+    it had its first iteration? since: objects with a lower address are older than it (0: it is known how often it
+    runs)."""
 
     mark: int
     withs: int
     begun: bool = False
+    since: int = 0
     breaks: list[Delta] = field(default_factory=list)
     continues: list[Delta] = field(default_factory=list)
 

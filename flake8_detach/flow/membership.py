@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import module_tree, modules
+from flake8_detach.flow import module_groups, module_tree, modules
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
@@ -136,7 +136,7 @@ def _kept(m: Machine, holding: Holding) -> None:
     owner = m.cell(instance)
     if not isinstance(owner, Instance) or not modules.is_module_class(owner.cls) or (address, OPEN) in m.state.slots:
         return
-    by_hand = any(name.startswith("*registered") for name in m.state.names(address))
+    by_hand = any(name.startswith(("*registered", module_groups.NAMED)) for name in m.state.names(address))
     overridden = any(isinstance(modules.find(m, instance, name), Function) for name in OVERRIDES)
     if by_hand or overridden or m.state.get((address, "*open")) or address in m.escaped:
         m.ledger.excused.add(id(holding.node))

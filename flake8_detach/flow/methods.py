@@ -21,6 +21,7 @@ from flake8_detach.flow import (
     modules,
     optimizers,
     records,
+    strings,
     tensor_methods,
     tensors,
 )
@@ -78,6 +79,10 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
     if isinstance(receiver, (Const, Scalar)):
         if name == "format" and isinstance(receiver, Const) and isinstance(receiver.value, str):
             conversions.braces(m, node, receiver.value, args)
+            return strings.braces(receiver.value, None if args.open or args.kw else args.pos)
+        if isinstance(receiver, Const) and isinstance(receiver.value, str) and not (args.kw or args.open):
+            worked_out = strings.method(receiver.value, name, args.pos)
+            return worked_out or _of_scalar(receiver, name)
         return _of_scalar(receiver, name)
     if isinstance(receiver, Array):
         if name == "item":
@@ -108,7 +113,7 @@ def call(m: Machine, node: cst.CSTNode, method: Method, args: Args) -> Value:
 
         return library.thing_method(m, node, receiver, cell, name, args)
     if isinstance(receiver, Ref) and len(receiver.addresses) > 1:
-        results = [call(m, node, Method(Ref((a,)), name), args) for a in receiver.addresses]
+        results = [call(m, node, Method(Ref((a,), receiver.some), name), args) for a in receiver.addresses]
         return iteration.common(m, results)
     escape(m, [receiver, *args.values()])
     return UNKNOWN
@@ -183,9 +188,6 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
     if name == "backward":
         tensor_methods.backward(m, node, UNKNOWN, node.func.value, args)
         escape(m, args.values())
-        return UNKNOWN
-    if name == "manual_backward" and args.pos:
-        autograd.backward(m, node, args.pos[0], args.node(0, "loss", node), "backward", MAYBE, MAYBE, False)
         return UNKNOWN
     if name in gradients.CLEARING:
         gradients.stir(m)

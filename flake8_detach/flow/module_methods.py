@@ -15,10 +15,12 @@ from flake8_detach.flow import (
     legacy,
     methods,
     missing,
+    module_groups,
     module_hooks,
     module_tree,
     modules,
     optimizers,
+    phases,
     registration,
     tensor_methods,
 )
@@ -60,14 +62,12 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name in ("parameters", "named_parameters"):
         m.ledger.asked[address] = cell.kind if isinstance(cell, Layer) else getattr(cell, "cls", None)
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
-        found = (
-            module_tree.parameters(m, receiver)
-            if deep.yes
-            else Ref(tuple(a for a in module_tree.tree(m, receiver).parameters))
-        )
+        found = module_tree.parameters(m, receiver) if deep.yes else module_tree.parameters(m, receiver, hidden=False)
         if name == "parameters":
             return module_tree.each(m, found)
-        return m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
+        named = m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
+        m.state.set((named.addresses[0], iteration.NAMES), tuple(module_tree.tree(m, receiver).names))
+        return named
     if name in ("children", "modules", "named_children", "named_modules"):
         return _submodules(m, receiver, name)
     if name in ("train", "eval"):
@@ -92,8 +92,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name == "requires_grad_":
         asked = args.get(0, "requires_grad")
         flag = YES if asked is None else truth(bool(asked.value)) if isinstance(asked, Const) else None
-        for a, t in m.tensors(module_tree.parameters(m, receiver)):
-            autograd.require(m, node, a, t, flag, m.text(node), "`.requires_grad_(False)`")
+        found = module_tree.parameters(m, receiver)
+        for a, t in m.tensors(found):
+            autograd.require(m, node, a, t, flag, m.text(node), "`.requires_grad_(False)`", found.some)
         return receiver
     if name == "__delattr__" and args.pos and isinstance(args.pos[0], Const):
         m.state.set((address, str(args.pos[0].value)), UNKNOWN)
@@ -112,10 +113,15 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if isinstance(value, Ref):
             m.ledger.registered.update(value.addresses)
         if value is not None:
+            if not isinstance(cell, Layer) and module_groups.name_one(m, address, key, value):
+                return NONE
             slot = f"*registered {len(m.state.names(address))}"
             if isinstance(key, Const) and isinstance(key.value, str):
                 slot = key.value
             m.state.put(address, slot, value)
+            if isinstance(cell, Layer) and not isinstance(key, Const):
+                module_groups.grow(m, address, cell, value)
+                return NONE
             if isinstance(cell, Layer) and cell.children is not None and slot not in cell.children:
                 m.state.set((address, CELL), replace(cell, children=(*cell.children, slot)))
         return NONE
@@ -153,11 +159,12 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return UNKNOWN
     if name == "forward" and isinstance(cell, Layer):
         return layer_calls.call_layer(m, receiver, cell, args, node)
-    if name in ("manual_backward",) and args.pos:
+    loop = phases.loop_of(getattr(cell, "cls", None))
+    if loop is not None and name == loop.manual and args.pos:
         rest = Args([], args.kw, args.open)
         tensor_methods.backward(m, node, args.pos[0], args.node(0, "loss", node), rest, m.text(node))
         return NONE
-    if name in ("log", "log_dict", "print", "save_hyperparameters"):
+    if loop is not None and name in loop.notes:
         return NONE
     if isinstance(cell, Layer) and not layers.layer(cell.kind):
         escape(m, [receiver, *args.values()])
@@ -169,10 +176,10 @@ def _submodules(m: Machine, receiver: Ref, name: str) -> Value:
     if name in ("modules", "named_modules"):
         found = module_tree.tree(m, receiver)
         items: list[Value] = [Ref((a,)) for a in found.modules]
-        complete = found.complete
+        complete = found.complete and found.counted
     else:
         items = [v for v in module_tree.children(m, receiver.addresses[0]) if modules.is_module(m, v)]
-        complete = module_tree.tree(m, receiver).complete
+        complete = module_tree.tree(m, receiver).complete and module_groups.told_apart(m, receiver.addresses[0])
     if name == "named_children":
         address = receiver.addresses[0]
         named = {m.state.get((address, n)): n for n in m.state.names(address)}
@@ -192,10 +199,17 @@ def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
         m.state.set((address, "*open"), YES)
         escape(m, args.values())
         return UNKNOWN
+    if name == "append" and args.pos and (cell.children is None or module_groups.growing(m, address)):
+        module_groups.grow(m, address, cell, args.pos[0])
+        return receiver
+    if cell.children is None and name in ("values", "items"):
+        one: Value = m.state.get((address, module_groups.ELEMENT), UNKNOWN)
+        one = one if name == "values" or one == UNKNOWN else Tuple((Scalar("str"), one))
+        return m.new(Sequence("iterable", None, one, filled=iteration.filled(m, receiver)))
     if cell.children is None:
-        if name == "append" and args.pos:
-            m.state.put(address, f"*registered {len(m.state.names(address))}", args.pos[0])
-        return receiver if name in ("append", "extend") else UNKNOWN
+        if name in ("extend", "insert", "update"):
+            module_groups.forget(m, address, cell)
+        return receiver if name == "extend" else UNKNOWN
     if name in ("keys", "values", "items"):
         pairs = [(Const(c), m.state.get((address, c), UNKNOWN)) for c in cell.children]
         chosen: list[Value] = [k if name == "keys" else v if name == "values" else Tuple((k, v)) for k, v in pairs]

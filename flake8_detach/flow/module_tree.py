@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flake8_detach.flow import modules
+from flake8_detach.flow import module_groups, modules
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -39,22 +39,30 @@ def children(m: Machine, address: int) -> Iterator[Value]:
 
 @dataclass
 class Tree:
-    """What is found below a module: parameters and modules by address; `complete`: nothing is hidden."""
+    """What is found below a module: parameters, with their names, and modules, by address.
+
+    complete: nothing is hidden. counted: none stands for several. some: of what stands for several not all belong to
+    it.
+    """
 
     parameters: list[int]
     modules: list[int]
+    names: list[str | None] = field(default_factory=list)
     complete: bool = True
+    counted: bool = True
+    some: bool = False
 
 
 def tree(m: Machine, value: Value) -> Tree:
     """Walk a module and all of its submodules."""
     result = Tree([], [])
-    todo = [value] if isinstance(value, Ref) else []
+    todo: list[tuple[Ref, str | None]] = [(value, "")] if isinstance(value, Ref) else []
     while todo:
-        current = todo.pop(0)
+        current, path = todo.pop(0)
+        result.some = result.some or current.some
         cell = m.cell(current)
         if cell is None:
-            todo.extend(Ref((a,)) for a in current.addresses if len(current.addresses) > 1)
+            todo.extend((Ref((a,), current.some), None) for a in current.addresses if len(current.addresses) > 1)
             continue
         address = current.addresses[0]
         if address in result.modules:
@@ -63,33 +71,40 @@ def tree(m: Machine, value: Value) -> Tree:
         if isinstance(cell, Tensor):
             if cell.parameter and address not in result.parameters:
                 result.parameters.append(address)
+                result.names.append(path)
             continue
         if not modules.is_module(m, current):
             continue
         result.modules.append(address)
-        if isinstance(cell, Layer) and cell.children is None:
+        result.counted = result.counted and module_groups.told_apart(m, address)
+        if isinstance(cell, Layer) and cell.children is None and not module_groups.complete(m, address):
             result.complete = False
         if isinstance(cell, Instance) and (modules.open_ended(cell.cls) or m.state.get((address, "*open"))):
             result.complete = False
-        inner = list(children(m, address))
-        if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner):
+        inner = {name: v for name in m.state.names(address) if (v := m.state.get((address, name))) is not None}
+        if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner.values()):
             result.complete = False
-        todo = [v for v in inner if isinstance(v, Ref)] + todo
+        todo = [(v, _path(path, name)) for name, v in inner.items() if isinstance(v, Ref)] + todo
     return result
 
 
-def parameters(m: Machine, value: Value) -> Ref:
-    """All parameters of a module, each in turn; with one that stands for those that are not seen."""
+def _path(path: str | None, name: str) -> str | None:
+    """The name of what is registered as `name` in the module at `path`; None where one stands for several."""
+    return None if path is None or name[0] == "*" else f"{path}.{name}" if path else name
+
+
+def parameters(m: Machine, value: Value, hidden: bool = True) -> Ref:
+    """All parameters of a module, each in turn; hidden: with one that stands for those that are not seen."""
     found = tree(m, value)
     addresses = list(found.parameters)
-    if not found.complete and isinstance(value, Ref):
+    if hidden and not found.complete and isinstance(value, Ref):
         unseen: Value | None = m.state.get((value.addresses[0], modules.UNSEEN))
         if not isinstance(unseen, Ref):
             unseen = m.tensor(grad=MAYBE, leaf=YES, parameter=True, made="parameter")
             m.state.set((value.addresses[0], modules.UNSEEN), unseen)
             m.escaped.add(unseen.addresses[0])
         addresses.extend(unseen.addresses)
-    return Ref(tuple(addresses))
+    return Ref(tuple(addresses), found.some)
 
 
 def trainable(m: Machine, value: Value | None) -> list[int]:

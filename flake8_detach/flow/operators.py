@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import alternatives, conversions, levels, tensors
+from flake8_detach.flow import alternatives, conversions, levels, strings, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.values import (
     MAYBE,
@@ -91,7 +91,7 @@ def binary(
         return alternatives.operands(m, left, right, lambda a, b: binary(m, node, kind, a, b, left_node, right_node))
     if name == "mod" and isinstance(left, Const) and isinstance(left.value, str):
         conversions.percent(m, node, left.value, right, right_node)
-        return Scalar("str")
+        return strings.percent(left.value, right.items if isinstance(right, Tuple) else (right,))
     if m.is_tensor(left) or m.is_tensor(right):
         return _tensor_binary(m, node, name, left, right, left_node, right_node)
     if isinstance(left, Const) and isinstance(right, Const):
@@ -221,8 +221,10 @@ def _fold(name: str, left: Const, right: Const) -> Value:
 def _scalar(name: str, left: Const | Scalar, right: Const | Scalar) -> Value:
     kinds = {number(left), number(right)}
     why = worst((left.why, right.why))
+    if "str" in kinds:
+        return strings.joined((left, right)) if name == "add" and kinds == {"str"} else Scalar("str")
     if None in kinds:
-        return Scalar("str") if "str" in kinds and name in ("mod", "add", "mul") else UNKNOWN
+        return UNKNOWN
     if name == "truediv" or "float" in kinds:
         return Scalar("complex" if "complex" in kinds else "float", why)
     if "number" in kinds or name == "pow":

@@ -30,7 +30,7 @@ from flake8_detach.flow.state import Delta
 from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Mode, Ref, Value
 from flake8_detach.source import Chunk, Source
 
-STEPS_PER_LINE = 60
+STEPS_PER_LINE = 120
 """Bound on the work: the engine stops silently when it has taken that many steps for every analysed line."""
 STEPS_AT_LEAST = 15_000
 
@@ -62,7 +62,7 @@ def follow(
                 break
         membership.settle(m)
         anomalies.close(m)
-        for name in _rebound(source.tree):
+        for name in _rebound(source):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         _uncalled(m, parts, acting)
         m.afterwards.answer(m.state.graph)
@@ -108,9 +108,11 @@ def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
         m.state.slots[MODE] = mode
 
 
-def _rebound(tree: ast.Module) -> set[str]:
+def _rebound(source: Source) -> set[str]:
     """Variables of the module that functions re-bind: when an uncalled function runs, they may hold anything."""
-    return {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    if "global" not in source.text:
+        return set()
+    return {name for node in ast.walk(source.tree) if isinstance(node, ast.Global) for name in node.names}
 
 
 def _bound(tree: ast.Module) -> set[str]:
@@ -120,8 +122,11 @@ def _bound(tree: ast.Module) -> set[str]:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(statement.name)
         else:
-            names |= {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-            names |= {n.name for n in ast.walk(statement) if isinstance(n, (ast.FunctionDef, ast.ClassDef))}
+            for node in ast.walk(statement):
+                if isinstance(node, ast.Name):
+                    names.update((node.id,) if isinstance(node.ctx, ast.Store) else ())
+                elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    names.add(node.name)
     return names
 
 
@@ -188,7 +193,7 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
             _by_the_framework(m, function, bound if bound is not None else UNKNOWN)
     m.set_mode(mode)
     membership.settle(m, since)
-    m.state.rollback(mark)
+    m.state.undo(mark)
 
 
 def _by_the_framework(m: Machine, function: Function, bound: Value) -> Delta:

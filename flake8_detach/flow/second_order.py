@@ -187,7 +187,7 @@ def _constant(m: Machine, applied: Applied) -> bool:
         m.quiet -= 1
         m.fatal = fatal
         m.set_mode(mode)
-        m.state.rollback(mark)
+        m.state.undo(mark)
 
 
 def _seen(m: Machine, value: Value) -> bool:

@@ -11,17 +11,19 @@ the size of the state, and looking up a slot costs one dictionary access however
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence as Seq
 from dataclasses import replace
+from itertools import chain
 from typing import Any, TypeAlias, get_args
 
+from flake8_detach.flow.meeting import EITHER, join_layers, join_tensors
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
     UNKNOWN,
     Array,
-    Cause,
     Cell,
     Const,
     Edge,
@@ -36,7 +38,6 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
-    Shape,
     Tensor,
     Thing,
     Truth,
@@ -158,7 +159,8 @@ class State:
 
     def delta(self, mark: int) -> Delta:
         """What changed since `mark`."""
-        return {slot: self.slots.get(slot, ABSENT) for slot, _ in self.trail[mark:]}
+        get = self.slots.get
+        return {slot: get(slot, ABSENT) for slot, _ in self.trail[mark:]}
 
     def between(self, mark: int, begun: int) -> list[Delta]:
         """What slots that were there at `mark` held for a while since the log had `begun` entries: not what they held
@@ -182,17 +184,21 @@ class State:
         if self.log is not None:
             self.log[begun:] = [entry for entry in self.log[begun:] if entry[0] != slot]
 
-    def rollback(self, mark: int) -> Delta:
-        """Undo everything since `mark` and return it."""
-        changes = self.delta(mark)
+    def undo(self, mark: int) -> None:
+        """Take back everything since `mark`."""
         self._forked = self._births[mark]
         slots, trail = self.slots, self.trail
-        while len(trail) > mark:
-            slot, old = trail.pop()
+        for slot, old in reversed(trail[mark:]):
             if old is ABSENT:
                 slots.pop(slot, None)
             else:
                 slots[slot] = old
+        del trail[mark:]
+
+    def rollback(self, mark: int) -> Delta:
+        """Take back everything since `mark` and return it."""
+        changes = self.delta(mark)
+        self.undo(mark)
         return changes
 
     def apply(self, delta: Delta) -> None:
@@ -211,24 +217,22 @@ class State:
             self.apply(deltas[0])
             return
         newest = self._forked
-        changed: dict[Slot, list[int]] = {}
-        for path, delta in enumerate(deltas):
-            for slot in delta:
-                if slot in changed:
-                    changed[slot].append(path)
-                else:
-                    changed[slot] = [path]
+        changed: Delta = {}
+        for delta in deltas:
+            changed.update(delta)
+        times = Counter(chain.from_iterable(deltas))
+        paths = _paths(deltas) if len(deltas) > FEW else {}
         joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
         joiner.many = many
-        for slot, paths in changed.items():
-            if len(paths) == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
+        for slot, content in changed.items():
+            if times[slot] == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
                 # an object that one path alone has made is there for whoever can reach it
-                self.set(slot, deltas[paths[0]][slot])
+                self.set(slot, content)
                 continue
             before = self.slots.get(slot, ABSENT)
             where = joiner
-            if len(paths) < len(deltas) > FEW and not isinstance(before, LEADING):
-                where = joiner.on(sorted({*paths, next(n for n, p in enumerate([*paths, -1]) if n != p)}))
+            if times[slot] < len(deltas) > FEW and not isinstance(before, LEADING):
+                where = joiner.on(_and_another(paths[slot]))
             contents = [delta.get(slot, before) for delta in where.deltas]
             joined = where.contents(slot, contents)
             if joined is not ABSENT or slot in self.slots:
@@ -421,6 +425,10 @@ class _Joiner:
             contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]
             if all(c is ABSENT for c in contents):
                 continue
+            if isinstance(joined, Layer) and EITHER in joined.kind and ABSENT in contents and name[0] != "*":
+                there = [(path, c) for path, c in enumerate(contents) if c is not ABSENT]  # the other kinds have none
+                self.write((address, name), self.mixed(there, depth))
+                continue
             self.write((address, name), self.contents((address, name), contents, depth + 1))
         if any(self.look(path, (o, "*names")) is not ABSENT for path, o in enumerate(owners)):
             self.write((address, "*names"), tuple(n for n in names if n not in ("kept", "grad")))
@@ -473,9 +481,7 @@ class _Joiner:
         if isinstance(first, Instance):
             return first if all(c.cls == first.cls for c in cells) else None
         if isinstance(first, Layer):
-            if any(c.kind != first.kind or c.children != first.children for c in cells):
-                return Layer("?", (), None)
-            return Layer(first.kind, (), first.children)
+            return join_layers(cells)
         if isinstance(first, Optimizer):
             return Optimizer(first.kind if all(c.kind == first.kind for c in cells) else "?", None)
         if isinstance(first, Thing) and all(c.kind == first.kind for c in cells):
@@ -554,41 +560,19 @@ class _Joiner:
         return value
 
 
-def _either(a: Cause | None, b: Cause | None) -> Cause | None:
-    """The evidence of one path, which says whether the other has its own."""
-    if a is None or b is None or a.site is b.site:
-        return a or b
-    return replace(a, either=True)
+def _paths(deltas: Seq[Delta]) -> dict[Slot, list[int]]:
+    """The paths that have changed each slot."""
+    found: dict[Slot, list[int]] = {}
+    for path, delta in enumerate(deltas):
+        for slot in delta:
+            found.setdefault(slot, []).append(path)
+    return found
 
 
-def join_tensors(a: Tensor, b: Tensor) -> Tensor:
-    """What is known of a tensor that is `a` on one path and `b` on the other."""
-    if a is b:
-        return a
-    return Tensor(
-        grad=a.grad.join(b.grad),
-        leaf=a.leaf.join(b.leaf),
-        shape=_join_shapes(a.shape, b.shape),
-        dtype=a.dtype if a.dtype == b.dtype else None,
-        node=a.node if a.node == b.node else None,
-        storage=a.storage if a.storage == b.storage else 0,
-        view=a.view if a.view == b.view else "",
-        base=a.base if a.base == b.base else None,
-        why=_either(a.why, b.why),
-        made=a.made if a.made == b.made else "",
-        parameter=a.parameter and b.parameter,
-        inference=a.inference.join(b.inference),
-        device=a.device if a.device == b.device else None,
-        form=a.form if a.form == b.form else "",
-        batched=a.batched & b.batched,
-        dual=a.dual and b.dual,
-    )
-
-
-def _join_shapes(a: Shape | None, b: Shape | None) -> Shape | None:
-    if a is None or b is None or len(a) != len(b):
-        return None
-    return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
+def _and_another(paths: list[int]) -> list[int]:
+    """With the first path that is not among them."""
+    first = next((n for n, path in enumerate(paths) if n != path), len(paths))
+    return [*paths[:first], first, *paths[first:]]
 
 
 def _alike(a: Value, b: Value) -> bool:

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, gradients, hidden, iteration, levels, operators, shapes, tensors, writes
+from flake8_detach.flow import (
+    conversions,
+    gradients,
+    hidden,
+    iteration,
+    levels,
+    module_groups,
+    operators,
+    shapes,
+    tensors,
+    writes,
+)
 from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -67,8 +78,9 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         if cell.items is not None:
             return _index_items(m, cell.items, key, cell.kind)
         if is_slice(key):
-            return m.new(replace(cell, filled=MAYBE, members=()))
-        return cell.element
+            members = _members(cell, key)
+            return m.new(replace(cell, filled=truth(True) if members else MAYBE, members=members))
+        return module_groups.picked(m, cell.element)
     if isinstance(cell, Mapping_):
         if isinstance(key, Const):
             found = cell.get(key.value)
@@ -80,9 +92,10 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         candidates += [cell.rest] if cell.rest is not None else []
         return _any_of(candidates)
     if isinstance(cell, Layer) and isinstance(owner, Ref):
+        if is_slice(key) and isinstance(key, Tuple):
+            return module_groups.sliced(m, owner.addresses[0], cell, key)
         if cell.children is None:
-            one: Value = m.state.get((owner.addresses[0], "*element"), UNKNOWN)
-            return UNKNOWN if is_slice(key) else one
+            return module_groups.one(m.state.get((owner.addresses[0], module_groups.ELEMENT), UNKNOWN))
         return _index_layer(m, owner.addresses[0], cell, key)
     if isinstance(cell, Instance):
         from flake8_detach.flow import calls, modules
@@ -113,6 +126,19 @@ def _missing(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: V
     made = m.new(Sequence("list", None, UNKNOWN))
     m.state.set((address, CELL), Mapping_((), made))
     return made
+
+
+def _members(cell: Sequence, key: Value) -> tuple[Value, ...]:
+    """What of a list's members, which stand in it in this order, is surely in `xs[:-1]` or `xs[1:]`."""
+    bounds = [b.value if isinstance(b, Const) else ... for b in key.items] if isinstance(key, Tuple) else [...]
+    match bounds:
+        case [None, int(end), None] if end < 0:
+            return cell.members[:end]
+        case [int(start), None, None] if start >= 0:
+            return cell.members[start:]
+        case [None, None, None]:
+            return cell.members
+    return ()
 
 
 def is_slice(key: Value) -> bool:
@@ -152,8 +178,6 @@ def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
         if name in children:
             found: Value = m.state.get((address, name), UNKNOWN)
             return found
-        return UNKNOWN
-    if is_slice(key):
         return UNKNOWN
     found_all: list[Value] = [m.state.get((address, c), UNKNOWN) for c in children]
     if found_all and all(f == found_all[0] for f in found_all):
@@ -291,6 +315,8 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             have = cell.element if cell.items is None else iteration.common(m, list(cell.items))
             element = have if have == value else _either(m, have, value)
         m.state.set((address, CELL), Sequence(cell.kind, None, element, filled=cell.filled))
+    elif isinstance(cell, Layer) and not isinstance(key, Const):
+        module_groups.grow(m, address, cell, value)
     elif isinstance(cell, Layer) and cell.children is not None and isinstance(key, Const):
         name = (
             cell.children[key.value]

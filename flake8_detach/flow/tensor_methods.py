@@ -80,7 +80,7 @@ def _requires_grad(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, own
         else truth(bool(asked.value))
     )
     for address, tensor in m.tensors(receiver):
-        autograd.require(m, node, address, tensor, flag, m.text(owner), "`.requires_grad_(False)`")
+        autograd.require(m, node, address, tensor, flag, m.text(owner), "`.requires_grad_(False)`", receiver.some)
     return receiver
 
 

@@ -31,14 +31,14 @@ def try_(m: Machine, node: cst.Try) -> bool:
     if alive and node.orelse is not None:
         alive = execute_body(m, node.orelse.body)
     paths = [m.state.delta(mark)] if alive else []
-    m.state.rollback(mark)
+    m.state.undo(mark)
     for handler in node.handlers:
         m.state.join(partial)
         if handler.name is not None and isinstance(handler.name.name, cst.Name):
             m.bind(handler.name.name.value, UNKNOWN)
         if execute_body(m, handler.body):
             paths.append(m.state.delta(mark))
-        m.state.rollback(mark)
+        m.state.undo(mark)
     if node.finalbody is not None:
         finish(m, node.finalbody, left)
     if paths:
@@ -63,7 +63,7 @@ def finish(m: Machine, node: cst.Finally, left: int) -> None:
         if execute_body(m, node.body):
             m.state.set(returned, value)
             frame.returns[i] = m.state.delta(frame.mark)
-        m.state.rollback(mark)
+        m.state.undo(mark)
 
 
 @statement(cst.TryStar)

@@ -161,12 +161,19 @@ class Const:
         return hash((type(self.value), self.value))
 
 
+HOLE = "\0"
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A Python number, bool or str whose value is not known; `why` tells from what tensor it came."""
+    """A Python number, bool or str whose value is not known; `why` tells from what tensor it came.
+
+    form: of a str what is known of its text, with a HOLE for each part that is not.
+    """
 
     kind: Literal["int", "float", "bool", "str", "complex", "number"]
     why: Cause | None = field(default=None, compare=False)
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +191,14 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """The object at an address; with several addresses: each of these objects in turn (`for p in m.parameters()`)."""
+    """The object at an address; with several addresses: each of these objects in turn (`for p in m.parameters()`).
+
+    some: what is there stands for several objects (the layers that a loop made), and this is one of them or a part:
+    what is done to it need not be done to the others.
+    """
 
     addresses: tuple[int, ...]
+    some: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

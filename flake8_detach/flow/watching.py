@@ -59,7 +59,7 @@ class Watch:
             drawing = self._look(m, node)
         finally:
             self._machine = None
-            m.state.rollback(mark)
+            m.state.undo(mark)
             m.contexts = contexts
         if drawing is not None:
             self.drawings.append(replace(drawing, visit=self.visits))

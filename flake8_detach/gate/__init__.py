@@ -26,9 +26,11 @@ from functools import cache, cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from flake8_detach.gate.forms import MARKED, complete
-from flake8_detach.gate.links import Links, foreigners
+from flake8_detach.gate.forms import MARKED
+from flake8_detach.gate.links import Links
+from flake8_detach.gate.opaque import opaque
 from flake8_detach.gate.reading import Facts, read
+from flake8_detach.gate.together import complete
 
 if TYPE_CHECKING:  # these import libcst, which takes longer than many a run
     from flake8_detach.rules._base import Rule
@@ -43,17 +45,34 @@ class Gate:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.trees = [chunk.tree for chunk in source.chunks]
 
     @cached_property
     def facts(self) -> list[Facts]:
         """What each chunk does with names."""
-        facts = [read(chunk.tree.body) for chunk in self.source.chunks]
-        complete([fact.words for fact in facts], foreigners(facts))
+        facts = [read(tree.body) for tree in self.trees]
+        complete(self.trees, facts)
         return facts
+
+    @cached_property
+    def spelt(self) -> set[str]:
+        """The identifiers in the text, comments and strings included, in the form of `ast`: NFKC (PEP 3131)."""
+        text = self.source.text
+        return set(_IDENTIFIER.findall(text if text.isascii() else unicodedata.normalize("NFKC", text)))
+
+    def occurs(self, word: str) -> bool:
+        """Does the text hold the identifier of the word? A form without one may be anywhere."""
+        name = _identifier(word)
+        return not name or name in self.spelt
+
+    @cached_property
+    def everything(self) -> frozenset[int]:
+        """The chunks that can do anything at all."""
+        return frozenset(range(len(self.source.chunks))) - opaque(self.trees, self.facts)
 
     def mentions(self, words: frozenset[str]) -> bool:
         """Does one of the words occur in the code (comments and prose aside)?"""
-        if not any(_occurs(word, self.source.text) for word in words):
+        if not any(map(self.occurs, words)):
             return False
         return any(not words.isdisjoint(fact.words) for fact in self.facts)
 
@@ -63,13 +82,9 @@ class Gate:
         Both are empty when no rule can report anything.
         """
         triggers = {way for rule in rules for way in (rule.triggers, *rule.or_triggers)}
-        everything = frozenset(range(len(self.source.chunks)))
         if () in triggers:
-            return everything, everything
-        # `ast` has identifiers in their NFKC form (PEP 3131).
-        text = self.source.text
-        text = text if text.isascii() else unicodedata.normalize("NFKC", text)
-        present = {word for word in set().union(*chain.from_iterable(triggers)) if _occurs(word, text)}
+            return self.everything, self.everything
+        present = set(filter(self.occurs, set().union(*chain.from_iterable(triggers))))
         triggers = {sets for sets in triggers if not any(present.isdisjoint(words) for words in sets)}
         if not triggers:
             return frozenset(), frozenset()
@@ -85,17 +100,17 @@ class Gate:
                 i for i, fact in enumerate(facts) if fact.kind != "import" and not action.isdisjoint(fact.words)
             )
             if "*" in action or (acting and dynamic):
-                return everything, everything
+                return self.everything, self.everything
             if not acting:
                 continue
             if acting not in parts:
                 part = links.closure(acting)
-                parts[acting] = part, set().union(*(facts[index].words | facts[index].type_words for index in part))
+                parts[acting] = part, _words([facts[index] for index in part])
             part, words = parts[acting]
             if not any(words.isdisjoint(some) for some in others):
                 found |= part
                 reporting |= acting
-        return found, reporting
+        return found & self.everything, reporting & self.everything
 
     def acting(self, chunks: Iterable[int], actions: frozenset[str]) -> frozenset[int]:
         """Those of `chunks` that mention one of `actions`."""
@@ -124,6 +139,19 @@ def gate(source: Source, rules: Iterable[Rule]) -> frozenset[int]:
     return Gate(source).keep(rules)[0]
 
 
+def _words(part: list[Facts]) -> set[str]:
+    """The words of what hangs together, and "torch." where it uses something that is imported from torch."""
+    code = [fact for fact in part if fact.kind != "import"]
+    used = set().union(*(fact.names.union(fact.returns, fact.strings, *fact.handed.values()) for fact in code))
+    packages = {
+        f"{parts[0]}."
+        for fact in part
+        for name, parts in fact.imports
+        if fact.kind != "import" or name in used or name == "*"
+    }
+    return packages.union(*(fact.words | fact.type_words for fact in part))
+
+
 def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
     """Names that stand for one of `words`: after `import numpy as xp`, `xp`; after `from numpy import *`, any ("*")."""
     wanted = {_identifier(word) for word in words if word.isidentifier() or _identifier(word) in MARKED}
@@ -136,12 +164,6 @@ def _aliases(words: frozenset[str], facts: Iterable[Facts]) -> set[str]:
     return found
 
 
-def _occurs(word: str, text: str) -> bool:
-    """Does the text hold the identifier of the word? A form without one may be anywhere."""
-    name = _identifier(word)
-    return not name or (name in text and _whole(name).search(text) is not None)
-
-
 @cache
 def _identifier(word: str) -> str:
     """What stands in the text where `word`, in its form for Rule.triggers, is found: "no_grad" of "no_grad&"."""
@@ -150,9 +172,3 @@ def _identifier(word: str) -> str:
 
 
 _IDENTIFIER = re.compile(r"[^\W\d]*[^\W\d_]\w*")
-
-
-@cache
-def _whole(name: str) -> re.Pattern[str]:
-    # The name comes first so that `re` looks for it as for a plain string, many times faster than with \b before it.
-    return re.compile(rf"{name}(?<!\w{name})(?!\w)")

@@ -41,7 +41,8 @@ CONSUMERS = PLAIN | {"all", "any", "join"}
 """Calls that have run a generator expression through when they return."""
 
 EMPTY = frozenset({"OrderedDict", "defaultdict", "deque", "dict", "list"})
-FILLERS = frozenset({"append", "appendleft", "extend", "insert", "setdefault", "update"})
+ADDERS = frozenset({"append", "appendleft", "insert"})
+FILLERS = ADDERS | {"extend", "setdefault", "update"}
 
 Form = Callable[[Any, set[str]], None]
 
@@ -50,15 +51,15 @@ def holds_objects(node: Any) -> bool:
     """Is it a display in which something may be a layer or a Parameter?"""
     kind = node.__class__
     if kind in (ast.ListComp, ast.SetComp, ast.GeneratorExp):
-        return _may_be_object(node.elt)
+        return may_be_object(node.elt)
     if kind is ast.DictComp:
-        return _may_be_object(node.value)
+        return may_be_object(node.value)
     if kind is ast.Dict:
-        return any(map(_may_be_object, node.values))
-    return kind in (ast.List, ast.Tuple, ast.Set) and any(map(_may_be_object, node.elts))
+        return any(map(may_be_object, node.values))
+    return kind in (ast.List, ast.Tuple, ast.Set) and any(map(may_be_object, node.elts))
 
 
-def _may_be_object(node: Any) -> bool:
+def may_be_object(node: Any) -> bool:
     if node.__class__ is not ast.Call:
         return holds_objects(node)
     if (
@@ -68,7 +69,7 @@ def _may_be_object(node: Any) -> bool:
         return False
     if getattr(node.func, "id", "") not in PLAIN:
         return True
-    return any(map(_may_be_object, [*node.args, *(keyword.value for keyword in node.keywords)]))
+    return any(map(may_be_object, [*node.args, *(keyword.value for keyword in node.keywords)]))
 
 
 def _owner(call: Any) -> str:
@@ -76,7 +77,7 @@ def _owner(call: Any) -> str:
 
 
 def _may_fill(node: Any) -> bool:
-    return node.__class__ in (ast.Name, ast.Attribute) or _may_be_object(node)
+    return node.__class__ in (ast.Name, ast.Attribute) or may_be_object(node)
 
 
 def _is_empty(node: Any) -> bool:
@@ -115,7 +116,7 @@ def _switches_on(value: Any) -> bool:
     return value.__class__ is not ast.Constant or value.value is not False
 
 
-def _attribute(node: Any) -> str:
+def attribute(node: Any) -> str:
     """The attribute that the target is, or is an item of; "" if it is something else."""
     while node.__class__ is ast.Subscript:
         node = node.value
@@ -127,7 +128,7 @@ def _assign(node: Any, words: set[str]) -> None:
     for target in getattr(node, "targets", None) or [node.target]:
         if target.__class__ not in (ast.Attribute, ast.Subscript):
             continue
-        name = _attribute(target)
+        name = attribute(target)
         if not name or value is None:
             continue
         if target.__class__ is ast.Attribute and node.__class__ is not ast.AugAssign:
@@ -190,8 +191,7 @@ def _call(node: Any, words: set[str]) -> None:
     name = getattr(function, "attr", getattr(function, "id", ""))
     if name == "Parameter":
         if not node.args or not _is_floating(node.args[0]):
-            called = getattr(node.args[0], "func", None) if node.args else None
-            words.add(f"*made {called.id}" if called.__class__ is ast.Name else "Parameter(?)")
+            words.add(f"*made {_maker(node.args[0]) if node.args else '?'}")
         elif any(part.__class__ is ast.keyword and part.arg is None for part in ast.walk(node.args[0])):
             words.add("Parameter(**)")
         return
@@ -208,9 +208,19 @@ def _call(node: Any, words: set[str]) -> None:
     elif name == "register_parameter" and not _registers(node.args):
         words.add("register_parameter(?)")
     elif name in FILLERS and function.__class__ is ast.Attribute and any(map(_may_fill, node.args)):
-        words.add(f"*fills {_attribute(function.value)}")
+        variables = name in ADDERS and all(value.__class__ is ast.Name or not _may_fill(value) for value in node.args)
+        words.add(f"{'*puts' if variables else '*fills'} {attribute(function.value)}")
     if name not in CONSUMERS and any(value.__class__ is ast.GeneratorExp for value in node.args):
         words.add("(for)")
+
+
+def _maker(node: Any) -> str:
+    """The function that is called first in a chain of attributes and methods: `f` of `f(x).T.contiguous()`."""
+    while isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return node.func.id
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return "?"
 
 
 def _registers(arguments: list[ast.expr]) -> bool:
@@ -255,16 +265,26 @@ def _coroutine(node: Any, words: set[str]) -> None:
 
 
 def _class(node: Any, words: set[str]) -> None:
-    if node.decorator_list:
-        words.add("@class")
-    if node.bases:
-        words.add("*based")
+    for decorator in node.decorator_list:
+        name = _dotted(getattr(decorator, "func", decorator))
+        if name.rpartition(".")[2] != "dataclass":
+            words.add(f"*class {name.partition('.')[0]}")
+    words.update(f"*base {node.name} {_dotted(base)}" for base in node.bases)
     for method in node.body if node.bases else ():
         if method.__class__ is not ast.FunctionDef:
             continue
         words.add(f"{method.name}:")
         if method.name == "__init__" and _assigns_early(method.body):
-            words.add("__init__ after =")
+            words.add(f"*early {node.name}")
+
+
+def _dotted(node: Any) -> str:
+    """The name that stands there, perhaps with its owners, or what is indexed; "?" for anything else."""
+    if node.__class__ is ast.Attribute:
+        return f"{_dotted(node.value)}.{node.attr}"
+    if node.__class__ is ast.Subscript:
+        return _dotted(node.value)
+    return str(node.id) if node.__class__ is ast.Name else "?"
 
 
 def _assigns_early(body: list[ast.stmt]) -> bool:
@@ -321,35 +341,3 @@ _UNKNOWN = {
     "register_parameter": "register_parameter(?)",
 }
 """What a mention without a call may come to."""
-
-
-def complete(chunks: list[set[str]], foreign: set[str]) -> None:
-    """Add to the words of each chunk of a file the forms that take more than its own text to tell.
-
-    `foreign` functions are of packages of which the engine knows nothing: a call of them, as a statement of the module,
-    runs nothing, and what they return is no known Parameter. What an attribute is filled with may stand in another
-    chunk, and so may the class whose Parameter is written in place. Only classes with bases keep layers.
-    """
-    filled = {word[7:] for words in chunks for word in words if word.startswith("*fills ")}
-    parameters = {word[11:] for words in chunks for word in words if word.startswith("*parameter ")}
-    for words in chunks:
-        notes = [word for word in words if word[0:1] == "*"]
-        if "*based" not in words:
-            words.discard("=[")
-        for note in notes:
-            kind, _, name = note.partition(" ")
-            if kind == "*empty":
-                if "*based" in words and name in filled:
-                    words.add("=[")
-            elif kind == "*writes":
-                if name in parameters:
-                    words.add("Parameter+=")
-            elif kind == "*parameter":
-                if f"*other {name}" in words:
-                    words.add("Parameter=")
-            elif kind in _OF_CALLS and name not in foreign:
-                words.add(_OF_CALLS[kind])
-
-
-_OF_CALLS = {"*runs": "()", "*made": "Parameter(?)"}
-"""Notes on what is called, and the form that they make if that is not foreign."""

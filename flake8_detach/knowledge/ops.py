@@ -80,6 +80,8 @@ class Op:
         joined by " & " must all hold. The first entry of `when` that holds counts. If that cannot be decided, facts
         on which the possible entries disagree become unknown.
         """
+        if not self.when:
+            return self
         possible: list[Op] = []
         for condition, changes in self.when:
             verdicts = [holds(part) for part in condition.split(" & ")]

@@ -31,9 +31,10 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     gate = Gate(source)
     trains = {words: gate.mentions(words) for words in {rule.within for rule in wanted if rule.within}}
     rules = [rule for rule in wanted if not rule.within or trains[rule.within]]
-    everything = frozenset(range(len(source.chunks)))
-    if not settings.gate or any(rule.within for rule in rules):
-        chunks, reporting = everything, everything
+    if not settings.gate:
+        chunks = reporting = frozenset(range(len(source.chunks)))
+    elif any(rule.within for rule in rules):
+        chunks = reporting = gate.everything
     else:
         chunks, reporting = gate.keep(rules)
     if not chunks:

@@ -18,6 +18,12 @@ TRAINING = frozenset({"backward", "manual_backward", "autograd", "optim", "Optim
 """One of these is mentioned where something is trained. For `Rule.triggers` of rules whose other words stand in every
 file that defines a module: such a rule then looks only at what hangs together with training."""
 
+DIFFERENTIABLE = frozenset(
+    {"torch.", "torchvision.", "functorch.", "ignite.", "accelerate.", "deepspeed.", "transformers."}
+    | {"lightning.", "lightning_fabric.", "pytorch_lightning.", "requires_grad", "requires_grad_"}
+)
+"""One of these is mentioned where anything is known to require grad."""
+
 HANDED = frozenset({"training_step:", "compute_loss:"})
 """Methods whose result a framework backwards, so that no "backward" need stand in the file."""
 
@@ -63,18 +69,19 @@ class Rule:
         elsewhere than in annotations and base classes. The other sets are looked for there and in whatever hangs
         together with it. A word is an identifier (variable, attribute, argument, keyword, part of an import, or in a
         short string; "numpy" also stands for `np` where that is its local name), or a form of the syntax:
-        ".grad" an attribute; ".grad=" a store into one; "[]=" into an item; "+=" any augmented assignment; "._" an
-        attribute whose name ends like those that write in place; "()" a call as a statement of the module, unless it
-        can run nothing; "step;" a statement that only names it, "to();" that only calls it, "data;" that only calls a
-        method of it, "requires_grad==;" that only compares it; "no_grad&" a mention of a grad mode without a call,
-        "@autocast" as a decorator, "no_grad(1)" a call of it with an argument, "no_grad as" one whose `with` binds a
-        name; "requires_grad=True" where it is, or may be, switched on, other than by making a Parameter; "=[" a
-        container of objects in an attribute; "Parameter()" what is computed from one at once; "Parameter(?)" one of
-        what may not be floating, "Parameter(**)" where that depends on keywords, for which "dtype=int" is put together;
-        "Parameter=" another value for an attribute that was one, "Parameter+=" a write into one; ".weight=other" for
-        one of that name; "forward:" a method of that name in a class with a base; "register_parameter(?)" with
-        something that may be refused; "__init__ after =" an `__init__` that calls its base's late; "(for)" a generator
-        expression that outlives its place; "yield" a generator; "async" a coroutine; "@class" a decorated class. See
+        "torch." something imported from there; ".grad" an attribute; ".grad=" a store into one; "[]=" into an item;
+        "+=" any augmented assignment; "._" an attribute whose name ends like those that write in place; "()" a call as
+        a statement of the module, unless it can run nothing; "step;" a statement that only names it, "to();" that only
+        calls it, "data;" that only calls a method of it, "requires_grad==;" that only compares it; "no_grad&" a mention
+        of a grad mode without a call, "@autocast" as a decorator, "no_grad(1)" a call of it with an argument, "no_grad
+        as" one whose `with` binds a name; "requires_grad=True" where it is, or may be, switched on, other than by
+        making a Parameter; "=[" a container of objects in an attribute; "Parameter()" what is computed from one at
+        once; "Parameter(?)" one of what may not be floating, "Parameter(**)" where that depends on keywords, for which
+        "dtype=int" is put together; "Parameter=" another value for an attribute that was one, "Parameter+=" a write
+        into one; ".weight=other" for one of that name; "forward:" a method of that name in a class with a base;
+        "register_parameter(?)" with something that may be refused; "__init__ after =" an `__init__` that calls its
+        base's late; "(for)" a generator expression that outlives its place; "yield" a generator; "async" a coroutine;
+        "@class" a decorated class; "class Module" one that may be an nn.Module. See
         flake8_detach.gate.forms. `()`: always possible.
     or_triggers: other such lists; a finding is possible, too, where one of them is met.
     """

@@ -39,7 +39,7 @@ class GradOfUnusedInput(Rule):
     name = "grad-of-unused-input"
     offers = ("display",)
     listens = (GradOf,)
-    triggers = (frozenset({"autograd", "inputs"}),)
+    triggers = (frozenset({"autograd", "inputs"}), frozenset({"autograd", "backward", "manual_backward"}))
     example = Example(
         bad="""\
 import torch

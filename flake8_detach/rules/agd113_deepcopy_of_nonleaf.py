@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flake8_detach import fixes
 from flake8_detach.flow.events import Copied
-from flake8_detach.rules._base import Example, Finding, Rule, register
+from flake8_detach.rules._base import DIFFERENTIABLE, Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source
 
@@ -39,7 +39,10 @@ class DeepcopyOfNonleaf(Rule):
     offers = ("safe",)
     listens = (Copied,)
     # ForkingPickler and copyreg: whoever registers a reduction decides what happens to a tensor that is sent
-    triggers = (frozenset({"deepcopy", "put", "send", "dumps", "ForkingPickler", "copyreg", "asdict", "astuple"}),)
+    triggers = (
+        frozenset({"deepcopy", "put", "send", "dumps", "ForkingPickler", "copyreg", "asdict", "astuple"}),
+        DIFFERENTIABLE,
+    )
     example = Example(
         bad="""\
 import copy

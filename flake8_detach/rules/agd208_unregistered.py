@@ -43,7 +43,7 @@ class UnregisteredModule(Rule):
     name = "unregistered"
     offers = ("unsafe",)
     listens = (Unregistered,)
-    triggers = (frozenset({"__init__", "forward"}), TRAINING)
+    triggers = (frozenset({"__init__", "forward"}), TRAINING, frozenset({"class Module"}))
     or_triggers = ((frozenset({"=["}),),)
     example = Example(
         bad="""\

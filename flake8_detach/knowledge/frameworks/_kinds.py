@@ -19,7 +19,8 @@ class Loop:
     under `no_grad`, as patterns.
     backwards: the method whose result it backwards; key, index: where in a dict or tuple the loss is (None: it takes
     none). reduces: does it take the mean of several losses itself? unless: the attribute that, when False, leaves the
-    training step to the class. own: methods that, when overridden, may do anything else with the loss.
+    training step to the class. own: methods that, when overridden, may do anything else with the loss. manual: the
+    method of the base that backwards its first argument. notes: methods of the base that only write things down.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Loop:
     reduces: bool = False
     unless: str = ""
     own: tuple[str, ...] = ()
+    manual: str = ""
+    notes: tuple[str, ...] = ()
 
 
 BACKWARD = "backward"

@@ -27,6 +27,8 @@ MODULE = Loop(
     key="loss",
     unless="automatic_optimization",
     own=("backward", "training_step_end"),
+    manual="manual_backward",
+    notes=("log", "log_dict", "print", "save_hyperparameters"),
 )
 """The whole evaluation loop runs under `no_grad` or in inference mode, so the hooks of it do, too. A training step may
 return a tensor, a dict with "loss", or None, which skips the step."""

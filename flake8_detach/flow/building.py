@@ -1,0 +1,110 @@
+"""Loops that are as long as a net is deep: the body makes modules, or picks them by the number of the iteration.
+
+Such a loop over a short range is run as often as it says. Any other loop stands for one over data, of any length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import modules
+from flake8_detach.flow.memo import per_file
+from flake8_detach.flow.values import UNKNOWN, Class, External, Function, Layer, Ref, Sequence, Value
+from flake8_detach.imports import canonical
+from flake8_detach.knowledge import layers
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+PARAMETER = "torch.nn.Parameter"
+FAR = 3
+"""Calls within calls that are looked into for one that makes a module."""
+
+
+def as_deep(m: Machine, node: cst.For) -> bool:
+    """Is the loop as long as a net is deep?"""
+    counters = {part.value for part in _below(node.target) if isinstance(part, cst.Name)}
+    return _plain(m, node.body, FAR) and any(
+        _makes(m, part.func, FAR) or _picks(m, part, counters)
+        if isinstance(part, cst.Call)
+        else isinstance(part, cst.Subscript) and _indexes(m, part, counters)
+        for part in _below(node.body)
+    )
+
+
+@per_file
+def _plain(m: Machine, body: cst.CSTNode, depth: int) -> bool:
+    """Are loops in it, too, such that make modules? One that does not may be one over data: then this one trains a net
+    after the other."""
+    loops = [part for part in _below(body) if isinstance(part, (cst.For, cst.While))]
+    return all(
+        isinstance(loop, cst.For)
+        and any(_makes(m, part.func, depth) for part in _below(loop.body) if isinstance(part, cst.Call))
+        for loop in loops
+    )
+
+
+def _makes(m: Machine, function: cst.BaseExpression, depth: int) -> bool:
+    """Does a call of the function make a module or a parameter?"""
+    called = _glance(m, function)
+    if isinstance(called, External):
+        return called.name == PARAMETER or layers.layer(called.name) is not None
+    if isinstance(called, Class):
+        return modules.is_module_class(called)
+    return isinstance(called, Function) and depth > 0 and _makes_inside(m, called.definition, depth - 1)
+
+
+@per_file
+def _makes_inside(m: Machine, definition: cst.CSTNode, depth: int) -> bool:
+    body = definition.body if isinstance(definition, (cst.FunctionDef, cst.Lambda)) else definition
+    if not _plain(m, body, depth):
+        return False
+    return any(_makes(m, part.func, depth) for part in _below(body) if isinstance(part, cst.Call))
+
+
+def _picks(m: Machine, node: cst.Call, counters: set[str]) -> bool:
+    """`getattr(self, f"layer{i}")`."""
+    if not (isinstance(node.func, cst.Name) and node.func.value == "getattr" and len(node.args) > 1):
+        return False
+    return _counted(node.args[1].value, counters) and modules.is_module(m, _glance(m, node.args[0].value))
+
+
+def _indexes(m: Machine, node: cst.Subscript, counters: set[str]) -> bool:
+    """`self.layers[i]`."""
+    if not any(_counted(element.slice, counters) for element in node.slice):
+        return False
+    cell = m.cell(_glance(m, node.value))
+    held = cell.items[:1] if isinstance(cell, Sequence) and cell.items else ()
+    return isinstance(cell, Layer) or any(modules.is_module(m, one) for one in held)
+
+
+def _counted(node: cst.CSTNode, counters: set[str]) -> bool:
+    return any(isinstance(part, cst.Name) and part.value in counters for part in _below(node))
+
+
+def _glance(m: Machine, node: cst.BaseExpression) -> Value:
+    """What a name or an attribute is, without running anything."""
+    if isinstance(node, cst.Name):
+        return m.lookup(node.value) or UNKNOWN
+    if not isinstance(node, cst.Attribute):
+        return UNKNOWN
+    owner = _glance(m, node.value)
+    if isinstance(owner, External):
+        return External(canonical(f"{owner.name}.{node.attr.value}"))
+    if isinstance(owner, Ref) and len(owner.addresses) == 1:
+        held: Value | None = m.state.get((owner.addresses[0], node.attr.value))
+        return held or modules.find(m, owner, node.attr.value) or UNKNOWN
+    return UNKNOWN
+
+
+def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The node and what is in it, apart from the bodies of functions and classes that it defines."""
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        yield current
+        if not isinstance(current, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+            todo.extend(current.children)
