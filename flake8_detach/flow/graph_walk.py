@@ -29,6 +29,7 @@ from flake8_detach.flow.values import (
     Truth,
     Value,
 )
+from flake8_detach.knowledge import ops
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -278,7 +279,8 @@ def walk(
                 accumulate(m, site, address, sure, create)
         for number, sure in surely.items():
             for address in m.state.get((number, "retained"), ()):
-                accumulate(m, site, address, sure and m.state.get((address, "kept")) is YES, create)
+                full = m.state.get((address, "kept")) is YES and not _one_of_several(m, address)
+                accumulate(m, site, address, sure and full, create)
         for address in inputs or ():
             accumulate(m, site, address, False, create)
         reached = leaves if inputs is None else {a: leaves.get(a, False) for a in inputs}
@@ -286,6 +288,14 @@ def walk(
         backward_hooks.accumulated(m, site, chosen)
     if opened:
         m.state.set(autograd.SPOILED, YES)
+
+
+def _one_of_several(m: Machine, address: int) -> bool:
+    """Is the tensor one of several outputs of its node, so that backward may come by without it?"""
+    cell = m.state.cell(address)
+    op = ops.function(cell.made) or ops.method(cell.made.rpartition(".")[2]) if isinstance(cell, Tensor) else None
+    parts = op.outputs if op is not None else ()
+    return isinstance(cell, Tensor) and (cell.view == "multi" or sum(graph != "no" for graph in parts) > 1)
 
 
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:

@@ -88,6 +88,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if not m.mode.inference.no:  # what is converted there are inference tensors, what is not stays what it was
             for a, t in m.tensors(module_tree.parameters(m, receiver)):
                 m.change(a, inference=MAYBE, grad=t.grad & MAYBE)
+        if name in ("double", "half", "bfloat16"):
+            module_tree.converted(m, receiver)
         return receiver
     if name == "requires_grad_":
         asked = args.get(0, "requires_grad")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flake8_detach.flow import module_groups, modules
@@ -121,6 +121,19 @@ def trainable(m: Machine, value: Value | None) -> list[int]:
 
 def each(m: Machine, found: Ref, kind: str = "generator") -> Value:
     return m.new(Sequence(kind, None, found, each=True, filled=YES if found.addresses else NO))
+
+
+def converted(m: Machine, value: Value) -> None:
+    """All of the module becomes another dtype: a Parameter gets new memory, a buffer is another tensor from now on."""
+    found = tree(m, value)
+    for address in found.parameters:
+        m.refine(address, storage=m.state.address())
+    for owner in found.modules:
+        for name in m.state.names(owner):
+            held = m.state.get((owner, name))
+            cell = m.cell(held)
+            if isinstance(cell, Tensor) and not cell.parameter and held.addresses[0] in m.ledger.registered:
+                m.state.set((owner, name), m.new(replace(cell, storage=m.state.address(), view="", base=None)))
 
 
 def parameters_in(m: Machine, value: Value) -> list[int] | None:

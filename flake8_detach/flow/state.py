@@ -225,7 +225,8 @@ class State:
         joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
         joiner.many = many
         for slot, content in changed.items():
-            if times[slot] == 1 and slot[0] > newest and slot[1] not in ("version", "freed"):
+            alone = times[slot] == 1 and times[slot[0], CELL] < 2
+            if alone and slot[0] > newest and slot[1] not in ("version", "freed"):
                 # an object that one path alone has made is there for whoever can reach it
                 self.set(slot, content)
                 continue
