@@ -265,11 +265,12 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A class of the file; its attributes are slots of `frame`. Bases that are not values of the file stay External."""
+    """A class of the file; its attributes are slots of `frame`, which no other class has. Bases that are not values of
+    the file stay External."""
 
     name: str
     frame: int
-    bases: tuple[Value, ...]
+    bases: tuple[Value, ...] = field(compare=False)
     definition: Any = field(default=None, compare=False)
 
 
