@@ -1,14 +1,15 @@
 """The work that a file takes grows with the file and no faster, in whatever direction it grows.
 
-Counted in steps of the engine, which are the same on every machine; tools/bench.py has the seconds.
+Counted in steps of the engine and in calls, which are the same on every machine; tools/bench.py has the seconds.
 """
 
 from __future__ import annotations
 
 import gc
-import math
 import sys
+import tracemalloc
 from pathlib import Path
+from typing import NamedTuple
 
 import libcst as cst
 import pytest
@@ -23,50 +24,76 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 import growing
 
 MOST = 1.1
-"""The largest exponent of growth."""
+"""The largest power of growth, where it is to be linear."""
 
 
-def steps(text: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many steps the engine takes for a file."""
-    taken = 0
+class Work(NamedTuple):
+    """What a file takes: steps of the engine; calls of functions, which are also made by what hides behind a step."""
+
+    steps: int
+    calls: int
+
+
+def work(text: str, monkeypatch: pytest.MonkeyPatch) -> Work:
+    """What the file takes to be followed to its end."""
+    steps = calls = 0
 
     class Counting(Machine):
         def step(self) -> None:
-            nonlocal taken
-            taken += 1
+            nonlocal steps
+            steps += 1
             super().step()
 
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
     monkeypatch.setattr(program, "Machine", Counting)
-    check(Source(text))
-    return taken
+    source = Source(text)
+    sys.setprofile(count)
+    try:
+        found = check(source)
+    finally:
+        sys.setprofile(None)
+    assert ("AGD101", text.count("\n")) in [(f.code, f.span.line) for f in found], "it is not followed to its end"
+    return Work(steps, calls)
 
 
-@pytest.mark.parametrize(
-    "direction",
-    [
-        growing.Direction("lines", growing.lines, (300, 1000, 3000)),
-        *(d for d in growing.DIRECTIONS if d.name != "nested loops"),
-    ],
-    ids=lambda direction: direction.name,
-)
+@pytest.mark.parametrize("direction", growing.DIRECTIONS, ids=lambda direction: direction.name)
 def test_the_work_grows_no_faster_than_the_program(
     direction: growing.Direction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small, large = direction.sizes[0], direction.sizes[-1]
-    few, many = (steps(direction.make(size), monkeypatch) for size in (small, large))
-    assert few > small / 10, "the program is not followed at all"
-    assert math.log(many / few) / math.log(large / small) <= MOST
+    sizes = direction.sizes[:3]
+    programs = [direction.program(size) for size in sizes]
+    check(Source(programs[0]))  # what is made once is made
+    taken = [work(text, monkeypatch) for text in programs]
+    assert growing.power(sizes, [w.steps for w in taken]) <= MOST
+    assert growing.power(sizes, [w.calls for w in taken]) <= direction.power + MOST - 1
 
 
-def test_each_further_level_of_loops_adds_the_same_amount_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first levels multiply it, as their bodies are run several times; no power law shows that this ends."""
-    few, more, most = (steps(growing.nested_loops(depth), monkeypatch) for depth in (7, 13, 19))
-    assert most - more <= (more - few) * MOST
+def test_memory_grows_no_faster_than_the_program() -> None:
+    sizes = growing.LINES.sizes[:3]
+    peaks = []
+    for size in sizes:
+        text = growing.LINES.program(size)
+        tracemalloc.start()
+        check(Source(text))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert growing.power(sizes, peaks) <= MOST
+
+
+def test_the_power_of_growth_is_that_of_what_each_part_costs() -> None:
+    for power in (1, 2, 3):
+        assert growing.power((8, 16, 32), [1000 + n**power for n in (8, 16, 32)]) == pytest.approx(power)
+    assert growing.power((7, 13, 19), [500 + 3 * n for n in (7, 13, 19)]) == pytest.approx(1)
+    assert growing.power((1, 2, 3), [5, 5, 5]) == 0
 
 
 def test_the_deepest_nesting_that_python_parses_is_survived() -> None:
-    for make, depth in ((growing.nested_expression, 150), (growing.nested_branches, 99)):
-        text = make(depth)
+    directions = {direction.name: direction for direction in growing.DIRECTIONS}
+    for name, depth in (("brackets", 150), ("if in if", 99)):
+        text = directions[name].program(depth)
         compile(text, "deep.py", "exec")
         check(Source(text))
 

@@ -11,6 +11,7 @@ Each contender has a virtual environment of its own in the git-ignored `.corpus/
 from __future__ import annotations
 
 import argparse
+import ast
 import gc
 import math
 import os
@@ -26,8 +27,8 @@ from typing import NamedTuple
 
 import growing
 
-from flake8_detach import rules
-from flake8_detach.source import Source
+from flake8_detach.config import Settings
+from flake8_detach.plugin import lint
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / ".corpus"
@@ -113,50 +114,46 @@ def packages(name: str, repeat: int, contenders: Sequence[str]) -> None:
 
 
 def synthetic(sizes: Sequence[int]) -> None:
-    """Time programs that grow in one direction, in this process: seconds, peak memory, and the exponents of growth."""
-    for direction in (growing.Direction("lines", growing.lines, tuple(sizes)), *growing.DIRECTIONS):
-        print(f"{direction.name:<16}{'lines':>8}{'seconds':>10}{'lines/s':>9}{'MB':>7}{'findings':>10}")
-        times, memories = [], []
+    """Time programs that grow in one direction, in this process: seconds, peak memory, and the powers of growth."""
+    files = growing.LINES._replace(name="file", sizes=tuple(size // growing.UNIT.count("\n") for size in sizes))
+    print(f"{'':<32}{'sizes':>12}{'lines':>8}{'seconds':>9}{'lines/s':>8}{'MB':>7}  power of time and of memory")
+    for direction in (files, *growing.DIRECTIONS):
+        times, peaks = [], []
         for size in direction.sizes:
-            text = direction.make(size)
-            seconds, found = timed(text)
-            peak = memory(text)
-            count = text.count("\n")
-            times.append((math.log(size), math.log(seconds)))
-            memories.append((math.log(size), math.log(peak)))
-            print(
-                f"{size:>16}{count:>8}{seconds:>10.3f}{count / seconds:>9.0f}{peak / 1e6:>7.1f}{found:>10}", flush=True
-            )
-        print(f"  time grows with the power {slope(times):.2f}, memory with {slope(memories):.2f} (1 is linear)\n")
+            text = direction.program(size)
+            times.append(timed(text))
+            peaks.append(memory(text))
+        count = text.count("\n")
+        span = f"{direction.sizes[0]}-{direction.sizes[-1]}"
+        powers = [growing.power(direction.sizes, measured) for measured in (times, peaks)]
+        print(
+            f"{direction.name:<32}{span:>12}{count:>8}{times[-1]:>9.3f}{count / times[-1]:>8.0f}{peaks[-1] / 1e6:>7.1f}"
+            f"  {powers[0]:.2f} {powers[1]:.2f} {'' if direction.power == 1 else direction.why}",
+            flush=True,
+        )
 
 
-def timed(text: str) -> tuple[float, int]:
-    """The processor seconds that one file takes (the least of three runs) and how many findings it has."""
-    least, found = math.inf, 0
+def timed(text: str) -> float:
+    """The processor seconds that the plugin takes for a file: the least of three runs."""
+    least = math.inf
     for _ in range(3):
+        tree = ast.parse(text)
         gc.collect()
         start = time.process_time()
-        found = len(rules.check(Source(text)))
+        lint(text, tree, Settings())
         least = min(least, time.process_time() - start)
         if least > 5:
             break
-    return least, found
+    return least
 
 
 def memory(text: str) -> int:
     """The most bytes that are in use while the file is analysed."""
     tracemalloc.start()
-    rules.check(Source(text))
+    lint(text, ast.parse(text), Settings())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
-
-
-def slope(points: Sequence[tuple[float, float]]) -> float:
-    """The exponent of the power law through logarithmic points (least squares)."""
-    x_mean = sum(x for x, _ in points) / len(points)
-    y_mean = sum(y for _, y in points) / len(points)
-    return sum((x - x_mean) * (y - y_mean) for x, y in points) / sum((x - x_mean) ** 2 for x, _ in points)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -398,9 +398,7 @@ def _dict(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             rest = one.items[1] if isinstance(one, Tuple) and len(one.items) == 2 else UNKNOWN
             return m.new(Mapping_((), rest))
         result = replace(cell, kind="dict")
-    for key, value in args.kw.items():
-        result = result.put(key, value)
-    return m.new(result)
+    return m.new(result.merged(args.kw.items()))
 
 
 @builtin("next")

@@ -257,14 +257,14 @@ def _result(m: Machine, node: Any) -> Value:
 
 def _collect(m: Machine, kind: str, results: list[Value]) -> Ref:
     if kind == "dict":
-        mapping = Mapping_()
+        rest: Value | None = None
+        known: list[tuple[Any, Value]] = []
         for pair in results:
             assert isinstance(pair, Tuple)
             key, value = pair.items
             if isinstance(key, Const):
-                mapping = mapping.put(key.value, value)
+                known.append((key.value, value))
             else:
-                rest = value if mapping.rest is None or mapping.rest == value else UNKNOWN
-                mapping = Mapping_(mapping.items, rest)
-        return m.new(mapping)
+                rest = value if rest is None or rest == value else UNKNOWN
+        return m.new(Mapping_((), rest).merged(known))
     return m.new(Sequence(kind, tuple(results), filled=truth(bool(results))))

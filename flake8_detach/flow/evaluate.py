@@ -211,25 +211,24 @@ def elements(m: Machine, nodes: Any) -> list[Value] | None:
 
 @expression(cst.Dict)
 def dict_(m: Machine, node: cst.Dict) -> Value:
-    result = Mapping_()
+    pairs: list[tuple[Any, Value]] = []
+    rest: Value | None = None
     for element in node.elements:
         value = evaluate(m, element.value)
         if isinstance(element, cst.DictElement):
             key = evaluate(m, element.key)
             if isinstance(key, Const):
-                result = result.put(key.value, value)
+                pairs.append((key.value, value))
             else:
-                result = Mapping_(result.items, value if result.rest is None else UNKNOWN)
+                rest = value if rest is None else UNKNOWN
         else:
             inner = m.cell(value)
             if isinstance(inner, Mapping_):
-                for k, v in inner.items:
-                    result = result.put(k, v)
-                if inner.rest is not None:
-                    result = Mapping_(result.items, inner.rest)
+                pairs += inner.items
+                rest = rest if inner.rest is None else inner.rest
             else:
-                result = Mapping_((), UNKNOWN)
-    return m.new(result)
+                pairs, rest = [], UNKNOWN
+    return m.new(Mapping_((), rest).merged(pairs))
 
 
 @expression(cst.BinaryOperation)

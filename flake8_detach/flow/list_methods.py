@@ -149,8 +149,7 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
         other = m.cell(args.pos[0]) if args.pos else Mapping_()
         merged = cell
         if isinstance(other, Mapping_) and other.rest is None and not args.open:
-            for k, v in (*other.items, *args.kw.items()):
-                merged = merged.put(k, v)
+            merged = merged.merged((*other.items, *args.kw.items()))
         else:
             merged = Mapping_((), UNKNOWN)
         m.state.set((address, CELL), merged)

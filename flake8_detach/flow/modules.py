@@ -47,12 +47,11 @@ OWNED = "*owned"
 @per_file
 def lineage(cls: Class) -> list[Class]:
     """The class and its bases of the file, in the order in which attributes are looked up."""
-    found: list[Class] = []
+    found: dict[Class, None] = {}
     for c in [cls, *(k for b in cls.bases if isinstance(b, Class) for k in lineage(b))]:
-        if c in found:
-            found.remove(c)  # a shared base comes after all of its subclasses
-        found.append(c)
-    return found
+        found.pop(c, None)  # a shared base comes after all of its subclasses
+        found[c] = None
+    return list(found)
 
 
 @per_file

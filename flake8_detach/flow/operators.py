@@ -127,9 +127,7 @@ def binary(
         mappings = [m.cell(left), m.cell(right)]
         merged, more = mappings
         if isinstance(merged, Mapping_) and isinstance(more, Mapping_):
-            for k, v in more.items:
-                merged = merged.put(k, v)
-            return m.new(merged)
+            return m.new(merged.merged(more.items))
     return _dunder_of_instance(m, node, name, left, right)
 
 

@@ -92,20 +92,43 @@ def _waiting(parts: list[Chunk]) -> dict[str, Chunk]:
 
 
 def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
-    """Run the definition of `name` now, as if it had been run in its place: on all paths alike, with grad mode on."""
-    part = waiting.pop(name, None)
-    if part is None:
+    """Run the definition of `name` now, as if it had been run in its place: on all paths alike, with grad mode on.
+
+    Those that it needs at once are run before it and not within it, so that they may be as many as they like.
+    """
+    if name not in waiting:
         return None
+    asked, parts = [name], dict[str, Chunk]()
+    while asked:
+        part = waiting.pop(asked[-1], None)
+        if part is not None:
+            parts[asked[-1]] = part
+            asked += [needed for needed in _needs(part.tree.body[0]) if needed in waiting]
+        elif (part := parts.pop(asked.pop(), None)) is not None:
+            _run_definition(m, part)
+    value: Value | None = m.state.get((m.frames[0].id, name))
+    return value
+
+
+def _run_definition(m: Machine, part: Chunk) -> None:
     frames, depth, trail, mode = m.frames, m.depth, m.state.trail, m.mode
     m.frames, m.depth, m.state.trail = m.frames[:1], 0, []
     m.state.slots[MODE] = Mode()
     try:
         interpreter.execute_block(m, part.module.body)
-        value: Value | None = m.state.get((m.frames[0].id, name))
-        return value
     finally:
         m.frames, m.depth, m.state.trail = frames, depth, trail
         m.state.slots[MODE] = mode
+
+
+def _needs(definition: ast.stmt) -> list[str]:
+    """The names that a class extends, or that the defaults of a function's parameters are made from."""
+    looked: list[ast.expr] = []
+    if isinstance(definition, ast.ClassDef):
+        looked += definition.bases
+    elif isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        looked += [*definition.args.defaults, *(d for d in definition.args.kw_defaults if d is not None)]
+    return [node.id for expression in looked for node in ast.walk(expression) if isinstance(node, ast.Name)]
 
 
 def _rebound(source: Source) -> set[str]:

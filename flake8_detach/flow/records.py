@@ -142,9 +142,7 @@ def _dict(m: Machine, args: Args) -> Value:
     first = m.cell(args.pos[0]) if args.pos else Mapping_()
     if args.open or not isinstance(first, Mapping_):
         return m.new(Mapping_((), UNKNOWN))
-    for key, value in args.kw.items():
-        first = first.put(key, value)
-    return m.new(first)
+    return m.new(first.merged(args.kw.items()))
 
 
 def fill(m: Machine, instance: Ref, cls: Class, args: Args, node: cst.CSTNode) -> bool:

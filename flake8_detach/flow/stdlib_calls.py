@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
@@ -80,13 +80,13 @@ def _ordered(m: Machine, args: Args) -> Mapping_:
         result = replace(cell, kind="OrderedDict")
     elif first is not None:
         known = iteration.exact(m, first)
+        pairs: list[tuple[Any, Value]] = []
         for pair in [UNKNOWN] if known is None else known:
             if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
                 return Mapping_((), UNKNOWN, "OrderedDict")
-            result = result.put(pair.items[0].value, pair.items[1])
-    for key, value in args.kw.items():
-        result = result.put(key, value)
-    return result
+            pairs.append((pair.items[0].value, pair.items[1]))
+        result = result.merged(pairs)
+    return result.merged(args.kw.items())
 
 
 @model("collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict")

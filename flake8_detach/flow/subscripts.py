@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 INDEX = ops.Op("Tensor.__getitem__", params=("self",), view="view")
 """`x[0]`, `x[1:]`: a view. `TAKE`: `x[mask]`, `x[[1, 2]]`: a copy. Both save no values (docs: Tensor views)."""
 TAKE = ops.Op("Tensor.__getitem__", params=("self",))
+KEYS = 64
+"""So many keys of a dict that is filled item by item are known apart, like the elements of a list that grows."""
 
 
 def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
@@ -296,11 +298,13 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
     if isinstance(cell, Mapping_):
         if key == Const("params"):
             gradients.regrouped(m)
-        if isinstance(key, Const):
+        if isinstance(key, Const) and (len(cell.items) < KEYS or cell.get(key.value) is not None):
             m.state.set((address, CELL), cell.put(key.value, value))
         else:
             rest = value if cell.rest is None or cell.rest == value else _either(m, cell.rest, value)
-            items = tuple((k, v if v == value else _either(m, v, value)) for k, v in cell.items)
+            items = cell.items
+            if not isinstance(key, Const):
+                items = tuple((k, v if v == value else _either(m, v, value)) for k, v in items)
             m.state.set((address, CELL), Mapping_(items, rest))
     elif isinstance(cell, Sequence):
         if cell.items is not None and isinstance(key, Const) and isinstance(key.value, int):

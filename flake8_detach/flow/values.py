@@ -265,11 +265,12 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A class of the file; its attributes are slots of `frame`. Bases that are not values of the file stay External."""
+    """A class of the file; its attributes are slots of `frame`, which no other class has. Bases that are not values of
+    the file stay External."""
 
     name: str
     frame: int
-    bases: tuple[Value, ...]
+    bases: tuple[Value, ...] = field(compare=False)
     definition: Any = field(default=None, compare=False)
 
 
@@ -401,8 +402,12 @@ class Mapping_:
         return next((v for k, v in self.items if k == key and type(k) is type(key)), None)
 
     def put(self, key: Any, value: Value) -> Mapping_:
-        kept = tuple((k, v) for k, v in self.items if not (k == key and type(k) is type(key)))
-        return Mapping_((*kept, (key, value)), self.rest, self.kind, self.default)
+        return self.merged(((key, value),))
+
+    def merged(self, pairs: Iterable[tuple[Any, Value]]) -> Mapping_:
+        """With these put into it, one after the other; one pass, however many they are."""
+        items = {(type(pair[0]), pair[0]): pair for pair in (*self.items, *pairs)}
+        return Mapping_(tuple(items.values()), self.rest, self.kind, self.default)
 
 
 @dataclass(frozen=True, slots=True)
