@@ -126,7 +126,9 @@ def require(
         freezing.thawed(m, address, node)
     elif asked is NO and tensor.leaf.yes and tensor.grad.yes:
         freezing.froze(m, address, node)
-    if asked is YES and tensor.dtype in ("int", "bool"):
+    if asked is YES and tensor.inference.yes and m.mode.inference.no:
+        m.change(address, grad=MAYBE)  # torch raises; go on as if it had been mended somehow
+    elif asked is YES and tensor.dtype in ("int", "bool"):
         tensors.mend_requires(m, Ref((address,)))
     elif asked is None:
         m.change(address, grad=MAYBE, leaf=tensor.leaf)

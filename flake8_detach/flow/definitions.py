@@ -7,6 +7,7 @@ from dataclasses import replace
 import libcst as cst
 
 from flake8_detach.flow import (
+    autograd,
     calls,
     contexts,
     idle,
@@ -63,12 +64,13 @@ BINDING = (
 
 @statement(cst.FunctionDef)
 def function_def(m: Machine, node: cst.FunctionDef) -> bool:
-    params = node.params
-    defaults = tuple(
-        (p.name.value, evaluate(m, p.default))
-        for p in (*params.posonly_params, *params.params, *params.kwonly_params)
-        if p.default is not None
-    )
+    every = (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params)
+    given = [(p.name.value, p.default) for p in every if p.default is not None]
+    mode = m.mode
+    if any(isinstance(default, (cst.Call, cst.BinaryOperation)) for _, default in given):
+        _switch(m, node)
+    defaults = tuple((name, evaluate(m, default)) for name, default in given)
+    m.set_mode(mode)
     owner = m.frame.owner
     scope = m.frame.scope if owner is None or m.frame.id != owner.frame else m.frame.scope[1:]
     value: Value = Function(node, node.name.value, scope, defaults, (), None, owner)
@@ -79,6 +81,14 @@ def function_def(m: Machine, node: cst.FunctionDef) -> bool:
         name = f"{name}.setter"
     m.bind(name, value)
     return True
+
+
+def _switch(m: Machine, node: cst.FunctionDef) -> None:
+    """Decorators are evaluated before the defaults: `@torch.set_grad_enabled(False)` switches until it is applied."""
+    for decorator in node.decorators:
+        cell = m.cell(evaluate(m, decorator.decorator)) if isinstance(decorator.decorator, cst.Call) else None
+        if isinstance(cell, Thing) and cell.kind == "torch.set_grad_enabled":
+            autograd.enter(m, cell.kind, cell.part("mode"), decorator)
 
 
 def decorated(m: Machine, node: cst.FunctionDef, decorator: cst.BaseExpression, value: Value) -> Value:

@@ -80,6 +80,9 @@ def for_(m: Machine, node: cst.For) -> bool:
 def over(m: Machine, node: cst.For, source: Value) -> bool:
     """Run a `for` over the value of its iterable."""
     known = iteration.exact(m, source)
+    grows = known is not None and isinstance(node.iter, cst.Call) and _grows(node)
+    if grows:
+        known = None
     if known is not None and len(known) <= iteration.UNROLL:
         return unrolled(m, node, known)
     if iteration.once(m, source):
@@ -95,7 +98,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     if numbers and building.as_deep(m, node):
         return unrolled(m, node, numbers)
 
-    fresh = _changes_what_it_yields(m, node, source)
+    fresh = grows or _changes_what_it_yields(m, node, source) or (m.is_tensor(source) and _writes(node))
 
     def start() -> bool:
         assignments.assign(
@@ -111,13 +114,37 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
 
 
 def _changes_what_it_yields(m: Machine, node: cst.For, source: Value) -> bool:
-    """Does the body bind a name that the generator of the file reads? That runs on between the iterations."""
+    """Does the body bind a name that the generator of the file reads, or write in place to what it holds? The
+    generator runs on between the iterations."""
     made = m.state.get((source.addresses[0], GENERATOR)) if isinstance(source, Ref) else None
     if made is None:
         return False
     read = {n.value for n in _below(made) if isinstance(n, cst.Name)}
     targets = [n.target for n in _below(node.body) if isinstance(n, (cst.AssignTarget, cst.AugAssign))]
-    return any(n.value in read for target in targets for n in _below(target) if isinstance(n, cst.Name))
+    bound = {n.value for target in targets for n in _below(target) if isinstance(n, cst.Name)}
+    return not read.isdisjoint(bound | _called(node.body, lambda name: name.endswith("_")))
+
+
+GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})
+"""Methods that make a list longer or shorter."""
+
+
+def _grows(node: cst.For) -> bool:
+    """Does the body change the length of a list that `zip`, `enumerate` and the like go through? They take of it what
+    is there when its turn comes."""
+    names = {n.value for n in _below(node.iter) if isinstance(n, cst.Name)}
+    return not names.isdisjoint(_called(node.body, GROWING.__contains__))
+
+
+def _writes(node: cst.For) -> bool:
+    """Does the body write in place to the tensor whose rows it goes through? They were made before the first turn."""
+    return isinstance(node.iter, cst.Name) and node.iter.value in _called(node.body, lambda name: name.endswith("_"))
+
+
+def _called(body: cst.CSTNode, method: Callable[[str], bool]) -> set[str]:
+    """The variables of which such a method is called."""
+    called = (n.func for n in _below(body) if isinstance(n, cst.Call) and isinstance(n.func, cst.Attribute))
+    return {f.value.value for f in called if isinstance(f.value, cst.Name) and method(f.attr.value)}
 
 
 def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

@@ -79,14 +79,15 @@ def follow(
 
 
 def _waiting(parts: list[Chunk]) -> dict[str, Chunk]:
-    """Definitions that need not be parsed before somebody asks for their name: plain ones that nothing re-binds."""
+    """Definitions that need not be parsed before somebody asks for their name: plain ones that nothing re-binds, made
+    of nothing that is something else later."""
     times = Counter(name for part in parts for name in _bound(part.tree))
     waiting = {}
     for part in parts:
         first, *others = part.tree.body
         if others or not isinstance(first, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             continue
-        if not first.decorator_list and times[first.name] == 1:
+        if not first.decorator_list and times[first.name] == 1 and all(times[name] <= 1 for name in _needs(first)):
             waiting[first.name] = part
     return waiting
 

@@ -449,9 +449,9 @@ class _Joiner:
                 continue  # made on that path: nothing else leads to it any more
             if isinstance(cell, Tensor) and cell.leaf.no:
                 continue  # as above
-            if isinstance(cell, Tensor) and cell.grad is NO:
-                self.state.pair(address, owner)  # it changes should either be told to require grad
-            elif isinstance(cell, Tensor):
+            if isinstance(cell, Tensor):
+                self.state.pair(address, owner)  # it changes should either be told to require grad, or not to
+            if isinstance(cell, Tensor) and cell.grad is not NO:
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
                 self.write((owner, "gradient"), UNKNOWN)
             elif isinstance(cell, Sequence):

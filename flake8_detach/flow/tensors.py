@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
@@ -313,7 +313,7 @@ def _output(
             why = m.cause("op", what, site, subject, wanted, None, inputs.pairs())
     elif not wanted.no and m.mode.grad.no and not told:
         why = mode_cause(m, site, subject, wanted, inputs.pairs())
-    facts: dict[str, object] = {}
+    facts: dict[str, Any] = {}
     if op.view in ("view", "multi", "maybe") and isinstance(first, Ref):
         address = first.addresses[0]
         base = m.state.cell(address)
@@ -335,7 +335,8 @@ def _output(
     if devices == {"cpu"} and not inputs.unknown:
         facts["device"] = "cpu"
     leaf = ~grad
-    if facts.get("base") is not None and m.mode.grad.no and not wanted.no:
+    of_inference = bool(op.view) and m.mode.inference.no and not facts.get("inference", NO).no  # it has no graph
+    if (of_inference or (facts.get("base") is not None and m.mode.grad.no)) and not wanted.no:
         # a view made under no_grad asks its base: it requires grad as the base does, without a grad_fn
         grad, leaf, why = MAYBE, MAYBE, None
     if op.same == "maybe":  # the very same object if nothing changes
@@ -345,6 +346,9 @@ def _output(
                 continue
             grad, leaf = grad.join(tensor.grad), leaf.join(tensor.leaf)
             facts["inference"] = tensor.inference.join(m.mode.inference)
+        if node is None and not grad.no:  # made without a graph, unless it is the same tensor
+            edges = tuple(m.edge(a, t)._replace(sure=False) for a, t, _ in inputs.tensors if not t.grad.no)
+            node = m.graph_node(Node("join", edges, (), site))
         if leaf.no:  # its memory is taken for its own: if this is written, what was saved of it has changed
             del facts["storage"]
     made = m.tensor(
