@@ -327,7 +327,10 @@ def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             Sequence("iterable", tuple(Tuple((Const(i), v)) for i, v in enumerate(known)), filled=truth(bool(known)))
         )
     one = Tuple((Scalar("int"), iteration.element(m, source)))
-    return m.new(Sequence("iterable", None, one, each=iteration.once(m, source), filled=iteration.filled(m, source)))
+    sure = iteration.member(m, source)
+    members = () if sure is None else (Tuple((Scalar("int"), sure)),)
+    every, some = iteration.once(m, source), iteration.filled(m, source)
+    return m.new(Sequence("iterable", None, one, each=every, filled=some, members=members))
 
 
 @builtin("zip")
@@ -342,7 +345,8 @@ def _zip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     one = Tuple(tuple(iteration.element(m, v) for v in args.pos))
     every = bool(args.pos) and any(iteration.once(m, v) for v in args.pos)
     filled = YES if args.pos and all(iteration.filled(m, v).yes for v in args.pos) else MAYBE
-    return m.new(Sequence("iterable", None, one, each=every, filled=filled))
+    members = iteration.together(m, args.pos)
+    return m.new(Sequence("iterable", None, one, each=every, filled=filled, members=members))
 
 
 @builtin("list", "tuple", "set", "sorted", "reversed", "iter", "frozenset")

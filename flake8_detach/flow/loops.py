@@ -98,10 +98,11 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     fresh = _changes_what_it_yields(m, node, source)
 
     def start() -> bool:
-        assignments.assign(
-            m, node.target, UNKNOWN if fresh and m.frame.loops[-1].begun else iteration.element(m, source)
-        )
-        m.frame.loops[-1].begun = True
+        loop = m.frame.loops[-1]
+        sure = None if loop.begun else iteration.member(m, source)
+        one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
+        assignments.assign(m, node.target, one)
+        loop.begun = True
         return True
 
     cell = m.cell(source)
