@@ -11,6 +11,7 @@ from flake8_detach.flow import (
     assignments,
     building,
     conversions,
+    generators,
     idle,
     iteration,
     narrowing,
@@ -66,7 +67,11 @@ def continue_(m: Machine, node: cst.Continue) -> bool:
 
 @statement(cst.For)
 def for_(m: Machine, node: cst.For) -> bool:
-    source = iteration.iterated(m, node.iter, evaluate(m, node.iter))
+    value = generators.called(m, node)
+    waiting = generators.waits(m, value)
+    if waiting is not None:
+        return generators.interleaved(m, node, waiting)
+    source = iteration.iterated(m, node.iter, value)
     conversions.iterate(m, node.iter, source)
     idle.consumed(m, source)
     outside = idle.enter_consumer(m, source)
