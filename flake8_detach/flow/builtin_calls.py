@@ -12,6 +12,7 @@ from flake8_detach.flow import (
     comprehensions,
     containers,
     conversions,
+    counting,
     idle,
     iteration,
     levels,
@@ -312,10 +313,13 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if length <= 1:
             return m.new(Sequence("range", tuple(Const(i) for i in range(*numbers)), filled=truth(bool(length))))
         made = m.new(Sequence("range", None, Scalar("int"), filled=YES))
+        if numbers[2:] == [] or numbers[2] > 0:
+            counting.counts(m, made, Const(numbers[0] if len(numbers) > 1 else 0))
         if length <= iteration.UNROLL:
             m.state.set((made.addresses[0], iteration.NUMBERS), tuple(range(*numbers)))
         return made
-    return m.new(Sequence("range", None, Scalar("int")))
+    made = m.new(Sequence("range", None, Scalar("int")))
+    return counting.counts(m, made, args.pos[0] if len(args.pos) == 2 else Const(0) if len(args.pos) == 1 else None)
 
 
 @builtin("enumerate")
@@ -330,7 +334,8 @@ def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     sure = iteration.member(m, source)
     members = () if sure is None else (Tuple((Scalar("int"), sure)),)
     every, some = iteration.once(m, source), iteration.filled(m, source)
-    return m.new(Sequence("iterable", None, one, each=every, filled=some, members=members))
+    made = m.new(Sequence("iterable", None, one, each=every, filled=some, members=members))
+    return counting.counts(m, made, args.get(1, "start") or Const(0))
 
 
 @builtin("zip")

@@ -89,7 +89,7 @@ def suits(definition: cst.CSTNode) -> bool:
     parts = list(_below(definition))
     yields = [part for part in parts if isinstance(part, cst.Yield)]
     return 0 < len(yields) <= MOST and not any(
-        isinstance(part, (cst.With, cst.Try, cst.From)) or (isinstance(part, cst.NamedExpr)) for part in parts
+        isinstance(part, (cst.With, cst.Try, cst.From, cst.NamedExpr)) for part in parts
     )
 
 

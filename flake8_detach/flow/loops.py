@@ -11,6 +11,7 @@ from flake8_detach.flow import (
     assignments,
     building,
     conversions,
+    counting,
     generators,
     idle,
     iteration,
@@ -106,7 +107,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         loop = m.frame.loops[-1]
         sure = None if loop.begun else iteration.member(m, source)
         one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
-        assignments.assign(m, node.target, one)
+        assignments.assign(m, node.target, counting.counted(m, source, one, loop.begun))
         loop.begun = True
         return True
 
@@ -214,7 +215,7 @@ def repeated(
     depth = sum(len(f.loops) for f in m.frames)
     last = 1 + ROUNDS if depth <= DEEP else 1 if depth == DEEP + 1 else 0
     ends: list[Delta] = []
-    fatal, quiet, presumed = m.fatal, m.quiet, m.presumed
+    fatal, quiet, presumed, decided = m.fatal, m.quiet, m.presumed, m.ledger.decided
     try:
         alive = True
         previous: Delta = {}
@@ -233,7 +234,8 @@ def repeated(
             changes = m.state.delta(loop.mark)
             watch.after(m, round_, changes)
             if round_ >= 1 or last == 0:
-                if last and settled(m, previous, changes):
+                special = round_ == 1 and m.ledger.decided > decided  # the next iteration is the first of its kind
+                if last and not special and settled(m, previous, changes):
                     ends.append(changes)
                     break
                 m.state.undo(loop.mark)
@@ -256,13 +258,14 @@ def repeated(
         m.quiet, m.presumed = quiet, presumed
     m.state.undo(loop.mark)
     watch.close(m, ends[0] if ends else {})
+    ends, breaks = [counting.ended(path) for path in ends], [counting.ended(path) for path in loop.breaks]
     if forever:
         ends = []
     if ends and node.orelse is not None:
         m.state.join(ends)
         ends = [m.state.delta(loop.mark)] if execute_body(m, node.orelse.body) else []
         m.state.undo(loop.mark)
-    paths = [*ends, *loop.breaks]
+    paths = [*ends, *breaks]
     if some is YES or not paths:
         if paths:
             m.state.join(paths)
