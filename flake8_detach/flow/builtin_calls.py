@@ -313,8 +313,9 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if length <= 1:
             return m.new(Sequence("range", tuple(Const(i) for i in range(*numbers)), filled=truth(bool(length))))
         made = m.new(Sequence("range", None, Scalar("int"), filled=YES))
-        if numbers[2:] == [] or numbers[2] > 0:
-            counting.counts(m, made, Const(numbers[0] if len(numbers) > 1 else 0))
+        if numbers[2:] in ([], [1]):
+            first = numbers[0] if len(numbers) > 1 else 0
+            counting.counts(m, made, Const(first), first + length - 1)
         if length <= iteration.UNROLL:
             m.state.set((made.addresses[0], iteration.NUMBERS), tuple(range(*numbers)))
         return made

@@ -16,25 +16,39 @@ if TYPE_CHECKING:
     from flake8_detach.flow.state import Delta
 
 FIRST = "*first number"
-"""Slot of a `range` or `enumerate` that counts up: the number that it starts with."""
+"""Slot of a `range` or `enumerate` that counts up: the number that it starts with, and the last one (None: unknown)."""
+TWO = 2
 ARITHMETIC = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "mod": operator.mod}
 COMPARED = {"lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge}
 
 
-def counts(m: Machine, made: Ref, first: Value | None) -> Ref:
-    """`made` counts up from `first`, if that is known."""
+def counts(m: Machine, made: Ref, first: Value | None, last: int | None = None) -> Ref:
+    """`made` counts up from `first`, if that is known, to `last`."""
     if isinstance(first, Const) and type(first.value) is int:
-        m.state.set((made.addresses[0], FIRST), (first.value,))
+        m.state.set((made.addresses[0], FIRST), (first.value, last))
     return made
+
+
+def over(m: Machine, source: Value, rounds: int) -> bool:
+    """Is the loop over `source` surely over after so many iterations? Of two it is told."""
+    found = _range(m, source)
+    return rounds == TWO and found is not None and found[1] == found[0] + 1
+
+
+def _range(m: Machine, source: Value) -> tuple[int, int | None] | None:
+    found: tuple[int, int | None] | None = None
+    if isinstance(source, Ref) and source.addresses:
+        found = m.state.get((source.addresses[0], FIRST))
+    return found
 
 
 def counted(m: Machine, source: Value, one: Value, begun: bool) -> Value:
     """What the loop over `source` has in this iteration, `one` being what stands for all."""
-    found = m.state.get((source.addresses[0], FIRST), ()) if isinstance(source, Ref) and source.addresses else ()
-    if not found:
+    found = _range(m, source)
+    if found is None:
         return one
-    first = found[0]
-    number = Scalar("int", least=first + 1) if begun else Scalar("int", least=first, most=first)
+    first, last = found
+    number = Scalar("int", least=first + 1, most=last) if begun else Scalar("int", least=first, most=first)
     return Tuple((number, *one.items[1:])) if isinstance(one, Tuple) else number
 
 

@@ -103,8 +103,14 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
 
     fresh = _changes_what_it_yields(m, node, source)
 
+    rounds = 0
+
     def start() -> bool:
+        nonlocal rounds
         loop = m.frame.loops[-1]
+        if counting.over(m, source, rounds):
+            return False
+        rounds += 1
         sure = None if loop.begun else iteration.member(m, source)
         one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
         assignments.assign(m, node.target, counting.counted(m, source, one, loop.begun))
