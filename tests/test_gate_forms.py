@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 
 import pytest
 
@@ -217,3 +219,23 @@ def test_a_parameter_of_what_an_unknown_function_returns_is_none_that_may_be_an_
 def test_a_grad_mode_may_decorate_a_class(decorator: str, found: bool) -> None:
     text = "from dataclasses import dataclass\nfrom torch import no_grad\nfrom .x import build\nown = no_grad()\n"
     assert meets(f"{text}{decorator}\nclass A: pass", {"A"}, {"@class"}) is found
+
+
+# Files without anything that the engine knows
+
+
+def test_a_file_that_mentions_nothing_known_does_not_load_the_rules() -> None:
+    script = """
+import sys
+from flake8_detach.rules import check
+from flake8_detach.source import Source
+check(Source("import numpy\\nx = numpy.ones(1)\\nx.step()\\n"))
+sys.exit("libcst" in sys.modules or "flake8_detach.flow.events" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_tensor_may_be_known_without_any_import(on: bool) -> None:
+    text = "import copy\ndef f(x):\n    y = x.detach().requires_grad_()\n    copy.deepcopy(y * 2)\n"
+    assert [f.code for f in rules.check(Source(text), Settings(gate=on))] == ["AGD113"]

@@ -12,6 +12,7 @@ from flake8_detach.flow import (
     comprehensions,
     containers,
     conversions,
+    counting,
     idle,
     iteration,
     levels,
@@ -312,10 +313,14 @@ def _range(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if length <= 1:
             return m.new(Sequence("range", tuple(Const(i) for i in range(*numbers)), filled=truth(bool(length))))
         made = m.new(Sequence("range", None, Scalar("int"), filled=YES))
+        if numbers[2:] in ([], [1]):
+            first = numbers[0] if len(numbers) > 1 else 0
+            counting.counts(m, made, Const(first), first + length - 1)
         if length <= iteration.UNROLL:
             m.state.set((made.addresses[0], iteration.NUMBERS), tuple(range(*numbers)))
         return made
-    return m.new(Sequence("range", None, Scalar("int")))
+    made = m.new(Sequence("range", None, Scalar("int")))
+    return counting.counts(m, made, args.pos[0] if len(args.pos) == 2 else Const(0) if len(args.pos) == 1 else None)
 
 
 @builtin("enumerate")
@@ -327,7 +332,11 @@ def _enumerate(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             Sequence("iterable", tuple(Tuple((Const(i), v)) for i, v in enumerate(known)), filled=truth(bool(known)))
         )
     one = Tuple((Scalar("int"), iteration.element(m, source)))
-    return m.new(Sequence("iterable", None, one, each=iteration.once(m, source), filled=iteration.filled(m, source)))
+    sure = iteration.member(m, source)
+    members = () if sure is None else (Tuple((Scalar("int"), sure)),)
+    every, some = iteration.once(m, source), iteration.filled(m, source)
+    made = m.new(Sequence("iterable", None, one, each=every, filled=some, members=members))
+    return counting.counts(m, made, args.get(1, "start") or Const(0))
 
 
 @builtin("zip")
@@ -342,7 +351,8 @@ def _zip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     one = Tuple(tuple(iteration.element(m, v) for v in args.pos))
     every = bool(args.pos) and any(iteration.once(m, v) for v in args.pos)
     filled = YES if args.pos and all(iteration.filled(m, v).yes for v in args.pos) else MAYBE
-    return m.new(Sequence("iterable", None, one, each=every, filled=filled))
+    members = iteration.together(m, args.pos)
+    return m.new(Sequence("iterable", None, one, each=every, filled=filled, members=members))
 
 
 @builtin("list", "tuple", "set", "sorted", "reversed", "iter", "frozenset")

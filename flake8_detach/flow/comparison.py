@@ -14,6 +14,7 @@ from flake8_detach.flow.values import (
     Mapping_,
     Mode,
     Ref,
+    Scalar,
     Sequence,
     Tensor,
     Truth,
@@ -46,6 +47,8 @@ class Comparison:
             return len(a.items) == len(b.items) and all(
                 self.contents(x, y) for x, y in zip(a.items, b.items, strict=True)
             )
+        if isinstance(a, Scalar) and isinstance(b, Scalar):  # what loops count with is forgotten when they end
+            return (a.kind, a.form) == (b.kind, b.form)
         if isinstance(a, Either) and isinstance(b, Either):
             return a.plain == b.plain and self.contents(a.object, b.object)
         if isinstance(a, Mode) and isinstance(b, Mode):

@@ -68,6 +68,8 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         oldest = m.state.address()
         if items is not None and len(items) <= iteration.UNROLL:
             one = iteration.common(m, items)
+        sure = iteration.member(m, source) if simple and kind != "dict" else None
+        members = () if sure is None else (_element(m, node, first, sure),)
         result = _nested(m, node, first, one)
         deep = simple and (modules.is_module(m, result) or _blank(m, result))
         numbers = iteration.numbers(m, source) if deep else ()
@@ -79,7 +81,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
-        return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE))
+        return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE, members=members))
     finally:
         m.frames.pop()
 

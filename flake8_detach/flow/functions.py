@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 RETURN = "*return"
 MANAGER = "contextlib.contextmanager"
 """Decorator of a function that `with` enters; also the kind of object that it makes when it is called."""
+WAITING = "generator of the file"
+"""Kind of object: a call of a generator function that waits for the loop over it."""
 GENERIC = "*generic"
 """Slot of an instance that stands for those of any subclass: nobody in the file makes one."""
 
@@ -47,6 +49,8 @@ Watch = Callable[[cst.CSTNode, Value], None]
 
 def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: Watch | None = None) -> Value:
     """The value that the call returns; UNKNOWN beyond the bounds on depth and contexts."""
+    from flake8_detach.flow import generators
+
     definition = function.definition
     calls = (f.function for f in m.frames if not f.comprehension)
     running = sum(1 for called in calls if called is not None and called.definition is definition)
@@ -64,20 +68,26 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     if function.bound is not None:
         args = Args([function.bound, *args.pos], args.kw, args.open, args.nodes)
     if MANAGER in function.wrappers:
-        keywords = tuple((f"keyword {name}", value) for name, value in args.kw.items())
-        parts: tuple[tuple[str, Value], ...] = (
-            ("function", function),
-            ("pos", Tuple(tuple(args.pos))),
-            ("open", Const(args.open)),
-            *keywords,
-        )
-        made = m.new(Thing(MANAGER, parts))
-        m.makers[made.addresses[0]] = node
-        return made  # it is run by the `with` statement
+        return _put_off(m, MANAGER, function, args, node)  # it is run by the `with` statement
+    if node is m.ledger.awaited and not function.wrappers and generators.suits(definition):
+        return _put_off(m, WAITING, function, args, node)  # it is run by the `for` statement
     result = run(m, function, args, node, watch)
     if result == NONE and isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
         return UNKNOWN  # a method that returns nothing is there to be overridden in a subclass
     return result
+
+
+def _put_off(m: Machine, kind: str, function: Function, args: Args, node: cst.CSTNode) -> Value:
+    keywords = tuple((f"keyword {name}", value) for name, value in args.kw.items())
+    parts: tuple[tuple[str, Value], ...] = (
+        ("function", function),
+        ("pos", Tuple(tuple(args.pos))),
+        ("open", Const(args.open)),
+        *keywords,
+    )
+    made = m.new(Thing(kind, parts))
+    m.makers[made.addresses[0]] = node
+    return made
 
 
 def run(

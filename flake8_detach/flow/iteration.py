@@ -119,6 +119,20 @@ def element(m: Machine, value: Value) -> Value:
     return UNKNOWN
 
 
+def member(m: Machine, value: Value) -> Value | None:
+    """An element that it surely has, where not all of them are known."""
+    cell = m.cell(alternatives.one(value))
+    return cell.members[0] if isinstance(cell, Sequence) and cell.items is None and cell.members else None
+
+
+def together(m: Machine, values: list[Value]) -> tuple[Value, ...]:
+    """What `zip` surely yields, as a member each: if one of them has one."""
+    found = [member(m, value) for value in values]
+    if all(one is None for one in found):
+        return ()
+    return (Tuple(tuple(one or element(m, value) for one, value in zip(found, values, strict=True))),)
+
+
 def row(m: Machine, value: Value, cell: Tensor) -> Value:
     """What iterating over a tensor yields: views, several of one base."""
     op = ops.method("unbind")

@@ -47,7 +47,9 @@ class Ledger:
     the file has been followed. lingering: evidence for modes that are off where nobody entered them, and whether they
     still are; lingered: that of those under which something was used. suspended: generators, with that evidence and
     the mode before. faked: leaves that a backward came to, and that were cut from something. replicated: modules that
-    DistributedDataParallel was given, and where.
+    DistributedDataParallel was given, and where. awaited: the call that a `for` statement is about to go through.
+    decided: how often it was known what to do in one iteration of a loop and not in another, as of a number it counts
+    with.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -74,6 +76,8 @@ class Ledger:
     lingered: set[int] = field(default_factory=set)
     faked: dict[int, Any] = field(default_factory=dict)
     replicated: list[tuple[Any, Any]] = field(default_factory=list)
+    awaited: Any = None
+    decided: int = 0
 
     def used_under(self, why: Any) -> None:
         """Something that requires grad is used in a mode that is off because of `why`."""

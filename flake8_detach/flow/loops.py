@@ -11,6 +11,8 @@ from flake8_detach.flow import (
     assignments,
     building,
     conversions,
+    counting,
+    generators,
     idle,
     iteration,
     narrowing,
@@ -66,7 +68,11 @@ def continue_(m: Machine, node: cst.Continue) -> bool:
 
 @statement(cst.For)
 def for_(m: Machine, node: cst.For) -> bool:
-    source = iteration.iterated(m, node.iter, evaluate(m, node.iter))
+    value = generators.called(m, node)
+    waiting = generators.waits(m, value)
+    if waiting is not None:
+        return generators.interleaved(m, node, waiting)
+    source = iteration.iterated(m, node.iter, value)
     conversions.iterate(m, node.iter, source)
     idle.consumed(m, source)
     outside = idle.enter_consumer(m, source)
@@ -100,11 +106,18 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
 
     fresh = grows or _changes_what_it_yields(m, node, source) or (m.is_tensor(source) and _writes(node))
 
+    rounds = 0
+
     def start() -> bool:
-        assignments.assign(
-            m, node.target, UNKNOWN if fresh and m.frame.loops[-1].begun else iteration.element(m, source)
-        )
-        m.frame.loops[-1].begun = True
+        nonlocal rounds
+        loop = m.frame.loops[-1]
+        if counting.over(m, source, rounds):
+            return False
+        rounds += 1
+        sure = None if loop.begun else iteration.member(m, source)
+        one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
+        assignments.assign(m, node.target, counting.counted(m, source, one, loop.begun))
+        loop.begun = True
         return True
 
     cell = m.cell(source)
@@ -235,7 +248,7 @@ def repeated(
     depth = sum(len(f.loops) for f in m.frames)
     last = 1 + ROUNDS if depth <= DEEP else 1 if depth == DEEP + 1 else 0
     ends: list[Delta] = []
-    fatal, quiet, presumed = m.fatal, m.quiet, m.presumed
+    fatal, quiet, presumed, decided = m.fatal, m.quiet, m.presumed, m.ledger.decided
     try:
         alive = True
         previous: Delta = {}
@@ -254,7 +267,8 @@ def repeated(
             changes = m.state.delta(loop.mark)
             watch.after(m, round_, changes)
             if round_ >= 1 or last == 0:
-                if last and settled(m, previous, changes):
+                special = round_ == 1 and m.ledger.decided > decided  # the next iteration is the first of its kind
+                if last and not special and settled(m, previous, changes):
                     ends.append(changes)
                     break
                 m.state.undo(loop.mark)
@@ -277,13 +291,14 @@ def repeated(
         m.quiet, m.presumed = quiet, presumed
     m.state.undo(loop.mark)
     watch.close(m, ends[0] if ends else {})
+    ends, breaks = [counting.ended(path) for path in ends], [counting.ended(path) for path in loop.breaks]
     if forever:
         ends = []
     if ends and node.orelse is not None:
         m.state.join(ends)
         ends = [m.state.delta(loop.mark)] if execute_body(m, node.orelse.body) else []
         m.state.undo(loop.mark)
-    paths = [*ends, *loop.breaks]
+    paths = [*ends, *breaks]
     if some is YES or not paths:
         if paths:
             m.state.join(paths)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import alternatives, conversions, levels, strings, tensors
+from flake8_detach.flow import alternatives, conversions, counting, levels, strings, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.values import (
     MAYBE,
@@ -223,6 +223,8 @@ def _scalar(name: str, left: Const | Scalar, right: Const | Scalar) -> Value:
         return strings.joined((left, right)) if name == "add" and kinds == {"str"} else Scalar("str")
     if None in kinds:
         return UNKNOWN
+    if kinds == {"int"} and (number_ := counting.computed(name, left, right)) is not None:
+        return replace(number_, why=why)
     if name == "truediv" or "float" in kinds:
         return Scalar("complex" if "complex" in kinds else "float", why)
     if "number" in kinds or name == "pow":
@@ -315,8 +317,7 @@ def condition(m: Machine, value: Value) -> Truth:
         return YES
     if isinstance(cell, Mapping_) and cell.items:
         return YES
-    m.doubts += 1
-    return MAYBE
+    return counting.true(m, value)
 
 
 def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, right: Value) -> Value:
@@ -350,7 +351,7 @@ def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, r
     if isinstance(left, Array) or isinstance(right, Array):
         return Array("bool", MAYBE)
     if isinstance(left, (Const, Scalar)) and isinstance(right, (Const, Scalar)):
-        return Scalar("bool")
+        return counting.outcome(m, name, left, right)
     if left == tensors.BATCH or right == tensors.BATCH:
         return tensors.BATCH
     return UNKNOWN

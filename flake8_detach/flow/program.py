@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -134,9 +135,13 @@ def _needs(definition: ast.stmt) -> list[str]:
 
 def _rebound(source: Source) -> set[str]:
     """Variables of the module that functions re-bind: when an uncalled function runs, they may hold anything."""
-    if "global" not in source.text:
+    if not _GLOBAL.search(source.text):
         return set()
     return {name for node in ast.walk(source.tree) if isinstance(node, ast.Global) for name in node.names}
+
+
+_GLOBAL = re.compile(r"(?:^|[;:])[ \t\f]*global[\s\\]", re.MULTILINE)
+"""Where a `global` statement may begin; the search takes a hundredth of the time of a walk over the tree."""
 
 
 def _bound(tree: ast.Module) -> set[str]:

@@ -168,12 +168,15 @@ HOLE = "\0"
 class Scalar:
     """A Python number, bool or str whose value is not known; `why` tells from what tensor it came.
 
-    form: of a str what is known of its text, with a HOLE for each part that is not.
+    form: of a str what is known of its text, with a HOLE for each part that is not. least, most: of an int, numbers
+    that it is not less, not greater than.
     """
 
     kind: Literal["int", "float", "bool", "str", "complex", "number"]
     why: Cause | None = field(default=None, compare=False)
     form: str = ""
+    least: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Gate:
     def spelt(self) -> set[str]:
         """The identifiers in the text, comments and strings included, in the form of `ast`: NFKC (PEP 3131)."""
         text = self.source.text
-        return set(_IDENTIFIER.findall(text if text.isascii() else unicodedata.normalize("NFKC", text)))
+        return set(_WORD.findall(text if text.isascii() else unicodedata.normalize("NFKC", text)))
 
     def occurs(self, word: str) -> bool:
         """Does the text hold the identifier of the word? A form without one may be anywhere."""
@@ -171,4 +171,5 @@ def _identifier(word: str) -> str:
     return found[0] if found else ""
 
 
+_WORD = re.compile(r"[^\W\d]\w*")
 _IDENTIFIER = re.compile(r"[^\W\d]*[^\W\d_]\w*")

@@ -177,18 +177,20 @@ class _Reader:
         while stack:
             node = stack.pop()
             kind = node.__class__
+            if kind is ast.Name:
+                name = node.id
+                names.add(name)
+                if name in MARKED:
+                    self.marked.append((name, words))
+                else:
+                    words.add(name)
+                if node.ctx.__class__ is not ast.Load:
+                    bound.add(name)
+                continue
             form = FORMS.get(kind)
             if form is not None:
                 form(node, words)
-            if kind is ast.Name:
-                names.add(node.id)
-                if node.id in MARKED:
-                    self.marked.append((node.id, words))
-                else:
-                    words.add(node.id)
-                if node.ctx.__class__ is not ast.Load:
-                    bound.add(node.id)
-            elif kind is ast.Attribute:
+            if kind is ast.Attribute:
                 own = node.attr in GRAD_MODES and getattr(node.value, "id", "") == "self"
                 if not own:
                     words.add(node.attr)

@@ -91,10 +91,11 @@ def _without_layers(path: tuple[str, ...]) -> bool:
 
 
 def _filled(trees: Sequence[ast.Module], facts: Sequence[Facts]) -> set[str]:
-    """The attributes into which something is put that may be a layer."""
+    """The attributes that are empty at first, and into which something is put that may be a layer."""
+    empty = {word[7:] for fact in facts for word in fact.words if word.startswith("*empty ")}
     found = {word[7:] for fact in facts for word in fact.words if word.startswith("*fills ")}
     for tree, fact in zip(trees, facts, strict=True):
-        put = {word[6:] for word in fact.words if word.startswith("*puts ")} - found
+        put = {word[6:] for word in fact.words if word.startswith("*puts ")} & empty - found
         if fact.kind == "other":
             found |= put
         elif put:

@@ -11,6 +11,13 @@ from flake8_detach.gate import Gate
 from flake8_detach.rules._base import RULES, Finding, Rule
 from flake8_detach.source import Source
 
+KNOWN = frozenset(
+    {"torch", "functorch", "torchvision", "ignite", "accelerate", "deepspeed", "transformers"}
+    | {"lightning", "lightning_fabric", "pytorch_lightning", "detach", "backward", "manual_backward"}
+)
+"""In a file with none of these words nothing is known of any tensor: packages that the engine knows, and methods that
+tell a tensor by themselves. Such a file does not even cost the import of the rules."""
+
 
 @cache
 def load() -> dict[str, Rule]:
@@ -27,8 +34,10 @@ def check(source: Source, settings: Settings | None = None) -> list[Finding]:
     Raises what libcst raises for text that it cannot parse, and RecursionError.
     """
     settings = settings or Settings()
-    wanted = [rule for rule in load().values() if settings.wants(rule.code)]
     gate = Gate(source)
+    if settings.gate and KNOWN.isdisjoint(gate.spelt):
+        return []
+    wanted = [rule for rule in load().values() if settings.wants(rule.code)]
     trains = {words: gate.mentions(words) for words in {rule.within for rule in wanted if rule.within}}
     rules = [rule for rule in wanted if not rule.within or trains[rule.within]]
     if not settings.gate:
