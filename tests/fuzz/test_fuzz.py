@@ -51,16 +51,12 @@ def test_enough_was_compared(campaign: Campaign) -> None:
     assert counts["facts"] > 50 * counts["programs"], summary(counts)
 
 
-OPEN = pytest.mark.xfail(strict=False, reason="not there yet: docs/truth.md, Fuzzing, has the figures and what is open")
-
-
-@pytest.mark.parametrize("kind", ["false alarm", pytest.param("contradiction", marks=OPEN), "crash"])
+@pytest.mark.parametrize("kind", ["false alarm", "contradiction", "crash"])
 def test_linter_and_torch_agree(campaign: Campaign, kind: str) -> None:
     wrong = campaign.of(kind) + campaign.of(kind, excused=True)
     assert not wrong, f"{len(wrong)} x {kind}\n{summary(campaign.counts)}\n\n{told(wrong)}"
 
 
-@OPEN
 def test_few_alarms_are_missed(campaign: Campaign) -> None:
     errors = sum(count for name, count in campaign.counts.items() if name.startswith("error "))
     missed = campaign.of("missed alarm")
