@@ -141,6 +141,15 @@ class InPlace(Event):
 
 
 @dataclass(frozen=True)
+class StaleView(Event):
+    """A view that torch has no grad_fn for any more is used: its memory was written at `at` since it was made."""
+
+    tensor: Tensor
+    subject: Label
+    at: Site
+
+
+@dataclass(frozen=True)
 class Requires(Event):
     """`requires_grad` is switched: by `requires_grad_()`, an assignment, a factory argument or nn.Parameter.
 

@@ -363,6 +363,9 @@ def _output(
         dual=inputs.dual() and graph in ("yes", "zero") and m.mode.inference.no,
         **{"inference": m.mode.inference, **facts},
     )
+    if facts.get("view") in writes.REFUSING:
+        owner = made.addresses[0] if grad.no or node is None else node
+        m.state.set((owner, writes.VIEWED), m.version(facts["storage"]))
     if op.same == "maybe" and any(m.state.get((a, "grad"), NONE) != NONE for a, _, _ in inputs.tensors):
         m.state.set((made.addresses[0], "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
     writes.related(m, made, first if op.same == "maybe" else None)
@@ -394,6 +397,8 @@ def node_of(
     saved: list[Saved] = []
     requiring = {name for _, t, name in inputs.tensors if not t.grad.no}
     for address, tensor, name in inputs.tensors:
+        if tensor.view in writes.REFUSING and name not in ignored:
+            writes.stale(m, site, address, tensor)
         if name not in ignored and not tensor.grad.no:
             edges.append(m.edge(address, tensor))
         needed_by = op.saves_if.get(name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import events, freezing, hidden, levels, rebasing, tensors
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.state import CELL, Version
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -79,6 +79,26 @@ def refuses(tensor: Tensor, base: Tensor | None, wanted: Truth) -> Truth:
     if tensor.view in REFUSING and base is not None:
         return base.grad | wanted
     return NO
+
+
+VIEWED = "viewed"
+"""Slot of the graph node of views of such a kind, or of the view if it has none: the version of its memory then."""
+
+
+def stale(m: Machine, site: cst.CSTNode, address: int, tensor: Tensor) -> None:
+    """Tell the rules if an op needs a view of a kind that is refused, and its memory was written since it was made:
+    torch cannot make its grad_fn anew (`grad_fn` in torch/csrc/autograd/variable.cpp)."""
+    owner = address if tensor.node is None else tensor.node
+    made: Version | None = m.state.get((owner, VIEWED))
+    base = m.state.cell(tensor.base) if tensor.base is not None else None
+    if made is None or not isinstance(base, Tensor) or not m.written_since(tensor.storage, made):
+        return
+    needs = tensor.grad if tensor.view == "multi" else base.grad
+    if needs.yes and m.mode.grad.yes and m.version(tensor.storage)[0] > 0:
+        m.raises()
+        at = m.state.get((tensor.storage, "written at"))
+        m.emit(events.StaleView, site, tensor=tensor, subject=m.text(site), at=at)
+        m.state.set((owner, VIEWED), m.version(tensor.storage))
 
 
 def tell_write(

@@ -5,7 +5,7 @@ from typing import Any
 
 from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
-from flake8_detach.flow.events import Backward, InPlace
+from flake8_detach.flow.events import Backward, InPlace, StaleView
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source, code
@@ -19,7 +19,8 @@ class InplaceOnSaved(Rule):
     Knows for every operation what it saves for backward (`exp` its result, `mul` the operand that the other side
     needs), keeps a version for every storage as PyTorch does, and reports the backward that finds a newer version. A
     view that may not be written at all, because `chunk`, `split`, `unbind` or iteration made it together with others or
-    because it was made under `no_grad`, is reported where it is written.
+    because it was made under `no_grad`, is reported where it is written; if its base or another part was written since
+    it was made, where it is used.
 
     ## Why is this bad?
     PyTorch raises "one of the variables needed for gradient computation has been modified by an inplace operation",
@@ -40,7 +41,7 @@ class InplaceOnSaved(Rule):
     code = "AGD107"
     name = "inplace-on-saved"
     offers = ("unsafe",)
-    listens = (Backward, InPlace)
+    listens = (Backward, InPlace, StaleView)
     within = frozenset({"backward", "autograd", "manual_backward"})
     example = Example(
         bad="""\
@@ -61,7 +62,15 @@ y.sum().backward()
 """,
     )
 
-    def check(self, event: Backward | InPlace, source: Source) -> Iterable[Finding]:
+    def check(self, event: Backward | InPlace | StaleView, source: Source) -> Iterable[Finding]:
+        if isinstance(event, StaleView):
+            if not event.guarded:
+                how = f"by `{_short(code(event.at))}` (line {source.line(event.at)})"
+                message = (
+                    f"`{event.subject}` needs {VIEWS[event.tensor.view]}, whose memory was changed {how}; write a copy"
+                )
+                yield Finding(self.code, message, source.span(event.node), cause=event.at)
+            return
         if isinstance(event, InPlace):
             if event.refusing.yes and event.mode.grad.yes and not event.guarded:
                 message = f"`{event.how}` raises: `{event.subject}` is {VIEWS[event.tensor.view]}; write a copy of it"
