@@ -26,9 +26,25 @@ FAR = 3
 
 def as_deep(m: Machine, node: cst.For) -> bool:
     """Is the loop as long as a net is deep?"""
+    return _plain(m, node.body, FAR) and (
+        any(_makes(m, part.func, FAR) for part in _below(node.body) if isinstance(part, cst.Call)) or by_number(m, node)
+    )
+
+
+def visits(m: Machine, node: cst.For | cst.While) -> bool:
+    """Does the loop visit modules: `for layer in self.layers`, or `self.layers[i]`?"""
+    if not isinstance(node, cst.For):
+        return False
+    parts = [e.value for e in node.target.elements] if isinstance(node.target, (cst.Tuple, cst.List)) else [node.target]
+    found = [m.lookup(part.value) for part in parts if isinstance(part, cst.Name)]
+    return any(value is not None and modules.is_module(m, value) for value in found) or by_number(m, node)
+
+
+def by_number(m: Machine, node: cst.For) -> bool:
+    """Does the body pick modules by the number of the iteration?"""
     counters = {part.value for part in _below(node.target) if isinstance(part, cst.Name)}
-    return _plain(m, node.body, FAR) and any(
-        _makes(m, part.func, FAR) or _picks(m, part, counters)
+    return any(
+        _picks(m, part, counters)
         if isinstance(part, cst.Call)
         else isinstance(part, cst.Subscript) and _indexes(m, part, counters)
         for part in _below(node.body)

@@ -68,11 +68,14 @@ def _bounds(value: Value) -> tuple[int | None, int | None]:
 
 
 def computed(name: str, left: Value, right: Value) -> Scalar | None:
-    """The result of arithmetic with what is known of the numbers; None if nothing follows."""
+    """The result of arithmetic with what is known of the numbers; None if nothing follows.
+
+    What is done every tenth time may as well be done in the iteration that is followed: of a remainder only 0 is known.
+    """
     (low, high), (other, same) = _bounds(left), _bounds(right)
     if low is None or other is None or other != same or name not in ARITHMETIC:
         return None
-    if low == high and not (name == "mod" and other == 0):
+    if low == high and (name != "mod" or (low == 0 and other != 0)):
         result = ARITHMETIC[name](low, other)
         return Scalar("int", least=result, most=result)
     return Scalar("int", least=ARITHMETIC[name](low, other)) if name in ("add", "sub") else None

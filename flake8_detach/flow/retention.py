@@ -134,7 +134,9 @@ class Watch:
     def _carried(self, m: Machine, changes: Delta) -> Iterator[Suspect]:
         """Variables, attributes and entries whose second value was made from their first, and holds more than nodes:
         views and sums with numbers save no tensor and lead nowhere else."""
-        if self._over_modules(m):
+        from flake8_detach.flow import building
+
+        if building.visits(m, self.node):
             return  # it is as long as the net is deep: what it carries is the forward
         crossing: set[int] | None = None
         for slot, content in changes.items():
@@ -156,15 +158,6 @@ class Watch:
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
                         yield self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
-
-    def _over_modules(self, m: Machine) -> bool:
-        """Does the loop visit modules: `for layer in self.layers`?"""
-        from flake8_detach.flow import modules
-
-        target = self.node.target if isinstance(self.node, cst.For) else None
-        parts = [e.value for e in target.elements] if isinstance(target, (cst.Tuple, cst.List)) else [target]
-        found = [m.lookup(part.value) for part in parts if isinstance(part, cst.Name)]
-        return any(value is not None and modules.is_module(m, value) for value in found)
 
     def _collected(self, m: Machine) -> Iterator[Suspect]:
         """Containers that were given a graph in the second iteration and still hold that of the first."""

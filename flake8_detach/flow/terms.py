@@ -102,10 +102,23 @@ def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     """Is the term meant to train something, and is it no loss that trains elsewhere and is only added for its value?"""
     if suspect.cause.kind == "faked":
         return True
-    direct = [e.node for e in _edges(suspect.cause.origin) if e.node is not None]
+    direct = _apart(m, [e.node for e in _edges(suspect.cause.origin) if e.node is not None])
     if suspect.cause.kind != "gradient" and any(reached.term(n) for n in direct):
         return False
     return any(a in m.owned or reached.leaf(a) for a in suspect.leaves)
+
+
+def _apart(m: Machine, nodes: list[int]) -> set[int]:
+    """The nodes; of one that stands for what it is on several paths, those."""
+    found: set[int] = set()
+    todo = list(nodes)
+    while todo:
+        number = todo.pop()
+        if number not in found:
+            found.add(number)
+            node = m.state.graph[number]
+            todo.extend(e.node for e in node.edges if e.node is not None and node.op == "join")
+    return found
 
 
 def _dead(m: Machine, suspect: _Suspect, reached: Reached) -> set[int]:

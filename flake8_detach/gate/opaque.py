@@ -22,7 +22,7 @@ def opaque(trees: Sequence[ast.Module], facts: Sequence[Facts]) -> frozenset[int
     if not candidates:
         return frozenset()
     imports = [binding for fact in facts for binding in fact.imports]
-    unknown = foreigners(facts) - {name for name, parts in imports if parts[0] in TRANSPARENT_PACKAGES}
+    unknown = foreigners(facts) - {name for name, parts in imports if parts[0] in KNOWN}
     unknown |= {name for name, parts in imports if parts == ("pytest",)}
     times = Counter(name for fact in facts for name in fact.binds | fact.late)
     return frozenset(
@@ -48,5 +48,7 @@ def _is_taken_over(function: Any, unknown: set[str]) -> bool:
     return all(isinstance(part, _PLAIN) for value in computed for part in ast.walk(value))
 
 
+KNOWN = TRANSPARENT_PACKAGES | {"typing"}
+"""Packages of which the engine knows decorators, of typing not all."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PLAIN = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.UnaryOp, ast.unaryop, ast.expr_context)

@@ -18,5 +18,5 @@ ENTERED = frozenset({"torch.no_grad", "torch.inference_mode", "torch.enable_grad
 ASKING = frozenset({"torch.is_grad_enabled", "torch.is_inference_mode_enabled"})
 """Functions that tell the mode; without brackets they are always true."""
 
-TRANSPARENT_PACKAGES = frozenset({"jaxtyping", "numba", "typeguard", "typing"})
+TRANSPARENT_PACKAGES = frozenset({"jaxtyping", "numba", "typeguard"})
 """Packages whose decorators leave what a function computes as it is."""
