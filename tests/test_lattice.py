@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flake8_detach.flow import state as engine_state
 from flake8_detach.flow.comparison import Comparison
+from flake8_detach.flow.loops import widened
 from flake8_detach.flow.meeting import join_tensors
 from flake8_detach.flow.state import CELL, State
 from flake8_detach.flow.values import (
@@ -19,13 +20,18 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     YES,
+    Cell,
     Const,
     Either,
+    Layer,
+    Mapping_,
     Mode,
+    Optimizer,
     Ref,
     Scalar,
     Sequence,
     Tensor,
+    Thing,
     Truth,
     Value,
 )
@@ -52,6 +58,26 @@ values = st.one_of(
     st.builds(Const, st.integers(-1, 1)),
     st.builds(Scalar, st.sampled_from(["int", "float"])),
 )
+
+
+CELLS = [
+    Tensor(grad=YES, leaf=YES, parameter=True),
+    Sequence("list", (NONE,)),
+    Mapping_((("a", NONE),)),
+    Layer("torch.nn.ReLU"),
+    Optimizer("torch.optim.SGD", None),
+    Thing("context"),
+]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: type(cell).__name__)
+def test_an_object_that_a_loop_keeps_changing_stays_one_of_its_kind(cell: Cell) -> None:
+    assert type(widened(cell)) is type(cell)
+
+
+def test_nothing_is_known_of_a_tensor_that_a_loop_keeps_changing() -> None:
+    cell = widened(CELLS[0])
+    assert (cell.grad, cell.leaf, cell.shape, cell.dtype, cell.storage) == (MAYBE, MAYBE, None, None, 0)
 
 
 def with_owners() -> State:

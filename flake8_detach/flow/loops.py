@@ -31,10 +31,16 @@ from flake8_detach.flow.values import (
     PRESUMED_YES,
     UNKNOWN,
     YES,
+    Instance,
     Joined,
+    Layer,
+    Mapping_,
     Mode,
+    Optimizer,
     Ref,
     Sequence,
+    Tensor,
+    Thing,
     Truth,
     Tuple,
     Value,
@@ -335,5 +341,15 @@ def unstable(same: Comparison, slot: tuple[int, str], previous: Delta, after: An
 
 
 def widened(content: Any) -> Any:
-    """What may be in a slot after any number of further iterations."""
+    """What may be in a slot after any number of further iterations. An object stays one of its kind."""
+    if isinstance(content, Tensor):
+        return Tensor(
+            grad=MAYBE, leaf=MAYBE, node=content.node, storage=0, inference=MAYBE, parameter=content.parameter
+        )
+    if isinstance(content, Sequence):
+        return Sequence(content.kind, None, UNKNOWN)
+    if isinstance(content, Mapping_):
+        return Mapping_((), UNKNOWN)
+    if isinstance(content, (Instance, Layer, Optimizer, Thing)):
+        return content
     return MAYBE if isinstance(content, Truth) else UNKNOWN
