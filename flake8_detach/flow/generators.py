@@ -14,7 +14,7 @@ from flake8_detach.flow import assignments, functions, managers, statements
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import Loop
 from flake8_detach.flow.memo import per_file
-from flake8_detach.flow.values import External, Function, Thing, Value
+from flake8_detach.flow.values import Function, Thing, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -31,7 +31,7 @@ def called(m: Machine, node: cst.For) -> Value:
     """What the loop goes through; a call that waits to be run where the function of the file suits."""
     call = node.iter
     if not isinstance(call, cst.Call) or (
-        isinstance(call.func, cst.Name) and isinstance(m.lookup(call.func.value), External)
+        isinstance(call.func, cst.Name) and not isinstance(m.lookup(call.func.value), Function)
     ):
         return evaluate(m, call)  # `range`, `zip`: nothing of the file is to be run
     if node.asynchronous is not None or not _falls_through(node):
