@@ -29,8 +29,13 @@ class _Left(Exception):
 
 def called(m: Machine, node: cst.For) -> Value:
     """What the loop goes through; a call that waits to be run where the function of the file suits."""
-    if not (isinstance(node.iter, cst.Call) and node.asynchronous is None and _falls_through(node)):
-        return evaluate(m, node.iter)
+    call = node.iter
+    if not isinstance(call, cst.Call) or (
+        isinstance(call.func, cst.Name) and not isinstance(m.lookup(call.func.value), Function)
+    ):
+        return evaluate(m, call)  # `range`, `zip`: nothing of the file is to be run
+    if node.asynchronous is not None or not _falls_through(node):
+        return evaluate(m, call)
     before, m.ledger.awaited = m.ledger.awaited, node.iter
     try:
         return evaluate(m, node.iter)

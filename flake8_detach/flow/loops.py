@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import libcst as cst
@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     generators,
     idle,
     iteration,
+    memo,
     narrowing,
     operators,
     retention,
@@ -166,12 +167,15 @@ def _called(body: cst.CSTNode, method: Callable[[str], bool]) -> set[str]:
     return {f.value.value for f in called if isinstance(f.value, cst.Name) and method(f.attr.value)}
 
 
-def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    todo = [node]
+@memo.per_file
+def _below(node: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
+    """The node and all below it. A loop within loops is run many times, and looked through once."""
+    found, todo = [], [node]
     while todo:
         current = todo.pop()
-        yield current
+        found.append(current)
         todo.extend(current.children)
+    return tuple(found)
 
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
