@@ -258,6 +258,7 @@ def repeated(
     depth = sum(len(f.loops) for f in m.frames)
     last = 1 + ROUNDS if depth <= DEEP else 1 if depth == DEEP + 1 else 0
     ends: list[Delta] = []
+    begun = 0
     fatal, quiet, presumed, decided = m.fatal, m.quiet, m.presumed, m.ledger.decided
     try:
         alive = True
@@ -265,6 +266,7 @@ def repeated(
         for round_ in range(last + 1):
             if round_ == 1 and not twice:
                 m.presumed += 1
+            begun = m.state.address()
             if not start():  # the condition is known to have become false
                 ends = [m.state.delta(loop.mark)]
                 break
@@ -292,7 +294,7 @@ def repeated(
                     }
                     m.state.apply(changes)
                 else:
-                    m.state.join([previous, changes], written=YES if twice else PRESUMED_YES)
+                    m.state.join([previous, changes], written=YES if twice else PRESUMED_YES, since=begun)
                 changes = m.state.delta(loop.mark)
             ends = [changes]
             previous = changes
@@ -305,16 +307,16 @@ def repeated(
     if forever:
         ends = []
     if ends and node.orelse is not None:
-        m.state.join(ends)
+        m.state.join(ends, since=begun)
         ends = [m.state.delta(loop.mark)] if execute_body(m, node.orelse.body) else []
         m.state.undo(loop.mark)
     paths = [*ends, *breaks]
     if some is YES or not paths:
         if paths:
-            m.state.join(paths)
+            m.state.join(paths, since=begun)
         return bool(paths) or (not forever and some is not YES)
     if len(paths) > 1:
-        m.state.join(paths)
+        m.state.join(paths, since=begun)
         paths = [m.state.rollback(loop.mark)]
     m.state.join([{}, paths[0]], presume=presume)
     return True

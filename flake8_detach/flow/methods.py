@@ -167,6 +167,7 @@ FLOAT32 = frozenset(
         "torch.rand",
         "torch.randn",
         "torch.empty",
+        "torch.arange",
         "torch.full",
         "torch.linspace",
         "torch.tensor",

@@ -206,12 +206,15 @@ class State:
         for slot, content in delta.items():
             self.set(slot, content)
 
-    def join(self, deltas: Seq[Delta], presume: bool = False, written: Truth = MAYBE, many: bool = False) -> None:
+    def join(
+        self, deltas: Seq[Delta], presume: bool = False, written: Truth = MAYBE, many: bool = False, since: int = 0
+    ) -> None:
         """Continue where the paths `deltas`, which all start from here, meet.
 
         presume: the first path is the unlikely one (a loop that never ran); what only the others changed is kept as
         presumed. written: was a tensor that one path writes in place written? MAYBE unless more is known of the paths
-        (one iteration of a loop and two of them). many: what comes of it stands for all of them (see `Node`).
+        (one iteration of a loop and two of them). many: what comes of it stands for all of them (see `Node`). since:
+        what is newer than that address is on one path alone, where one path goes on from the end of another.
         """
         if len(deltas) == 1:
             self.apply(deltas[0])
@@ -226,7 +229,7 @@ class State:
         joiner.many = many
         for slot, content in changed.items():
             alone = times[slot] == 1 and times[slot[0], CELL] < 2
-            if alone and slot[0] > newest and slot[1] not in ("version", "freed"):
+            if alone and slot[0] > (max(newest, since) if slot[1] in ("version", "freed") else newest):
                 # an object that one path alone has made is there for whoever can reach it
                 self.set(slot, content)
                 continue

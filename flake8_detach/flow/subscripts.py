@@ -147,11 +147,13 @@ def is_slice(key: Value) -> bool:
     return isinstance(key, Tuple) and key.names == ("slice",)
 
 
+ALL = (Const(...), Tuple((NONE,) * 3, ("slice",)))
+"""`x[...] = y` and `x[:] = y` write to x itself."""
+
+
 def _whole(key: Value) -> bool:
     """Does the subscript name all of the tensor, or by a mask elements of it, and no part that would be a view?"""
-    return key in (Const(...), Tuple((NONE,) * 3, ("slice",))) or not (
-        is_slice(key) or isinstance(key, (Const, Scalar))
-    )
+    return key in ALL or not (is_slice(key) or isinstance(key, (Const, Scalar)))
 
 
 def _index_items(m: Machine, items: tuple[Value, ...], key: Value, kind: str) -> Value:
@@ -281,9 +283,9 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             )
             if graph is not None:
                 # CopySlices is used up by a backward, and so is what index_put_ has kept of a mask
-                kept = Saved(0, (0,), NUMBER, node)
+                kept = () if key in ALL else (Saved(0, (0,), NUMBER, node),)
                 made = m.state.graph[graph]
-                m.state.graph[graph] = replace(made, saved=(*made.saved, kept), drawn="Tensor.__setitem__")
+                m.state.graph[graph] = replace(made, saved=(*made.saved, *kept), drawn="Tensor.__setitem__")
             writes.write(m, node, owner, wanted, graph, op, inputs)
         return
     if isinstance(owner, Array):
