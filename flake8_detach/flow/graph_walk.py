@@ -14,6 +14,7 @@ from flake8_detach.flow import (
     training,
 )
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Write
+from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -301,6 +302,9 @@ def _one_of_several(m: Machine, address: int) -> bool:
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
     """Backward adds to the `.grad` of the tensor at `address`."""
     held: Value = m.state.get((address, "grad"), NONE)
+    for twin in m.state.twins.get(address, ()):
+        if (twin, CELL) in m.state.slots and not isinstance(m.state.get((twin, "grad")), Ref):
+            m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
     if isinstance(held, Ref):
         if not create.no:
             for gradient, _ in m.tensors(held):
