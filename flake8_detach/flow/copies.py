@@ -51,7 +51,9 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
                 parameter=cell.parameter,
                 why=cell.why,
                 made=cell.made,
-                inference=cell.inference if cell.parameter and not deep else m.mode.inference,  # made of the same memory
+                inference=cell.inference
+                if cell.parameter and not deep
+                else m.mode.inference,  # made of the same memory
             )
             if m.state.get((value.addresses[0], "grad"), NONE) != NONE:  # type: ignore[union-attr]
                 m.state.set((made.addresses[0], "grad"), UNKNOWN)  # a copy as well

@@ -6,6 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import TypeGuard
 
 import libcst as cst
 
@@ -83,14 +84,19 @@ def _waiting(parts: list[Chunk]) -> dict[str, Chunk]:
     """Definitions that need not be parsed before somebody asks for their name: plain ones that nothing re-binds, made
     of nothing that is something else later."""
     times = Counter(name for part in parts for name in _bound(part.tree))
+    variables = set(times).difference(part.tree.body[0].name for part in parts if _defines(part.tree.body[0]))
     waiting = {}
     for part in parts:
         first, *others = part.tree.body
-        if others or not isinstance(first, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        if others or not _defines(first) or first.decorator_list or times[first.name] != 1:
             continue
-        if not first.decorator_list and times[first.name] == 1 and all(times[name] <= 1 for name in _needs(first)):
+        if all(times[name] <= 1 for name in _needs(first)) and variables.isdisjoint(_needs(first, computed=True)):
             waiting[first.name] = part
     return waiting
+
+
+def _defines(statement: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    return isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
 def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
@@ -123,13 +129,16 @@ def _run_definition(m: Machine, part: Chunk) -> None:
         m.state.slots[MODE] = mode
 
 
-def _needs(definition: ast.stmt) -> list[str]:
-    """The names that a class extends, or that the defaults of a function's parameters are made from."""
+def _needs(definition: ast.stmt, computed: bool = False) -> list[str]:
+    """The names that a class extends, or that the defaults of a function's parameters are made from; computed: of those
+    defaults only that are more than a name."""
     looked: list[ast.expr] = []
     if isinstance(definition, ast.ClassDef):
         looked += definition.bases
     elif isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
         looked += [*definition.args.defaults, *(d for d in definition.args.kw_defaults if d is not None)]
+    if computed:
+        looked = [e for e in looked if not isinstance(e, (ast.Name, ast.Attribute, ast.Constant))]
     return [node.id for expression in looked for node in ast.walk(expression) if isinstance(node, ast.Name)]
 
 

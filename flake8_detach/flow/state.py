@@ -163,13 +163,15 @@ class State:
         return {slot: get(slot, ABSENT) for slot, _ in self.trail[mark:]}
 
     def between(self, mark: int, begun: int) -> list[Delta]:
-        """What slots that were there at `mark` held for a while since the log had `begun` entries: not what they held
-        then, nor what they hold now."""
+        """What slots that were there at `mark`, and objects made since, held for a while since the log had `begun`
+        entries: not what they held then, nor what they hold now."""
         before = dict(reversed(self.trail[mark:]))
         held: dict[Slot, list[Any]] = {}
         for slot, content in (self.log or ())[begun:]:
             now = self.slots.get(slot, ABSENT)
-            if slot[0] > self._births[mark] or content is now or content is before.get(slot, now):
+            if content is now or content is before.get(slot, now):
+                continue
+            if slot[0] > self._births[mark] and (slot[1] != CELL or now is ABSENT):
                 continue
             contents = held.setdefault(slot, [])
             if len(contents) < BETWEEN and not any(content is other for other in contents):

@@ -366,8 +366,11 @@ def _output(
     if facts.get("view") in writes.REFUSING:
         owner = made.addresses[0] if grad.no or node is None else node
         m.state.set((owner, writes.VIEWED), m.version(facts["storage"]))
-    if op.same == "maybe" and any(m.state.get((a, "grad"), NONE) != NONE for a, _, _ in inputs.tensors):
-        m.state.set((made.addresses[0], "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
+    for same, _, _ in inputs.tensors if op.same == "maybe" else ():  # if it is the same tensor, so is its gradient
+        if m.state.get((same, "grad"), NONE) != NONE:
+            m.state.set((made.addresses[0], "grad"), UNKNOWN)
+        if not m.state.get((same, "kept"), NO).no:
+            m.state.set((made.addresses[0], "kept"), MAYBE)
     writes.related(m, made, first if op.same == "maybe" else None)
     return made
 

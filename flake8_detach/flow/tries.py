@@ -33,7 +33,7 @@ def try_(m: Machine, node: cst.Try) -> bool:
     paths = [m.state.delta(mark)] if alive else []
     m.state.undo(mark)
     for handler in node.handlers:
-        m.state.join(partial)
+        m.state.join(partial, since=m.state.address())  # what the body has made it need not have used yet
         if handler.name is not None and isinstance(handler.name.name, cst.Name):
             m.bind(handler.name.name.value, UNKNOWN)
         if execute_body(m, handler.body):
@@ -44,7 +44,7 @@ def try_(m: Machine, node: cst.Try) -> bool:
     if paths:
         m.state.join(paths)
     elif node.finalbody is not None:
-        m.state.join(partial)
+        m.state.join(partial, since=m.state.address())
         execute_body(m, node.finalbody.body)
         return False
     if node.finalbody is not None:

@@ -155,7 +155,8 @@ def judge(text: str) -> Verdict:
             counts["likely"] += 1
             counts["likely confirmed"] += finding.line in outcome.raised
         complaint = false_alarm(finding, watch, outcome, code, text)
-        if complaint:
+        dying = outcome.error is not None and finding.line in last  # Python tells of lines there that it leaves at once
+        if complaint and not dying:
             add("false alarm", finding.code, finding.line, f"{complaint}: {finding.message}")
     if code is not None and outcome.line is not None:
         counts[f"error {code}"] += 1
