@@ -146,6 +146,8 @@ def require(
             node=tensor.node,
         )
         _ask_the_base(m, address)
+    elif tensor.view in ("no_grad", "inference"):
+        return  # it asks its base
     elif tensor.leaf.yes or tensor.grad.no:
         lost = tensor.grad
         if lost is not NO:

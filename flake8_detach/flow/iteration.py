@@ -148,6 +148,18 @@ def row(m: Machine, value: Value, cell: Tensor) -> Value:
     return result
 
 
+def another(m: Machine, value: Value) -> Value:
+    """The next of what `value` was one of: of the rows of a tensor, each is an object of its own."""
+    if isinstance(value, Tuple):
+        return Tuple(tuple(another(m, item) for item in value.items), value.names)
+    cell = m.cell(value)
+    if not isinstance(cell, Tensor) or cell.view != "multi":
+        return value
+    made = m.new(cell)
+    writes.related(m, made)
+    return made
+
+
 def numbers(m: Machine, value: Value) -> list[Value]:
     """What is in a short range of known numbers, else nothing."""
     found = m.state.get((value.addresses[0], NUMBERS), ()) if isinstance(value, Ref) and value.addresses else ()

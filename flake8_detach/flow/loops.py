@@ -123,6 +123,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         rounds += 1
         sure = None if loop.begun else iteration.member(m, source)
         one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
+        one = iteration.another(m, one) if loop.begun else one
         assignments.assign(m, node.target, counting.counted(m, source, one, loop.begun))
         loop.begun = True
         return True

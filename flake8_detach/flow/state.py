@@ -65,6 +65,9 @@ BETWEEN = 3
 FEW = 4
 """Where more paths meet, those that have not changed a slot are looked at only once for it: they agree."""
 
+LATER = frozenset({"version", "freed", "grad", "gradient", "kept"})
+"""What is not yet there when the object or node is made that it belongs to."""
+
 VALUES = get_args(Value)
 LEADING = (Ref, Tuple, Either, Sequence, Mapping_)
 """Contents that lead to other slots: paths that agree in them may differ in those."""
@@ -231,7 +234,7 @@ class State:
         joiner.many = many
         for slot, content in changed.items():
             alone = times[slot] == 1 and times[slot[0], CELL] < 2
-            if alone and slot[0] > (max(newest, since) if slot[1] in ("version", "freed") else newest):
+            if alone and slot[0] > (max(newest, since) if slot[1] in LATER else newest):
                 # an object that one path alone has made is there for whoever can reach it
                 self.set(slot, content)
                 continue

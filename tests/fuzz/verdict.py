@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -49,8 +50,8 @@ class Verdict:
 class Watch:
     """Looks at the run while it goes: facts at every statement, `.grad` where a rule speaks of it."""
 
-    def __init__(self, analysis: Analysis) -> None:
-        self.analysis = analysis
+    def __init__(self, analysis: Analysis, last: set[int]) -> None:
+        self.analysis, self.last = analysis, last
         self.compared = self.points = 0
         self.wrong: dict[tuple[str, str], tuple[int, Mismatch]] = {}
         self.unreached: list[int] = []
@@ -65,6 +66,8 @@ class Watch:
             if finding.line == line and finding not in self.was_none:
                 self.read(finding, frame)
         self.times[line] += 1
+        if sys.exc_info()[0] is not None and any(f.f_lineno in self.last for f in callers(frame)):
+            return  # see `finals`
         visits = self.analysis.visits.get(line, [])
         if self.times[line] > len(visits):
             return  # a later iteration than the engine went through; it claims nothing about that one
@@ -110,6 +113,14 @@ class Watch:
             self.was_none.add(finding)
 
 
+def callers(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frame of the program and those that called it."""
+    while frame is not None:
+        if frame.f_code.co_filename == FILE:
+            yield frame
+        frame = frame.f_back
+
+
 def judge(text: str) -> Verdict:
     """Lint and run `text`, and list where they disagree."""
     verdict = Verdict()
@@ -122,12 +133,13 @@ def judge(text: str) -> Verdict:
         verdict.disagreements.append(Disagreement("crash", key, 0, f"{error!r} in {where.filename}:{where.lineno}"))
         verdict.outcome = run(text)
         return verdict
-    watch = Watch(analysis)
+    tree = ast.parse(text)
+    last = finals(tree)
+    watch = Watch(analysis, last)
     outcome = verdict.outcome = run(text, watch)
     code = code_of(outcome.message) if outcome.error is not None else None
     if code == "AGD111" and ".grad" not in text.split("\n")[(outcome.line or 1) - 1]:
         code = None  # a None of another origin
-    tree = ast.parse(text)
     excused = surprising(tree, outcome.line)
     counts = verdict.counts
     counts["points"], counts["facts"] = watch.points, watch.compared
@@ -136,7 +148,6 @@ def judge(text: str) -> Verdict:
     def add(kind: str, key: str, line: int, detail: str, excused: bool = False) -> None:
         verdict.disagreements.append(Disagreement(kind, key, line, detail, excused))
 
-    last = finals(tree)
     for line, mismatch in watch.wrong.values():
         if line in last:
             continue
