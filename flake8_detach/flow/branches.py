@@ -64,7 +64,7 @@ def if_(m: Machine, node: cst.If) -> bool:
             paths.append(m.state.delta(base))
     m.state.undo(base)
     if paths:
-        m.state.join(paths, written=written)
+        m.state.join(paths, written=written, since=None if isinstance(node.orelse, cst.If) else 0)
     return bool(paths)
 
 

@@ -51,7 +51,16 @@ def _rows(m: Machine, value: Value, size: Value) -> Value:
     assert isinstance(cell, Tensor)
     each = cell.shape and cell.shape[1:]
     shape = None if not cell.shape else each if size == NONE else (shapes.number(size), *cell.shape[1:])
-    facts = replace(cell, shape=shape, storage=m.state.address(), view="", base=None, parameter=False, made="batch")
+    facts = replace(
+        cell,
+        shape=shape,
+        storage=m.state.address(),
+        view="",
+        base=None,
+        parameter=False,
+        made="batch",
+        inference=m.mode.inference,
+    )
     if not cell.grad.no:  # stacking what requires grad is an op like any other
         facts = replace(facts, grad=MAYBE, leaf=MAYBE, node=None)
     return m.new(facts)

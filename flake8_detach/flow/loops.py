@@ -314,12 +314,12 @@ def repeated(
     paths = [*ends, *breaks]
     if some is YES or not paths:
         if paths:
-            m.state.join(paths, since=begun)
+            m.state.join(paths, since=None if breaks else begun)
         return bool(paths) or (not forever and some is not YES)
     if len(paths) > 1:
-        m.state.join(paths, since=begun)
+        m.state.join(paths, since=None if breaks else begun)
         paths = [m.state.rollback(loop.mark)]
-    m.state.join([{}, paths[0]], presume=presume)
+    m.state.join([{}, paths[0]], presume=presume, since=0)
     return True
 
 

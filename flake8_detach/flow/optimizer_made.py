@@ -65,7 +65,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     sizes = None if parted is None or owned is None else tuple(len(group) for group in parted)
     if given is not None:
         iteration.consume(m, given)
-    if owned is not None and any(m.state.twins.get(a, set()) & set(owned) for a in owned):
+    if owned is not None and any(not m.state.alike(a).isdisjoint(owned) for a in owned):
         owned = None  # two of them may be one
     made = m.new(Optimizer(name, None if owned is None else tuple(owned), sizes, tuple(args.kw.items())))
     training.made(m, made.addresses[0], node)

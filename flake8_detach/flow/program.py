@@ -90,7 +90,7 @@ def _waiting(parts: list[Chunk]) -> dict[str, Chunk]:
         first, *others = part.tree.body
         if others or not _defines(first) or first.decorator_list or times[first.name] != 1:
             continue
-        if all(times[name] <= 1 for name in _needs(first)) and variables.isdisjoint(_needs(first, computed=True)):
+        if all(times[name] <= 1 for name in _needs(first)) and variables.isdisjoint(_computed_from(first)):
             waiting[first.name] = part
     return waiting
 
@@ -129,17 +129,28 @@ def _run_definition(m: Machine, part: Chunk) -> None:
         m.state.slots[MODE] = mode
 
 
-def _needs(definition: ast.stmt, computed: bool = False) -> list[str]:
-    """The names that a class extends, or that the defaults of a function's parameters are made from; computed: of those
-    defaults only that are more than a name."""
-    looked: list[ast.expr] = []
+def _needs(definition: ast.stmt) -> list[str]:
+    """The names that a class extends, or that the defaults of a function's parameters are made from."""
+    return _names(definition.bases if isinstance(definition, ast.ClassDef) else _defaults(definition))
+
+
+def _computed_from(definition: ast.stmt) -> list[str]:
+    """The names from which a definition computes something at once: a default, an attribute of a class."""
+    looked = _defaults(definition)
     if isinstance(definition, ast.ClassDef):
-        looked += definition.bases
-    elif isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        looked += [*definition.args.defaults, *(d for d in definition.args.kw_defaults if d is not None)]
-    if computed:
-        looked = [e for e in looked if not isinstance(e, (ast.Name, ast.Attribute, ast.Constant))]
-    return [node.id for expression in looked for node in ast.walk(expression) if isinstance(node, ast.Name)]
+        looked = [default for statement in definition.body for default in _defaults(statement)]
+        looked += [s.value for s in definition.body if isinstance(s, (ast.Assign, ast.AnnAssign, ast.Expr)) and s.value]
+    return _names(e for e in looked if not isinstance(e, (ast.Name, ast.Attribute, ast.Constant)))
+
+
+def _defaults(definition: ast.stmt) -> list[ast.expr]:
+    if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return []
+    return [*definition.args.defaults, *(d for d in definition.args.kw_defaults if d is not None)]
+
+
+def _names(expressions: Iterable[ast.expr]) -> list[str]:
+    return [node.id for expression in expressions for node in ast.walk(expression) if isinstance(node, ast.Name)]
 
 
 def _rebound(source: Source) -> set[str]:

@@ -65,8 +65,9 @@ BETWEEN = 3
 FEW = 4
 """Where more paths meet, those that have not changed a slot are looked at only once for it: they agree."""
 
-LATER = frozenset({"version", "freed", "grad", "gradient", "kept"})
-"""What is not yet there when the object or node is made that it belongs to."""
+NODES = frozenset({"version", "freed"})
+LATER = NODES | {"grad", "gradient", "kept"}
+"""What is not yet there when the object, or node or memory, is made that it belongs to."""
 
 VALUES = get_args(Value)
 LEADING = (Ref, Tuple, Either, Sequence, Mapping_)
@@ -124,6 +125,15 @@ class State:
         self.twins.setdefault(one, set()).add(other)
         self.twins.setdefault(other, set()).add(one)
 
+    def alike(self, address: int) -> set[int]:
+        """What may be the tensor at `address`, be it by way of others."""
+        found, todo = set[int](), [address]
+        while todo:
+            new = self.twins.get(todo.pop(), set()) - found - {address}
+            found |= new
+            todo.extend(new)
+        return found
+
     def weaken(self, address: int, changed: Tensor) -> None:
         """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
         seen, todo = {address}, list(self.twins[address])
@@ -140,6 +150,10 @@ class State:
                     if not both.grad.no:
                         self.set((other, "grad"), UNKNOWN)
                         self.set((other, "gradient"), UNKNOWN)
+                    of = (cell.base or 0, CELL)
+                    base = self.slots.get(of)
+                    if isinstance(base, Tensor) and base.grad is not changed.grad:  # if it was written, so was its base
+                        self.set(of, replace(base, grad=MAYBE, leaf=MAYBE))
 
     def names(self, owner: int) -> list[str]:
         """The names of the slots that `owner` has, in order of creation. Costs a pass over the index of `owner`."""
@@ -212,14 +226,19 @@ class State:
             self.set(slot, content)
 
     def join(
-        self, deltas: Seq[Delta], presume: bool = False, written: Truth = MAYBE, many: bool = False, since: int = 0
+        self,
+        deltas: Seq[Delta],
+        presume: bool = False,
+        written: Truth = MAYBE,
+        many: bool = False,
+        since: int | None = None,
     ) -> None:
         """Continue where the paths `deltas`, which all start from here, meet.
 
         presume: the first path is the unlikely one (a loop that never ran); what only the others changed is kept as
         presumed. written: was a tensor that one path writes in place written? MAYBE unless more is known of the paths
         (one iteration of a loop and two of them). many: what comes of it stands for all of them (see `Node`). since:
-        what is newer than that address is on one path alone, where one path goes on from the end of another.
+        nodes and memory that are newer than this address are on one path alone (None: not known of any).
         """
         if len(deltas) == 1:
             self.apply(deltas[0])
@@ -228,13 +247,14 @@ class State:
         changed: Delta = {}
         for delta in deltas:
             changed.update(delta)
+        apart = {**dict.fromkeys(LATER, since or 0), **dict.fromkeys(NODES, self._next if since is None else since)}
         times = Counter(chain.from_iterable(deltas))
         paths = _paths(deltas) if len(deltas) > FEW else {}
         joiner = _Joiner(self, deltas, presume, Truth.PRESUMED_YES if presume else written)
         joiner.many = many
         for slot, content in changed.items():
             alone = times[slot] == 1 and times[slot[0], CELL] < 2
-            if alone and slot[0] > (max(newest, since) if slot[1] in LATER else newest):
+            if alone and slot[0] > newest and (slot[1] not in LATER or slot[0] > apart[slot[1]]):
                 # an object that one path alone has made is there for whoever can reach it
                 self.set(slot, content)
                 continue
@@ -333,7 +353,9 @@ class _Joiner:
         """A variable that some paths have not bound: who reads a tensor there came by one that has."""
         found = [c for c in contents if c is not ABSENT]
         variable = (slot[0], CELL) not in self.state.slots and (slot[0], "*names") not in self.state.slots
-        one = found[0]
+        one: Value = found[0]
+        if isinstance(self.state.slots.get((slot[0], CELL)), Layer) and all(c == one for c in found):
+            return one  # what a layer holds is made when somebody asks for it
         if not variable or slot[1][0] == "*" or not isinstance(one, Ref) or any(c != one for c in found):
             return UNKNOWN
         path = next(path for path, c in enumerate(contents) if c is not ABSENT)
@@ -453,8 +475,10 @@ class _Joiner:
             self.write((address, "grad"), UNKNOWN)
         for path, owner in enumerate(owners):
             cell = self.look(path, (owner, CELL))
-            if (owner, CELL) not in self.state.slots:
-                continue  # made on that path: nothing else leads to it any more
+            if (owner, CELL) not in self.state.slots:  # made on that path: nothing else leads to it any more
+                for twin in tuple(self.state.twins.get(owner, ())):
+                    self.state.pair(address, twin)
+                continue
             if isinstance(cell, Tensor) and cell.leaf.no:
                 continue  # as above
             if isinstance(cell, Tensor):
