@@ -125,14 +125,14 @@ class State:
         self.twins.setdefault(one, set()).add(other)
         self.twins.setdefault(other, set()).add(one)
 
-    def alike(self, address: int) -> set[int]:
+    def alike(self, address: int) -> frozenset[int]:
         """What may be the tensor at `address`, be it by way of others."""
         found, todo = set[int](), [address]
         while todo:
             new = self.twins.get(todo.pop(), set()) - found - {address}
             found |= new
             todo.extend(new)
-        return found
+        return frozenset(found)
 
     def weaken(self, address: int, changed: Tensor) -> None:
         """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
