@@ -383,7 +383,9 @@ class _Joiner:
         if all(isinstance(v, (Const, Scalar)) and not (isinstance(v, Const) and v.value is None) for v in values):
             kinds = {_kind(v) for v in values}
             why = next((v.why for v in values if isinstance(v, (Const, Scalar)) and v.why), None)
-            return Scalar(kinds.pop() if len(kinds) == 1 else "number", why) if "?" not in kinds else UNKNOWN
+            if "?" in kinds or (len(kinds) > 1 and "str" in kinds):
+                return UNKNOWN
+            return Scalar(kinds.pop() if len(kinds) == 1 else "number", why)
         if all(isinstance(v, Array) for v in values):
             arrays = [v for v in values if isinstance(v, Array)]
             scalar = arrays[0].scalar
