@@ -262,6 +262,8 @@ def _result(
     differentiable = any(c in ("yes", "zero", "raises", "unknown") for c in classes)
     node = None
     wanted = inputs.grad(ignored, [name for name, what in op.nodiff.items() if what == "maybe"])
+    if inputs.tensors and m.mode.inference.no and all(t.inference.yes for _, t, _ in inputs.tensors):
+        wanted = wanted & MAYBE if inputs.unknown else NO  # autograd does not see ops on inference tensors alone
     first = next((v for v in bound.values() if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
         node = node_of(m, site, op, bound, inputs, ignored)
@@ -407,7 +409,8 @@ def node_of(
         needed_by = op.saves_if.get(name)
         if name in op.saves and (needed_by is None or any(n in requiring for n in needed_by)):
             saved.append(m.save(tensor, name, site))
-            sure = any(t.grad.yes and (needed_by is None or n in needed_by) for _, t, n in inputs.tensors)
+            requiring_sure = [(t, n) for _, t, n in inputs.tensors if t.grad.yes and not t.inference.yes]
+            sure = any(needed_by is None or n in needed_by for _, n in requiring_sure)
             tell_inference(m, site, op.name, [tensor] if sure else [])
     numbers = any(isinstance(v, (Const, Scalar)) for n, v in bound.items() if n != "rounding_mode")
     if kept.inner(op.name, numbers) or _drops(op, bound):
