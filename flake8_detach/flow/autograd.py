@@ -99,8 +99,9 @@ def copy_of(m: Machine, node: cst.CSTNode, value: Value, subject: Label, how: st
     why = m.cause("cut", f"cut by {how}", node, subject, tensor.grad, tensor.why, m.tensors(value))
     if grad is YES and why.loss is not None:
         why = faked(m, node, why)
-    inference = m.mode.inference if how == "`copy.copy(...)`" else tensor.inference
-    return m.tensor(grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=inference)
+    return m.tensor(
+        grad=grad, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, why=why, made=how, inference=tensor.inference
+    )
 
 
 def require(

@@ -62,7 +62,10 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             tell_copy(m, node, value, args.node(0, "x", node))
             return UNKNOWN
         grad = cell.grad if isinstance(cell, Tensor) else MAYBE
-        return autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", grad)
+        copied = autograd.copy_of(m, node, value, m.text(args.node(0, "x", node)), "`copy.copy(...)`", grad)
+        for address, _ in m.tensors(copied):
+            m.refine(address, inference=m.mode.inference)
+        return copied
     if isinstance(value, (Ref, Tuple)):
         done: dict[int, int] = {}
         try:

@@ -56,6 +56,8 @@ def interleaved(m: Machine, node: cst.For, cell: Thing) -> bool:
     start, frames, depth, guards = m.state.mark(), len(m.frames), m.depth, m.guards
     loop = Loop(start, len(m.frame.withs))
 
+    from flake8_detach.flow import loops
+
     def resume(value: Value) -> None:
         suspended, inner = m.frames[frames:], m.depth
         del m.frames[frames:]
@@ -64,13 +66,7 @@ def interleaved(m: Machine, node: cst.For, cell: Thing) -> bool:
         loop.mark = m.state.mark()
         try:
             assignments.assign(m, node.target, value)
-            alive = statements.execute_body(m, node.body)
-            if loop.continues:
-                paths = [*loop.continues, *([m.state.delta(loop.mark)] if alive else [])]
-                loop.continues = []
-                m.state.rollback(loop.mark)
-                m.state.join(paths)
-                alive = True
+            alive = loops.meet(m, loop, statements.execute_body(m, node.body))
         finally:
             m.frame.loops.pop()
             m.frames.extend(suspended)
