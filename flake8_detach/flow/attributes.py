@@ -37,6 +37,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.events import InferenceSaved
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
+from flake8_detach.flow.state import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -230,6 +231,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     if not isinstance(owner, Ref):
         if name == "grad":
             gradients.stir(m)
+        calls.escape(m, m.may_be(owner_node))
         return
     for address in owner.addresses:
         cell = m.state.cell(address)
@@ -290,6 +292,9 @@ def _put_on_tensor(
         m.state.set(
             (address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value
         )
+        for twin in m.state.twins.get(address, ()):
+            if (twin, CELL) in m.state.slots:
+                m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
         if value == NONE:
             training.cleared(m, [address], node)
         else:

@@ -299,16 +299,22 @@ def _one_of_several(m: Machine, address: int) -> bool:
     return isinstance(cell, Tensor) and (cell.view == "multi" or sum(graph != "no" for graph in parts) > 1)
 
 
+CREATED = (0, "created")
+"""Set by a backward with `create_graph=True`: from then on gradients may have a graph."""
+
+
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
     """Backward adds to the `.grad` of the tensor at `address`."""
     held: Value = m.state.get((address, "grad"), NONE)
     for twin in m.state.twins.get(address, ()):
         if (twin, CELL) in m.state.slots and not isinstance(m.state.get((twin, "grad")), Ref):
             m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
-    if isinstance(held, Ref):
-        if not create.no:
-            for gradient, _ in m.tensors(held):
-                m.change(gradient, grad=MAYBE, leaf=MAYBE)
+    if not create.no:
+        m.state.set(CREATED, YES)
+    if isinstance(held, Ref) and create.no:
+        return  # added in place
+    if isinstance(held, Ref) and create is MAYBE:
+        m.state.set((address, "grad"), UNKNOWN)
         return
     if not sure:
         m.state.set((address, "grad"), UNKNOWN)

@@ -64,7 +64,14 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
             each = isinstance(inner, Sequence) and inner.each
             set_to(Sequence(cell.kind, None, iteration.element(m, first), each=each, filled=iteration.filled(m, first)))
         else:
-            set_to(Sequence(cell.kind, None, UNKNOWN, filled=cell.filled))
+            have, new = iteration.element(m, receiver), iteration.element(m, first)
+            element = new if cell.filled is NO else have if have == new else subscripts._either(m, have, new)
+            known = cell.members if cell.items is None else cell.items
+            for one in more or ():
+                known = _with(known, one, name)
+            filled = cell.filled | iteration.filled(m, first)
+            bounded = address in m.retention.bounded
+            set_to(Sequence(cell.kind, None, element, filled=filled, members=() if bounded else known))
         return NONE
     if name in ("pop", "popleft", "get", "get_nowait"):
         if cell.items:

@@ -24,7 +24,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.comparison import Comparison
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import GENERATOR, Loop, Machine
-from flake8_detach.flow.state import Delta
+from flake8_detach.flow.state import CELL, Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,
@@ -154,7 +154,10 @@ def _grows(node: cst.For) -> bool:
     """Does the body change the length of a list that `zip`, `enumerate` and the like go through? They take of it what
     is there when its turn comes."""
     names = {n.value for n in _below(node.iter) if isinstance(n, cst.Name)}
-    return not names.isdisjoint(_called(node.body, GROWING.__contains__))
+    added = {
+        n.target.value for n in _below(node.body) if isinstance(n, cst.AugAssign) and isinstance(n.target, cst.Name)
+    }
+    return not names.isdisjoint(_called(node.body, GROWING.__contains__) | added)
 
 
 def _writes(node: cst.For) -> bool:
@@ -281,7 +284,7 @@ def repeated(
             watch.after(m, round_, changes)
             if round_ >= 1 or last == 0:
                 special = round_ == 1 and m.ledger.decided > decided  # the next iteration is the first of its kind
-                if last and not special and settled(m, previous, changes):
+                if last and not special and settled(m, previous, changes, watch.start):
                     ends.append(changes)
                     break
                 m.state.undo(loop.mark)
@@ -323,13 +326,18 @@ def repeated(
     return True
 
 
-def settled(m: Machine, before: Delta, after: Delta) -> bool:
-    """Does one more iteration add nothing to what may be the case, apart from which objects carry the facts?"""
+def settled(m: Machine, before: Delta, after: Delta, since: int) -> bool:
+    """Does one more iteration add nothing to what may be the case, apart from which objects carry the facts? since:
+    the first address that is newer than the loop."""
     comparison = Comparison(m.state, before, after, covers=True)
     return all(
         comparison.contents(before.get(slot, m.state.slots.get(slot)), after.get(slot, m.state.slots.get(slot)))
         for slot in before.keys() | after.keys()
         if not _hidden(slot)
+    ) and all(
+        comparison.objects(address, address)
+        for address, name in before.keys() | after.keys()
+        if name == CELL and address < since
     )
 
 

@@ -200,7 +200,7 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         from flake8_detach.flow import withs
 
         return withs.enter_context(m, node, args.pos[0])
-    escape(m, args.values())
+    escape(m, [*args.values(), *(m.may_be(node.func.value) if name.endswith("_") else ())])
     return UNKNOWN
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import alternatives
+from flake8_detach.flow import alternatives, graph_walk
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     NONE,
     UNKNOWN,
@@ -81,7 +82,8 @@ def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
             if is_none:
                 m.state.set((address, "grad"), NONE)
             elif m.state.get((address, "grad"), NONE) in (NONE, UNKNOWN):
-                gradient = m.tensor(grad=NO, leaf=YES, shape=tensor.shape, dtype=tensor.dtype, made="grad")
+                own = MAYBE if m.state.get(graph_walk.CREATED) else NO
+                gradient = m.tensor(grad=own, leaf=~own, shape=tensor.shape, dtype=tensor.dtype, made="grad")
                 m.state.set((address, "grad"), gradient)
     elif isinstance(node, cst.Name):
         value = m.lookup(node.value)

@@ -86,6 +86,7 @@ class State:
         self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
         self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
         self.views: dict[int, list[int]] = {}  # of each tensor
+        self.lost: dict[Slot, set[int]] = {}  # what a slot led to on some path, where it is unknown after a meeting
         self._births: dict[int, int] = {}
         self._forked = 0
 
@@ -345,6 +346,10 @@ class _Joiner:
             else:
                 return self.bound(slot, contents)
         joined_value = self.values(contents, depth)
+        if joined_value == UNKNOWN:
+            lost = [a for c in contents if isinstance(c, Ref) for a in c.addresses]
+            if lost:
+                self.state.lost.setdefault(slot, set()).update(lost)
         if slot[1] == "grad" and isinstance(joined_value, Either):
             return UNKNOWN  # a gradient that may be there: what is in it, nobody asks
         return joined_value
@@ -481,10 +486,10 @@ class _Joiner:
                 for twin in tuple(self.state.twins.get(owner, ())):
                     self.state.pair(address, twin)
                 continue
-            if isinstance(cell, Tensor) and cell.leaf.no:
-                continue  # as above
             if isinstance(cell, Tensor):
                 self.state.pair(address, owner)  # it changes should either be told to require grad, or not to
+            if isinstance(cell, Tensor) and cell.leaf.no:
+                continue  # as above
             if isinstance(cell, Tensor) and cell.grad is not NO:
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
                 self.write((owner, "gradient"), UNKNOWN)

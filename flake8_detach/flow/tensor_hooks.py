@@ -81,8 +81,8 @@ def _multi(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 
 def grad_fn(m: Machine, address: int, tensor: Tensor) -> Value:
-    """`x.grad_fn` of a computed tensor."""
-    if tensor.node is None or tensor.grad is not YES or address in m.escaped:
+    """`x.grad_fn` of a tensor that may be computed."""
+    if tensor.node is None or not (tensor.grad.yes and tensor.leaf.no) or address in m.escaped:
         return UNKNOWN
     return m.new(Thing(NODE, (("number", Const(tensor.node)),)))
 

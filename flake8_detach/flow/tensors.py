@@ -263,7 +263,13 @@ def _result(
     node = None
     wanted = inputs.grad(ignored, [name for name, what in op.nodiff.items() if what == "maybe"])
     if inputs.tensors and m.mode.inference.no and all(t.inference.yes for _, t, _ in inputs.tensors):
-        wanted = wanted & MAYBE if inputs.unknown else NO  # autograd does not see ops on inference tensors alone
+        # autograd does not see ops on inference tensors alone; a number is none where torch makes a tensor of it
+        numbers = any(isinstance(v, (Const, Scalar)) for v in bound.values())
+        wanted = wanted & MAYBE if inputs.unknown or numbers else NO
+    elif m.mode.inference.no and not any(t.grad.yes and t.inference.no for _, t, _ in inputs.tensors):
+        wanted = (
+            wanted & MAYBE if any(t.grad.yes for _, t, _ in inputs.tensors) else wanted
+        )  # nor the first step of `@`
     first = next((v for v in bound.values() if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
         node = node_of(m, site, op, bound, inputs, ignored)
@@ -326,6 +332,8 @@ def _output(
                 kind = "inference"
             if base.view in writes.REFUSING and kind != "inference":
                 kind = base.view
+            if not base.inference.no:
+                kind = ""  # autograd keeps no record of the views of inference tensors
             facts = {"storage": base.storage, "view": kind, "base": base.base if base.base is not None else address}
         else:
             facts = {"storage": 0}
@@ -338,7 +346,7 @@ def _output(
         facts["device"] = "cpu"
     leaf = ~grad
     of_inference = bool(op.view) and m.mode.inference.no and not facts.get("inference", NO).no  # it has no graph
-    if (of_inference or (facts.get("base") is not None and m.mode.grad.no)) and not wanted.no:
+    if (of_inference or (bool(op.view) and m.mode.grad.no)) and not wanted.no:
         # a view made under no_grad asks its base: it requires grad as the base does, without a grad_fn
         grad, leaf, why = MAYBE, MAYBE, None
     if op.same == "maybe":  # the very same object if nothing changes

@@ -5,10 +5,9 @@ from __future__ import annotations
 import libcst as cst
 
 from flake8_detach.flow.machine import Machine
+from flake8_detach.flow.state import ABSENT, CELL, Delta
 from flake8_detach.flow.statements import execute_body, statement
-from flake8_detach.flow.values import (
-    UNKNOWN,
-)
+from flake8_detach.flow.values import UNKNOWN, Mapping_, Sequence, Tensor
 
 
 @statement(cst.Try)
@@ -33,7 +32,7 @@ def try_(m: Machine, node: cst.Try) -> bool:
     paths = [m.state.delta(mark)] if alive else []
     m.state.undo(mark)
     for handler in node.handlers:
-        m.state.join(partial, since=m.state.address())  # what the body has made it need not have used yet
+        interrupted(m, partial)
         if handler.name is not None and isinstance(handler.name.name, cst.Name):
             m.bind(handler.name.name.value, UNKNOWN)
         if execute_body(m, handler.body):
@@ -44,12 +43,29 @@ def try_(m: Machine, node: cst.Try) -> bool:
     if paths:
         m.state.join(paths)
     elif node.finalbody is not None:
-        m.state.join(partial, since=m.state.address())
+        interrupted(m, partial)
         execute_body(m, node.finalbody.body)
         return False
     if node.finalbody is not None:
         return execute_body(m, node.finalbody.body) and bool(paths)
     return bool(paths)
+
+
+def interrupted(m: Machine, partial: list[Delta]) -> None:
+    """Go on where the body may have stopped at any statement. The paths say what each slot may hold, and not together
+    with what: a variable may lead to a tensor that is not yet, or no longer, what it is on the path that bound it. So
+    tensors meet first, then what holds them, then what leads to these."""
+    kinds: dict[int, int] = {}
+    for slot in dict.fromkeys(slot for path in partial for slot in path):
+        if slot[0] not in kinds:
+            cells = [path.get((slot[0], CELL)) for path in partial] + [m.state.get((slot[0], CELL))]
+            cell = next((c for c in cells if c is not None and c is not ABSENT), None)
+            kinds[slot[0]] = 0 if isinstance(cell, Tensor) else 1 if isinstance(cell, (Sequence, Mapping_)) else 2
+    since = m.state.address()  # what the body has made it need not have used yet
+    for kind in range(3):
+        paths = [{slot: content for slot, content in path.items() if kinds[slot[0]] == kind} for path in partial]
+        if any(paths):
+            m.state.join(paths, since=since)
 
 
 def finish(m: Machine, node: cst.Finally, left: int) -> None:

@@ -13,6 +13,7 @@ import libcst as cst
 
 from flake8_detach import rules
 from flake8_detach.flow import graph_walk, statements
+from flake8_detach.flow.events import Event
 from flake8_detach.flow.machine import MAX_CONTEXTS, Machine
 from flake8_detach.flow.program import follow
 from flake8_detach.flow.values import Mode, Ref, Tensor, Truth
@@ -22,13 +23,15 @@ from flake8_detach.source import Chunk, Source
 
 
 class Reported(NamedTuple):
-    """A finding, as far as torch can judge it. text: the source of what is reported."""
+    """A finding, as far as torch can judge it. text: the source of what is reported. through: the lines of the calls
+    by which the engine came there, and its own."""
 
     code: str
     line: int
     confidence: str
     text: str
     message: str
+    through: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,17 +74,20 @@ def analyse(text: str) -> Analysis:
     """Lint `text`, whose last statement is `pass`, and record what the engine knew."""
     source = Source(text)
     result = Analysis()
-    collector = Listening(rules.load().values(), source)
     with observed() as record:
+        collector = Listening(rules.load().values(), source, record)
         follow(source, range(len(source.chunks)), collector.take)
+    lines = {}
     for chunk in source.chunks:
         for line, node in lines_of(chunk):
+            lines[id(node)] = line
             if id(node) in record.visits:
                 result.visits[line] = record.visits[id(node)]
     for finding in collector.findings:
         span = finding.span
         text_of = source.lines[span.line - 1][span.column : span.end_column if span.end_line == span.line else None]
-        result.findings.append(Reported(finding.code, span.line, finding.confidence, text_of, finding.message))
+        through = tuple(lines[n] for n in collector.stacks.get(id(finding), ()) if n in lines)
+        result.findings.append(Reported(finding.code, span.line, finding.confidence, text_of, finding.message, through))
     result.told = {(finding.code, finding.span.line) for finding in collector.told}
     machine = record.machine
     if machine is not None:
@@ -91,11 +97,19 @@ def analyse(text: str) -> Analysis:
 
 
 class Listening(Collector):
-    """Also keeps what is not reported, as another rule has told of the same cause."""
+    """Also keeps what is not reported, as another rule has told of the same cause, and by which statements, one in
+    each function that was called, the engine came to what is (stacks: by id of the finding)."""
 
-    def __init__(self, rules: Iterable[Rule], source: Source) -> None:
+    def __init__(self, rules: Iterable[Rule], source: Source, record: Record) -> None:
         super().__init__(rules, source)
         self.told: list[Finding] = []
+        self.record = record
+        self.stacks: dict[int, list[int]] = {}
+
+    def take(self, event: Event) -> None:
+        super().take(event)
+        for finding in list(self._findings.values())[len(self.stacks) :]:
+            self.stacks[id(finding)] = self.record.stack()
 
     def _told_already(self, finding: Finding) -> bool:
         already = super()._told_already(finding)
@@ -135,11 +149,17 @@ def lines_of(chunk: Chunk) -> Iterator[tuple[int, cst.SimpleStatementLine]]:
 
 @dataclass
 class Record:
-    """What `observed` sees. visits: by id of the statement."""
+    """What `observed` sees. visits: by id of the statement. current: the statement that a frame has come to."""
 
     visits: dict[int, list[Visit]] = field(default_factory=lambda: defaultdict(list))
     freed: dict[str, Truth] = field(default_factory=dict)
     machine: Machine | None = None
+    current: dict[int, int] = field(default_factory=dict)
+
+    def stack(self) -> list[int]:
+        """The ids of the statements of the functions that are running."""
+        frames = self.machine.frames if self.machine is not None else ()
+        return [self.current[frame.id] for frame in frames if frame.id in self.current]
 
 
 @contextmanager
@@ -150,6 +170,7 @@ def observed() -> Iterator[Record]:
 
     def note(m: Machine, node: cst.SimpleStatementLine) -> bool:
         record.machine = m
+        record.current[m.frame.id] = id(node)
         # a class body is a frame of its own in the engine and in Python, but its names do not matter here
         state = Visit(m.frame.id, dict(m.state.slots), frozenset(m.escaped), len(m.frames) == 1)
         record.visits[id(node)].append(state)

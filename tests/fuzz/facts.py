@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from flake8_detach.flow.meeting import EITHER
 from flake8_detach.flow.values import (
     NONE,
     Array,
@@ -116,9 +117,11 @@ class Comparison:
                 if key in real:
                     yield from self.value(f"{path}[{key!r}]", item, real[key], depth + 1)
         elif isinstance(cell, (Instance, Layer)):
-            kind = cell.cls.name if isinstance(cell, Instance) else cell.kind.rpartition(".")[2]
-            if kind != "?":
-                yield from self.say(path, "class", kind, type(real).__name__)
+            names = [cell.cls.name] if isinstance(cell, Instance) else cell.kind.split(EITHER)
+            kinds = [name.rpartition(".")[2] for name in names]
+            kind = type(real).__name__
+            if "?" not in kinds:
+                yield from self.say(path, "class", kind if kind in kinds else EITHER.join(kinds), kind)
             for name in self.visit.slots.get((address, "*names"), ()):
                 value = self.visit.slots.get((address, name))
                 if value is not None and name[0] != "*" and hasattr(real, name):

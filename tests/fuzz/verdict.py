@@ -191,18 +191,19 @@ def judge(text: str) -> Verdict:
 
 def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | None, text: str) -> str:
     """Why torch does not agree with a report; empty if it does or cannot be asked."""
-    if finding.confidence != "certain" or finding.line not in outcome.ran:
+    if finding.confidence != "certain" or not outcome.ran.keys() >= {finding.line, *finding.through}:
         return ""
+    seldom = outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ()))
     if finding.code in GRADIENT_RULES:
         wrong = finding in watch.evaluated and finding not in watch.was_none
-        return ".grad is not None there" if wrong else ""
+        cut_short = seldom and outcome.error is not None and repeats(text, finding.line)
+        return ".grad is not None there" if wrong and not cut_short else ""
     if not finding.code.startswith("AGD1"):
         return ""
     if finding.line in outcome.raised and finding.line not in outcome.where:
         return ""  # it raised, and the program caught that
     if "(a warning now" in finding.message:
         return "" if outcome.warned.get(finding.line) else "torch does not warn"
-    seldom = outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ()))
     if seldom and (left_early(text, finding, outcome) or by_chance(text, finding)):
         return ""  # it speaks of an iteration that did not come, or that took another branch
     if outcome.error is None:
