@@ -235,9 +235,10 @@ def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
     idle = [h for h in ast.walk(tree) if isinstance(h, ast.ExceptHandler) and h.body[0].lineno not in outcome.ran]
     lines = text.split("\n")
     for handler in idle:
-        for number in range(handler.body[0].lineno, (handler.end_lineno or 0) + 1):
+        first = min(n.lineno for n in (handler.body[0], *getattr(handler.body[0], "decorator_list", ())))
+        for number in range(first, (handler.end_lineno or 0) + 1):
             lines[number - 1] = ""
-        lines[handler.body[0].lineno - 1] = " " * handler.body[0].col_offset + "raise"
+        lines[first - 1] = " " * handler.body[0].col_offset + "raise"
     return bool(idle) and answered(code, outcome, analyse("\n".join(lines)))
 
 
