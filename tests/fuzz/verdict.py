@@ -236,6 +236,8 @@ def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
     lines = text.split("\n")
     for handler in idle:
         first = min(n.lineno for n in (handler.body[0], *getattr(handler.body[0], "decorator_list", ())))
+        if not lines[first - 1]:
+            continue  # in a handler that is left out already
         for number in range(first, (handler.end_lineno or 0) + 1):
             lines[number - 1] = ""
         lines[first - 1] = " " * handler.body[0].col_offset + "raise"
