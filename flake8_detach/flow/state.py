@@ -485,6 +485,8 @@ class _Joiner:
             if (owner, CELL) not in self.state.slots:  # made on that path: nothing else leads to it any more
                 for twin in tuple(self.state.twins.get(owner, ())):
                     self.state.pair(address, twin)
+                if isinstance(cell, Tensor) and cell.base is not None:  # but what is done to its base is done to it
+                    self.state.pair(address, owner)
                 continue
             if isinstance(cell, Tensor):
                 self.state.pair(address, owner)  # it changes should either be told to require grad, or not to

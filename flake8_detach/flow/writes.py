@@ -136,9 +136,14 @@ def write(
     m: Machine, site: cst.CSTNode, target: Ref, wanted: Truth, node: int | None, op: ops.Op, inputs: tensors.Inputs
 ) -> None:
     """The tensors of `target` are written in place by something that requires grad as `wanted` says."""
+    others = [t for a, t, _ in inputs.tensors if a not in target.addresses]
+    every = wanted
     for address in target.addresses:
         tensor = m.state.cell(address)
         assert isinstance(tensor, Tensor)
+        # each of them is written in turn, and what the one is, the others need not be
+        alone = len(target.addresses) > 1 and not tensor.grad.yes and not any(t.grad.yes for t in others)
+        wanted = every & MAYBE if alone else every
         base = m.state.cell(tensor.base) if tensor.base is not None else None
         if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None, wanted).yes:
             # torch raises; go on as if the view had been copied, or the base written in another way
