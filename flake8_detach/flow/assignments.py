@@ -107,6 +107,8 @@ def augment(m: Machine, node: cst.AugAssign, old: Value, value: Value) -> Value:
         calls.call(m, Method(old, "extend"), calls.Args([value]), node)
         return old
     hidden.wrote_array(m, old, node.target)
+    if old == UNKNOWN:
+        calls.write_unknown(m, node.target)
     result = operators.binary(m, node, kind, old, value, node.target, node.value)
     assign(m, node.target, result)
     return result
@@ -128,6 +130,8 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
         attributes.put(m, evaluate(m, target.value), target.attr.value, value, target, target.value)
     elif isinstance(target, cst.Subscript):
         owner = alternatives.one(evaluate(m, target.value))
+        if owner == UNKNOWN:
+            calls.write_unknown(m, target.value)
         keys = [index(m, e.slice) for e in target.slice]
         subscripts.set_item(m, target, owner, keys[0] if len(keys) == 1 else Tuple(tuple(keys)), value)
     elif isinstance(target, cst.StarredElement):

@@ -231,7 +231,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     if not isinstance(owner, Ref):
         if name == "grad":
             gradients.stir(m)
-        calls.escape(m, m.may_be(owner_node))
+        calls.write_unknown(m, owner_node)
         return
     for address in owner.addresses:
         cell = m.state.cell(address)

@@ -25,7 +25,7 @@ from flake8_detach.flow import (
     tensor_methods,
     tensors,
 )
-from flake8_detach.flow.calls import Args, escape
+from flake8_detach.flow.calls import Args, escape, write_unknown
 from flake8_detach.flow.registry import TENSOR_METHODS
 from flake8_detach.flow.values import (
     MAYBE,
@@ -200,7 +200,9 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         from flake8_detach.flow import withs
 
         return withs.enter_context(m, node, args.pos[0])
-    escape(m, [*args.values(), *(m.may_be(node.func.value) if name.endswith("_") else ())])
+    escape(m, args.values())
+    if name.endswith("_"):
+        write_unknown(m, node.func.value)
     return UNKNOWN
 
 

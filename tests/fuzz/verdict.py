@@ -245,10 +245,10 @@ def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
 
 
 def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
-    """Did the run leave a loop around the finding by `break` or `return`?"""
+    """Did the run leave a loop around the finding, or an iteration, by `break`, `continue` or `return`?"""
     loops = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.For, ast.While))]
     around = [n for n in loops if n.lineno <= finding.line <= (n.end_lineno or 0)]
-    leaving = [n for loop in around for n in ast.walk(loop) if isinstance(n, (ast.Break, ast.Return))]
+    leaving = [n for loop in around for n in ast.walk(loop) if isinstance(n, (ast.Break, ast.Continue, ast.Return))]
     return any(n.lineno in outcome.ran for n in leaving)
 
 
