@@ -85,6 +85,7 @@ class State:
         self._next = 1
         self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
         self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
+        self.coupled: dict[int, set[int]] = {}  # the same of lists and dicts
         self.views: dict[int, list[int]] = {}  # of each tensor
         self.lost: dict[Slot, set[int]] = {}  # what a slot led to on some path, where it is unknown after a meeting
         self._births: dict[int, int] = {}
@@ -99,6 +100,11 @@ class State:
         return self.slots.get(slot, default)
 
     def set(self, slot: Slot, content: Any) -> None:
+        self._put(slot, content)
+        if slot[1] == CELL and slot[0] in self.coupled:
+            self._loosen(slot[0])
+
+    def _put(self, slot: Slot, content: Any) -> None:
         old = self.slots.get(slot, ABSENT)
         if old is content:
             return
@@ -125,6 +131,26 @@ class State:
         """The two addresses may be those of one tensor."""
         self.twins.setdefault(one, set()).add(other)
         self.twins.setdefault(other, set()).add(one)
+
+    def couple(self, one: int, other: int) -> None:
+        """The two addresses may be those of one list or dict."""
+        self.coupled.setdefault(one, set()).add(other)
+        self.coupled.setdefault(other, set()).add(one)
+
+    def _loosen(self, address: int) -> None:
+        """The list or dict at `address` was changed: of whatever may be the same one, nothing is known any more."""
+        seen, todo = {address}, list(self.coupled[address])
+        while todo:
+            other = todo.pop()
+            if other in seen:
+                continue
+            seen.add(other)
+            todo.extend(self.coupled[other])
+            cell = self.slots.get((other, CELL))
+            if isinstance(cell, Sequence):
+                self._put((other, CELL), Sequence(cell.kind, None, UNKNOWN))
+            elif isinstance(cell, Mapping_):
+                self._put((other, CELL), Mapping_((), UNKNOWN))
 
     def alike(self, address: int) -> frozenset[int]:
         """What may be the tensor at `address`, be it by way of others."""
@@ -224,7 +250,7 @@ class State:
     def apply(self, delta: Delta) -> None:
         """Take the path whose changes are `delta`."""
         for slot, content in delta.items():
-            self.set(slot, content)
+            self._put(slot, content)
 
     def join(
         self,
@@ -257,7 +283,7 @@ class State:
             alone = times[slot] == 1 and times[slot[0], CELL] < 2
             if alone and slot[0] > newest and (slot[1] not in LATER or slot[0] > apart[slot[1]]):
                 # an object that one path alone has made is there for whoever can reach it
-                self.set(slot, content)
+                self._put(slot, content)
                 continue
             before = self.slots.get(slot, ABSENT)
             where = joiner
@@ -482,23 +508,16 @@ class _Joiner:
             self.write((address, "grad"), UNKNOWN)
         for path, owner in enumerate(owners):
             cell = self.look(path, (owner, CELL))
-            if (owner, CELL) not in self.state.slots:  # made on that path: nothing else leads to it any more
-                for twin in tuple(self.state.twins.get(owner, ())):
-                    self.state.pair(address, twin)
-                if isinstance(cell, Tensor) and cell.base is not None:  # but what is done to its base is done to it
-                    self.state.pair(address, owner)
-                continue
+            if isinstance(cell, (Sequence, Mapping_)):
+                self.state.couple(address, owner)
             if isinstance(cell, Tensor):
                 self.state.pair(address, owner)  # it changes should either be told to require grad, or not to
-            if isinstance(cell, Tensor) and cell.leaf.no:
-                continue  # as above
-            if isinstance(cell, Tensor) and cell.grad is not NO:
+            if (owner, CELL) not in self.state.slots:  # made on that path: it may have been forgotten since
+                for twin in tuple(self.state.twins.get(owner, ())):
+                    self.state.pair(address, twin)
+            elif isinstance(cell, Tensor) and not cell.leaf.no and cell.grad is not NO:
                 self.write((owner, CELL), replace(cell, grad=MAYBE))
                 self.write((owner, "gradient"), UNKNOWN)
-            elif isinstance(cell, Sequence):
-                self.write((owner, CELL), Sequence(cell.kind, None, UNKNOWN))
-            elif isinstance(cell, Mapping_):
-                self.write((owner, CELL), Mapping_((), UNKNOWN))
 
     def cells(self, cells: list[Any], depth: int, addresses: list[int]) -> Any:
         first = cells[0]
