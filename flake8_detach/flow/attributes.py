@@ -252,7 +252,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
                     continue
                 idle.attribute(m, address, name, value, node, owner_node)
                 membership.kept(m, address, name, value, node)
-            m.state.put(address, name, value)
+            m.state.assign(address, name, value)
         elif isinstance(cell, Layer):
             if registration.refuses(m, address, name, value, node):
                 continue
@@ -261,11 +261,11 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
                 m.ledger.registered.update(value.addresses)
             if cell.children is not None and modules.is_module(m, value) and name not in cell.children:
                 m.state.set((address, ""), replace(cell, children=(*cell.children, name)))
-            m.state.put(address, name, value)
+            m.state.assign(address, name, value)
         elif isinstance(cell, Thing) and cell.kind == custom_ctx.CONTEXT:
             custom_ctx.put(m, address, name, value, node)
         else:
-            m.state.put(address, name, value)
+            m.state.assign(address, name, value)
 
 
 def _put_on_tensor(

@@ -133,19 +133,13 @@ class State:
         self.twins.setdefault(other, set()).add(one)
 
     def couple(self, one: int, other: int) -> None:
-        """The two addresses may be those of one list or dict."""
+        """The two addresses may be those of one list, dict or object."""
         self.coupled.setdefault(one, set()).add(other)
         self.coupled.setdefault(other, set()).add(one)
 
     def _loosen(self, address: int) -> None:
         """The list or dict at `address` was changed: of whatever may be the same one, nothing is known any more."""
-        seen, todo = {address}, list(self.coupled[address])
-        while todo:
-            other = todo.pop()
-            if other in seen:
-                continue
-            seen.add(other)
-            todo.extend(self.coupled[other])
+        for other in _reached(self.coupled, address):
             cell = self.slots.get((other, CELL))
             if isinstance(cell, Sequence):
                 self._put((other, CELL), Sequence(cell.kind, None, UNKNOWN))
@@ -154,12 +148,7 @@ class State:
 
     def alike(self, address: int) -> frozenset[int]:
         """What may be the tensor at `address`, be it by way of others."""
-        found, todo = set[int](), [address]
-        while todo:
-            new = self.twins.get(todo.pop(), set()) - found - {address}
-            found |= new
-            todo.extend(new)
-        return frozenset(found)
+        return _reached(self.twins, address)
 
     def weaken(self, address: int, changed: Tensor) -> None:
         """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
@@ -181,6 +170,12 @@ class State:
                     base = self.slots.get(of)
                     if isinstance(base, Tensor) and base.grad is not changed.grad:  # if it was written, so was its base
                         self.set(of, replace(base, grad=MAYBE, leaf=MAYBE))
+
+    def assign(self, owner: int, name: str, content: Value) -> None:
+        """The program sets this attribute: of what may be the same object, too."""
+        self.put(owner, name, content)
+        for other in _reached(self.coupled, owner):
+            self._put((other, name), UNKNOWN)
 
     def names(self, owner: int) -> list[str]:
         """The names of the slots that `owner` has, in order of creation. Costs a pass over the index of `owner`."""
@@ -508,7 +503,7 @@ class _Joiner:
             self.write((address, "grad"), UNKNOWN)
         for path, owner in enumerate(owners):
             cell = self.look(path, (owner, CELL))
-            if isinstance(cell, (Sequence, Mapping_)):
+            if isinstance(cell, (Sequence, Mapping_, Instance, Layer)):
                 self.state.couple(address, owner)
             if isinstance(cell, Tensor):
                 self.state.pair(address, owner)  # it changes should either be told to require grad, or not to
@@ -619,6 +614,16 @@ class _Joiner:
                 if isinstance(cell, Tensor):
                     self.write((address, CELL), replace(cell, grad=cell.grad.presumed(), leaf=cell.leaf.presumed()))
         return value
+
+
+def _reached(pairs: dict[int, set[int]], address: int) -> frozenset[int]:
+    """What `address` is paired with, be it by way of others."""
+    found, todo = set[int](), [address]
+    while todo:
+        new = pairs.get(todo.pop(), set()) - found - {address}
+        found |= new
+        todo.extend(new)
+    return frozenset(found)
 
 
 def _paths(deltas: Seq[Delta]) -> dict[Slot, list[int]]:

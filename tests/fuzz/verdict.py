@@ -194,17 +194,18 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
     if finding.confidence != "certain" or not outcome.ran.keys() >= {finding.line, *finding.through}:
         return ""
     seldom = outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ()))
+    skipped = seldom and (left_early(text, finding, outcome) or by_chance(text, finding))
     if finding.code in GRADIENT_RULES:
         wrong = finding in watch.evaluated and finding not in watch.was_none
-        cut_short = seldom and outcome.error is not None and repeats(text, finding.line)
-        return ".grad is not None there" if wrong and not cut_short else ""
+        skipped = skipped or (seldom and outcome.error is not None and repeats(text, finding.line))
+        return ".grad is not None there" if wrong and not skipped else ""
     if not finding.code.startswith("AGD1"):
         return ""
     if finding.line in outcome.raised and finding.line not in outcome.where:
         return ""  # it raised, and the program caught that
     if "(a warning now" in finding.message:
         return "" if outcome.warned.get(finding.line) else "torch does not warn"
-    if seldom and (left_early(text, finding, outcome) or by_chance(text, finding)):
+    if skipped:
         return ""  # it speaks of an iteration that did not come, or that took another branch
     if outcome.error is None:
         return "torch does not raise"
