@@ -21,6 +21,7 @@ from flake8_detach.flow import (
     lingering,
     operators,
     subscripts,
+    suspects,
     tensors,
 )
 from flake8_detach.flow.evaluate import evaluate, index
@@ -48,6 +49,8 @@ def assign_statement(m: Machine, node: cst.Assign) -> bool:
     for target in node.targets:
         name_evidence(m, value, target.target, before)
         assign(m, target.target, value)
+        if isinstance(target.target, cst.Name):
+            suspects.named(m, target.target.value, value, node.value)
     return True
 
 
@@ -108,7 +111,7 @@ def augment(m: Machine, node: cst.AugAssign, old: Value, value: Value) -> Value:
         return old
     hidden.wrote_array(m, old, node.target)
     if old == UNKNOWN:
-        calls.write_unknown(m, node.target)
+        suspects.written(m, node.target)
     result = operators.binary(m, node, kind, old, value, node.target, node.value)
     assign(m, node.target, result)
     return result
@@ -131,7 +134,7 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
     elif isinstance(target, cst.Subscript):
         owner = alternatives.one(evaluate(m, target.value))
         if owner == UNKNOWN:
-            calls.write_unknown(m, target.value)
+            suspects.written(m, target.value)
         keys = [index(m, e.slice) for e in target.slice]
         subscripts.set_item(m, target, owner, keys[0] if len(keys) == 1 else Tuple(tuple(keys)), value)
     elif isinstance(target, cst.StarredElement):

@@ -30,6 +30,7 @@ from flake8_detach.flow import (
     registration,
     sampling,
     shapes,
+    suspects,
     tensor_hooks,
     tensors,
     training,
@@ -231,7 +232,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     if not isinstance(owner, Ref):
         if name == "grad":
             gradients.stir(m)
-        calls.write_unknown(m, owner_node)
+        suspects.written(m, owner_node)
         return
     for address in owner.addresses:
         cell = m.state.cell(address)

@@ -228,15 +228,6 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
                     todo.extend(_loosen(m, address))
 
 
-def write_unknown(m: Machine, variable: cst.CSTNode) -> None:
-    """What the variable holds is not known, and is changed: it may be what it was on one of several paths."""
-    known = m.may_be(variable)
-    escape(m, known)
-    for value in known:
-        for address, tensor in m.tensors(value):
-            m.change(address, leaf=tensor.leaf & MAYBE if tensor.leaf.yes else tensor.leaf)
-
-
 def _loosen(m: Machine, address: int) -> list[Value]:
     """Forget what unknown code may change in the object at `address`; returns what it reaches from there."""
     from flake8_detach.flow import hooks

@@ -107,9 +107,6 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
                 m.escaped.add(copy)
             else:
                 m.refine(copy, dtype=target, shape=tensor.shape)
-                base = m.state.cell(tensor.base) if tensor.base is not None else None
-                if tensor.view != "view" or not isinstance(base, Tensor) or not base.leaf.no:  # it may be refused
-                    m.refine(copy, view=tensor.view, base=tensor.base)
         stays = name in ("cpu", "cuda", "contiguous") or _device_only(m, args)
         conversions.form(
             m,

@@ -234,13 +234,6 @@ class Machine:
                 return value
         return self.define(name) or self.lookup_global(name)
 
-    def may_be(self, node: cst.CSTNode) -> tuple[Ref, ...]:
-        """What an unknown variable has been on one of several paths."""
-        if not isinstance(node, cst.Name):
-            return ()
-        slot = next(((f, node.value) for f in self.frame.scope if (f, node.value) in self.state.slots), (0, ""))
-        return tuple(Ref((a,)) for a in self.state.lost.get(slot, ()) if (a, CELL) in self.state.slots)
-
     def forget_variables(self) -> None:
         """`exec`: any variable of the module or of this function may be bound to something else now."""
         for frame in {self.frames[0].id, self.frame.id}:

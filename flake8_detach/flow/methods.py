@@ -22,10 +22,11 @@ from flake8_detach.flow import (
     optimizers,
     records,
     strings,
+    suspects,
     tensor_methods,
     tensors,
 )
-from flake8_detach.flow.calls import Args, escape, write_unknown
+from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.registry import TENSOR_METHODS
 from flake8_detach.flow.values import (
     MAYBE,
@@ -202,7 +203,7 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
         return withs.enter_context(m, node, args.pos[0])
     escape(m, args.values())
     if name.endswith("_"):
-        write_unknown(m, node.func.value)
+        suspects.written(m, node.func.value)
     return UNKNOWN
 
 

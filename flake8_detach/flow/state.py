@@ -368,12 +368,16 @@ class _Joiner:
                 return self.bound(slot, contents)
         joined_value = self.values(contents, depth)
         if joined_value == UNKNOWN:
-            lost = [a for c in contents if isinstance(c, Ref) for a in c.addresses]
-            if lost:
-                self.state.lost.setdefault(slot, set()).update(lost)
+            self.lose(slot, contents)
         if slot[1] == "grad" and isinstance(joined_value, Either):
             return UNKNOWN  # a gradient that may be there: what is in it, nobody asks
         return joined_value
+
+    def lose(self, slot: Slot, contents: list[Any]) -> None:
+        """It is not known any more which of these is in the slot (see suspects.py)."""
+        lost = [a for c in contents if isinstance(c, Ref) for a in c.addresses]
+        if lost:
+            self.state.lost.setdefault(slot, set()).update(lost)
 
     def bound(self, slot: Slot, contents: list[Any]) -> Value:
         """A variable that some paths have not bound: who reads a tensor there came by one that has."""
@@ -383,6 +387,7 @@ class _Joiner:
         if isinstance(self.state.slots.get((slot[0], CELL)), Layer) and all(c == one for c in found):
             return one  # what a layer holds is made when somebody asks for it
         if not variable or slot[1][0] == "*" or not isinstance(one, Ref) or any(c != one for c in found):
+            self.lose(slot, found)
             return UNKNOWN
         path = next(path for path, c in enumerate(contents) if c is not ABSENT)
         alone = path < len(self.deltas) and len(one.addresses) == 1

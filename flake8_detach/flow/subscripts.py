@@ -92,7 +92,7 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
             return _missing(m, node, owner.addresses[0], cell, key)
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
         candidates += [cell.rest] if cell.rest is not None else []
-        return _any_of(candidates)
+        return _any_of(m, candidates)
     if isinstance(cell, Layer) and isinstance(owner, Ref):
         if is_slice(key) and isinstance(key, Tuple):
             return module_groups.sliced(m, owner.addresses[0], cell, key)
@@ -170,7 +170,7 @@ def _index_items(m: Machine, items: tuple[Value, ...], key: Value, kind: str) ->
             element = items[0] if items and all(i == items[0] for i in items) else UNKNOWN
             return m.new(Sequence(kind, None, element))
         return UNKNOWN
-    return _any_of(items)
+    return _any_of(m, items)
 
 
 def _index_layer(m: Machine, address: int, layer: Layer, key: Value) -> Value:
@@ -341,11 +341,13 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             calls.call(m, found, calls.Args([key, value]), node)
 
 
-def _any_of(values: Iterable[Value]) -> Value:
-    """One of these, chosen by a key that is not known: known if they are all the same, or all numbers."""
+def _any_of(m: Machine, values: Iterable[Value]) -> Value:
+    """One of these, chosen by a key that is not known: known if they are all the same, or all numbers, or lists."""
     found = list(values)
     if found and all(value == found[0] for value in found):
         return found[0]
+    if found and all(isinstance(m.cell(value), (Sequence, Mapping_)) for value in found):
+        return one_of(m, found)
     kinds = {operators.number(value) if isinstance(value, (Const, Scalar)) else None for value in found}
     known = kinds <= {"int", "float", "bool"} and kinds
     return Scalar(kinds.pop() if len(kinds) == 1 else "number") if known else UNKNOWN  # type: ignore[arg-type]

@@ -327,7 +327,7 @@ def _output(
         base = m.state.cell(address)
         assert isinstance(base, Tensor)
         if op.view != "maybe":
-            kind = "multi" if op.view == "multi" else "view" if m.mode.grad.yes else "no_grad"
+            kind = "multi" if op.view == "multi" else "view" if m.mode.grad.yes else "no_grad" if m.mode.grad.no else ""
             if m.mode.inference.yes:
                 kind = "inference"
             if base.view in writes.REFUSING and kind != "inference":

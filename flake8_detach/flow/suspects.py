@@ -1,0 +1,59 @@
+"""What something unknown may be: an object that the engine knows, and that is changed where the unknown one is.
+
+A variable is unknown behind a meeting of paths where one of them has bound it to what is not seen; a list that is
+indexed with an unknown number gives something unknown. To read it claims nothing. To write it changes what it may be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_detach.flow import calls
+from flake8_detach.flow.narrowing import quiet
+from flake8_detach.flow.state import CELL
+from flake8_detach.flow.values import MAYBE, UNKNOWN, Layer, Mapping_, Ref, Sequence, Tuple, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+
+def of(m: Machine, node: cst.CSTNode) -> list[Value]:
+    """The objects that the unknown value of this expression may be, or be a part of."""
+    if isinstance(node, cst.Name):
+        slot = next(((f, node.value) for f in m.frame.scope if (f, node.value) in m.state.slots), (0, ""))
+        return [Ref((a,)) for a in m.state.lost.get(slot, ()) if (a, CELL) in m.state.slots]
+    if isinstance(node, cst.Attribute):
+        return of(m, node.value)
+    if isinstance(node, cst.Subscript):
+        owner = quiet(m, node.value)
+        cell = m.cell(owner)
+        inner: list[Value] = list(owner.items) if isinstance(owner, Tuple) else []
+        if isinstance(cell, Sequence):
+            inner = list(cell.items if cell.items is not None else (cell.element,))
+        elif isinstance(cell, Mapping_):
+            inner = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+        elif isinstance(cell, Layer) and isinstance(owner, Ref):
+            inner = [m.state.get((owner.addresses[0], name), UNKNOWN) for name in cell.children or ()]
+        return [v for v in inner if isinstance(v, Ref)] or of(m, node.value)
+    return []
+
+
+def named(m: Machine, name: str, value: Value, node: cst.CSTNode) -> None:
+    """The variable is bound to the value of this expression."""
+    if value == UNKNOWN:
+        found = [a for v in of(m, node) if isinstance(v, Ref) for a in v.addresses]
+        if found:
+            m.state.lost.setdefault((m.frame.id, name), set()).update(found)
+
+
+def written(m: Machine, node: cst.CSTNode) -> None:
+    """What this expression gives is not known, and is changed."""
+    known = of(m, node)
+    if known:
+        calls.escape(m, known)
+    for value in known:
+        for address, tensor in m.tensors(value):
+            if tensor.leaf.yes:
+                m.change(address, leaf=MAYBE)
