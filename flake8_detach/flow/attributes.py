@@ -288,6 +288,9 @@ def _put_on_tensor(
         idle.on_temporary(m, name, node, owner_node)
         asked = YES if value == Const(True) else NO if value == Const(False) else None
         autograd.require(m, node, address, tensor, asked, m.text(owner_node), "`.requires_grad = False`", some)
+    elif name in ("grad", "_grad") and some:
+        m.steered.add(tensor.storage)
+        m.state.set((address, "grad"), UNKNOWN)
     elif name in ("grad", "_grad"):
         m.steered.add(tensor.storage)
         m.state.set(

@@ -372,11 +372,11 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             else m.new(Sequence("list" if kind != "iter" else "iterator", tuple(known), filled=truth(bool(known))))
         )
     elif isinstance(consumed, Sequence):
-        made = m.new(
-            replace(
-                consumed, kind="list" if kind != "tuple" else "tuple", items=None, element=iteration.element(m, source)
-            )
-        )
+        one = iteration.element(m, source)
+        if kind == "reversed" and isinstance(one, Ref):
+            one = replace(one, addresses=one.addresses[::-1])
+        each = consumed.each and kind in ("list", "tuple", "iter", "reversed")  # the order of others is not known
+        made = m.new(replace(consumed, kind="tuple" if kind == "tuple" else "list", items=None, element=one, each=each))
         if kind in ("list", "tuple", "iter") and isinstance(source, Ref):
             m.state.set((made.addresses[0], iteration.NAMES), m.state.get((source.addresses[0], iteration.NAMES), ()))
         result = made
@@ -414,14 +414,9 @@ def _dict(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 @builtin("next")
 def _next(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     source = args.pos[0] if args.pos else UNKNOWN
-    cell = m.cell(source)
     lingering.suspended(m, source, args.nodes.get(0, node))
-    if isinstance(cell, Sequence) and cell.items:
-        return cell.items[0]
-    one = iteration.element(m, source)
-    if isinstance(cell, Sequence) and cell.each and isinstance(one, Ref) and one.addresses:
-        return Ref(one.addresses[:1])
-    return one
+    following = iteration.following(m, source)
+    return following if following is not None else args.get(1, "default") or UNKNOWN
 
 
 @builtin("sum")

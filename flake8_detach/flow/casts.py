@@ -16,10 +16,11 @@ from flake8_detach.flow import (
 )
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import fact
-from flake8_detach.flow.registry import tensor_method
+from flake8_detach.flow.registry import model, tensor_method
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     UNKNOWN,
     YES,
     Const,
@@ -164,13 +165,24 @@ def _device_only(m: Machine, args: Args) -> bool:
     )
 
 
+OTHER_FLOATS = frozenset({"float64", "double", "float16", "half", "bfloat16"})
+"""Names of dtypes, and of methods that cast to them, which torch's factories do not give by default."""
+DEFAULT = (0, "default dtype")
+"""Set once the program has chosen another default dtype."""
+
+
+@model("torch.set_default_dtype", "torch.set_default_tensor_type")
+def _set_default(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    m.state.set(DEFAULT, YES)
+    return NONE
+
+
 def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: str | None) -> bool:
     """Is the result certainly another tensor? A float leaf that torch made is float32 unless told otherwise."""
     if fact(args.kw.get("copy"), False).yes:
         return True
-    if name in ("double", "half", "bfloat16"):
-        return tensor.made in methods.FLOAT32 and tensor.dtype == "float"
     names = {v.name.rpartition(".")[2] for v in args.values() if hasattr(v, "name")}
-    if names & {"float64", "double", "float16", "half", "bfloat16"}:
-        return tensor.made in methods.FLOAT32 and tensor.dtype == "float"
+    if name in OTHER_FLOATS or names & OTHER_FLOATS:
+        single = tensor.made in methods.FLOAT32 and m.state.get(DEFAULT) is None
+        return single and tensor.dtype == "float"
     return tensor.dtype is not None and target is not None and tensor.dtype != target

@@ -12,7 +12,7 @@ from flake8_detach.flow import (
     events,
     modules,
 )
-from flake8_detach.flow.calls import Args
+from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import RECOMPUTED
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.state import CELL
@@ -66,6 +66,8 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         for address, _ in m.tensors(copied):
             m.refine(address, inference=m.mode.inference)
         return copied
+    if args.called == "copy.copy":
+        return _shallow(m, value)
     if isinstance(value, (Ref, Tuple)):
         done: dict[int, int] = {}
         try:
@@ -82,6 +84,24 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             tell_copy(m, node, Ref((inside[0],)), args.node(0, "x", node), inside=True)
         return copied
     return value
+
+
+def _shallow(m: Machine, value: Value) -> Value:
+    """A new object that holds the very objects which the other one holds."""
+    if not isinstance(value, Ref):
+        return value
+    cell = m.cell(value)
+    if isinstance(cell, (Sequence, Mapping_)):
+        return m.new(cell)
+    copiers = (*COPIERS, "__copy__")
+    own = any(modules.find(m, value, name) is not None for name in copiers)
+    if not isinstance(cell, Instance) or modules.is_module(m, value) or own:
+        escape(m, [value])  # a module shares its dicts of parameters and modules with its copy
+        return UNKNOWN
+    copy = m.new(cell)
+    for name in m.state.names(value.addresses[0]):
+        m.state.put(copy.addresses[0], name, m.state.get((value.addresses[0], name)))
+    return copy
 
 
 COPIERS = ("__deepcopy__", "__getstate__", "__reduce__", "__reduce_ex__")

@@ -261,7 +261,7 @@ def _output(
         writes.tell_write(m, call.node, value, m.text(call.node))
         if cell.leaf.yes and cell.grad.yes and m.mode.grad.yes:
             return value  # torch raises: a leaf that requires grad
-    elif cell.view:
+    elif cell.view not in ("", "maybe"):
         facts["view"] = "custom"
     m.change(address, made=f"{call.cls.name}.apply", **facts)
     return value

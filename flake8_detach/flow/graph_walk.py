@@ -274,6 +274,9 @@ def walk(
     chosen = leaves if inputs is None else {a: s for a, s in leaves.items() if a in inputs}
     ran = surely if only is None else {n: s for n, s in surely.items() if n in only}
     backward_hooks.passed(m, site, ran, chosen, create, opened)
+    if not fill:  # what retains its gradient gets it from autograd.grad, too
+        for address in (a for number in surely for a in m.state.get((number, "retained"), ())):
+            m.state.set((address, "grad"), UNKNOWN)
     if fill:
         for address, sure in leaves.items():
             if inputs is None or address in inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -268,9 +269,39 @@ def apart(m: Machine, value: Value) -> list[Value] | None:
     return [item(number, address) for number, address in enumerate(group.addresses)]
 
 
+def at(m: Machine, value: Value, key: Value) -> Value:
+    """The element of a list at that index."""
+    each = apart(m, value) if isinstance(key, Const) else None
+    if (
+        each is not None
+        and isinstance(key, Const)
+        and isinstance(key.value, int)
+        and -len(each) <= key.value < len(each)
+    ):
+        return each[key.value]
+    return module_groups.one(element(m, value))
+
+
+def following(m: Machine, value: Value) -> Value | None:
+    """What an iterator gives next, and has given then. None if it has nothing left."""
+    cell = m.cell(value)
+    if not isinstance(cell, Sequence) or not isinstance(value, Ref):
+        return element(m, value)
+    place = (value.addresses[0], CELL)
+    if cell.items is not None:
+        if cell.items and cell.kind in ("generator", "iterator"):
+            m.state.set(place, replace(cell, items=cell.items[1:], filled=truth(len(cell.items) > 1)))
+        return cell.items[0] if cell.items else None
+    each = apart(m, value)
+    rest = module_groups.one(cell.element)
+    if cell.each:
+        m.state.set(place, replace(cell, element=rest, each=False, filled=MAYBE))
+    return each[0] if each else rest
+
+
 def unpack(m: Machine, value: Value, count: int, star: int | None = None) -> list[Value]:
     """The values of `count` targets that `value` is unpacked into; the target at `star` takes a list."""
-    known = exact(m, value)
+    known = exact(m, value) or apart(m, value)
     if isinstance(m.cell(value), Mapping_) and known is None:
         return [UNKNOWN] * count
     if known is not None and star is not None and len(known) >= count - 1:

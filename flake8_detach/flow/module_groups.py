@@ -18,7 +18,6 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
-    Instance,
     Layer,
     Ref,
     Scalar,
@@ -84,12 +83,9 @@ def named(m: Machine, address: int, name: Value) -> Value | None:
 
 def one(value: Value) -> Value:
     """One of the objects that `value` stands for, or some of them."""
+    if isinstance(value, Tuple):
+        return replace(value, items=tuple(one(item) for item in value.items))
     return replace(value, some=True) if isinstance(value, Ref) else value
-
-
-def picked(m: Machine, element: Value) -> Value:
-    """One element of a list that is known by what stands for all of them."""
-    return one(element) if isinstance(m.cell(element), (Layer, Instance)) else element
 
 
 def told_apart(m: Machine, address: int) -> bool:

@@ -88,6 +88,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if not m.mode.inference.no:  # what is converted there are inference tensors, what is not stays what it was
             for a, t in m.tensors(module_tree.parameters(m, receiver)):
                 m.change(a, inference=MAYBE, grad=t.grad & MAYBE)
+        if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
+            for a, _ in m.tensors(module_tree.parameters(m, receiver)):
+                m.refine(a, made="")  # they are not known to be float32 any more
         if name in ("double", "half", "bfloat16"):
             module_tree.converted(m, receiver)
         return receiver

@@ -32,6 +32,13 @@ def written(
     base = m.state.cell(tensor.base) if tensor.base is not None else None
     if not isinstance(base, Tensor) or tensor.base is None or (base.leaf.yes and base.grad.yes):
         return
+    if tensor.view == "maybe":
+        if not grad.no:
+            m.change(tensor.base, grad=base.grad | (grad & MAYBE), leaf=base.leaf & MAYBE)
+            for other, view in views:
+                if other != address:
+                    m.change(other, grad=view.grad | (grad & MAYBE), leaf=view.leaf & MAYBE)
+        return
     merged = base.grad | grad
     if node is not None and not merged.no:
         before = m.state.graph[node]

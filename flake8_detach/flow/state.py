@@ -299,12 +299,14 @@ class _Joiner:
         self.pairs: dict[tuple[tuple[int, tuple[int, ...]], ...], Ref] = {}
         self.pending: Delta = {}
         self.made: set[int] = set()
+        self.weakened: set[int] = set()  # leaves that require grad, or what may be the same on another path does
         self.many = False
 
     def on(self, paths: list[int], many: bool = False) -> _Joiner:
         """The same meeting, of these paths alone."""
         inner = _Joiner(self.state, [self.deltas[path] for path in paths], False, self.written)
         inner.pending, inner.made, inner.pairs = self.pending, self.made, self.pairs
+        inner.weakened = self.weakened
         inner.many = many or self.many
         return inner
 
@@ -312,6 +314,11 @@ class _Joiner:
         self.pending[slot] = content
 
     def finish(self) -> None:
+        for owner in self.weakened:
+            cell = self.pending.get((owner, CELL), self.state.slots.get((owner, CELL)))
+            if isinstance(cell, Tensor):
+                self.pending[owner, CELL] = replace(cell, grad=MAYBE)
+                self.pending[owner, "gradient"] = UNKNOWN
         self.state.apply(self.pending)
 
     def look(self, path: int, slot: Slot) -> Any:
@@ -516,8 +523,7 @@ class _Joiner:
                 for twin in tuple(self.state.twins.get(owner, ())):
                     self.state.pair(address, twin)
             elif isinstance(cell, Tensor) and not cell.leaf.no and cell.grad is not NO:
-                self.write((owner, CELL), replace(cell, grad=MAYBE))
-                self.write((owner, "gradient"), UNKNOWN)
+                self.weakened.add(owner)
 
     def cells(self, cells: list[Any], depth: int, addresses: list[int]) -> Any:
         first = cells[0]

@@ -81,8 +81,11 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
             return _index_items(m, cell.items, key, cell.kind)
         if is_slice(key):
             members = _members(cell, key)
-            return m.new(replace(cell, filled=truth(True) if members else MAYBE, members=members))
-        return module_groups.picked(m, cell.element)
+            element = cell.element if cell.element == UNKNOWN else module_groups.one(cell.element)
+            return m.new(
+                replace(cell, element=element, each=False, filled=truth(True) if members else MAYBE, members=members)
+            )
+        return iteration.at(m, owner, key)
     if isinstance(cell, Mapping_):
         if isinstance(key, Const):
             found = cell.get(key.value)

@@ -13,6 +13,7 @@ from flake8_detach.flow import (
     hidden,
     leaf_roots,
     membership,
+    methods,
     missing,
     op_arguments,
     shapes,
@@ -56,9 +57,8 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     )
     subject = m.text(args.node(0, "data", node))
     # Python floats become float32, an array keeps what it has
-    made_by = (
-        "torch.tensor" if "dtype" not in args.kw and not inputs.arrays and not inputs.unknown else "torch.tensor(...)"
-    )
+    keeps = "dtype" in args.kw or inputs.arrays or inputs.tensors or inputs.unknown
+    made_by = "torch.tensor(...)" if keeps else "torch.tensor"
     if not lost.no and data != UNKNOWN:
         what = "copied by `torch.tensor(...)`, which keeps the values only"
         why = m.cause("cut", what, node, subject, lost, inputs.why(), inputs.pairs())
@@ -194,7 +194,8 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     assert isinstance(made, Ref)
     dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
     why = None if grad.yes else tensor.why
-    m.change(made.addresses[0], parameter=True, dtype=dtype, made="parameter", why=why)
+    made_by = "parameter" if tensor.made in methods.FLOAT32 else ""  # whatever else may have any dtype
+    m.change(made.addresses[0], parameter=True, dtype=dtype, made=made_by, why=why)
     if isinstance(source, Tensor) and source.storage:
         m.refine(made.addresses[0], storage=source.storage)  # a write to either changes both
     if tensor.node is None:

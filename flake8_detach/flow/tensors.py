@@ -270,7 +270,8 @@ def _result(
         wanted = (
             wanted & MAYBE if any(t.grad.yes for _, t, _ in inputs.tensors) else wanted
         )  # nor the first step of `@`
-    first = next((v for v in bound.values() if m.is_tensor(v)), None)
+    given = [v.items[0] if isinstance(v, Tuple) and len(v.items) == 1 else v for v in bound.values()]
+    first = next((v for v in given if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
         node = node_of(m, site, op, bound, inputs, ignored)
     results: list[Value] = []
@@ -326,7 +327,9 @@ def _output(
         address = first.addresses[0]
         base = m.state.cell(address)
         assert isinstance(base, Tensor)
-        if op.view != "maybe":
+        if op.view == "maybe" or base.view == "maybe":
+            facts = {"storage": 0, "view": "maybe"}
+        else:
             kind = "multi" if op.view == "multi" else "view" if m.mode.grad.yes else "no_grad" if m.mode.grad.no else ""
             if m.mode.inference.yes:
                 kind = "inference"
@@ -334,9 +337,8 @@ def _output(
                 kind = base.view
             if not base.inference.no:
                 kind = ""  # autograd keeps no record of the views of inference tensors
-            facts = {"storage": base.storage, "view": kind, "base": base.base if base.base is not None else address}
-        else:
-            facts = {"storage": 0}
+            facts = {"storage": base.storage, "view": kind}
+        facts["base"] = base.base if base.base is not None else address
         facts["device"] = base.device
         facts["inference"] = base.inference if op.view != "maybe" else base.inference.join(m.mode.inference)
     if op.same == "always" and isinstance(first, Ref):

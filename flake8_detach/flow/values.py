@@ -350,7 +350,7 @@ class Tensor:
     dtype: Dtype | None = None
     node: int | None = None
     storage: int = 0
-    view: Literal["", "view", "multi", "no_grad", "inference", "custom"] = ""
+    view: Literal["", "view", "multi", "no_grad", "inference", "custom", "maybe"] = ""
     base: int | None = None
     why: Cause | None = field(default=None, compare=False)
     made: str = field(default="", compare=False)

@@ -143,6 +143,7 @@ def write(
         assert isinstance(tensor, Tensor)
         # each of them is written in turn, and what the one is, the others need not be
         alone = len(target.addresses) > 1 and not tensor.grad.yes and not any(t.grad.yes for t in others)
+        alone = alone or (target.some and not tensor.grad.yes)
         wanted = every & MAYBE if alone else every
         base = m.state.cell(tensor.base) if tensor.base is not None else None
         if m.mode.grad.yes and refuses(tensor, base if isinstance(base, Tensor) else None, wanted).yes:
