@@ -377,7 +377,9 @@ def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, sub
     tell_hook(m, node, tensor, subject, "retain_grad")
     if tensor.grad.no:
         m.change(address, grad=MAYBE)
-    m.state.set((address, "kept"), YES)
+    if tensor.leaf.yes:
+        return  # a leaf keeps its gradient anyway: torch does nothing, also if it is none any more later
+    m.state.set((address, "kept"), YES if tensor.leaf.no else MAYBE)
     for twin in m.state.twins.get(address, ()):
         if m.state.get((twin, "kept"), NO) is not YES:
             m.state.set((twin, "kept"), MAYBE)

@@ -94,7 +94,7 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         if cell.default is not None and cell.rest is None and isinstance(owner, Ref):
             return _missing(m, node, owner.addresses[0], cell, key)
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
-        candidates += [cell.rest] if cell.rest is not None else []
+        candidates += [module_groups.one(cell.rest)] if cell.rest is not None else []
         return _any_of(m, candidates)
     if isinstance(cell, Layer) and isinstance(owner, Ref):
         if is_slice(key) and isinstance(key, Tuple):

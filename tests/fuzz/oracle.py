@@ -19,8 +19,8 @@ STEPS = 4000
 """Lines after which a program counts as endless."""
 
 
-class Endless(Exception):
-    """The program does not end."""
+class Endless(BaseException):
+    """The program does not end; its handlers of exceptions are not for this one."""
 
 
 @dataclass
@@ -91,7 +91,7 @@ def run(text: str, look: Callable[[FrameType], None] | None = None) -> Outcome:
         sys.settrace(trace)
         try:
             exec(code, outcome.names)
-        except Exception as error:
+        except (Exception, Endless) as error:
             sys.settrace(before)
             outcome.error = error
             outcome.where = lines_of(error.__traceback__)

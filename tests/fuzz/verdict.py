@@ -248,7 +248,8 @@ def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
 def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
     """Did the run leave a loop around the finding, or an iteration, by `break`, `continue` or `return`?"""
     loops = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.For, ast.While))]
-    around = [n for n in loops if n.lineno <= finding.line <= (n.end_lineno or 0)]
+    lines = {finding.line, *finding.through}
+    around = [n for n in loops if any(n.lineno <= line <= (n.end_lineno or 0) for line in lines)]
     leaving = [n for loop in around for n in ast.walk(loop) if isinstance(n, (ast.Break, ast.Continue, ast.Return))]
     return any(n.lineno in outcome.ran for n in leaving)
 
@@ -257,7 +258,8 @@ def by_chance(text: str, finding: Reported) -> bool:
     """Does the run decide in every iteration anew whether it comes to the finding?"""
     tree = ast.parse(text)
     around = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While, ast.If, ast.ExceptHandler))]
-    around = [n for n in around if n.lineno < finding.line <= (n.end_lineno or 0)]
+    lines = {finding.line, *finding.through}
+    around = [n for n in around if any(n.lineno < line <= (n.end_lineno or 0) for line in lines)]
     tests = [n for n in around if isinstance(n, ast.ExceptHandler) or (isinstance(n, ast.If) and unforeseen(n.test))]
     return bool(tests) and any(isinstance(n, (ast.For, ast.While)) for n in around)
 
