@@ -25,11 +25,13 @@ from flake8_detach.flow.values import (
     YES,
     Array,
     Const,
+    Edge,
     External,
     Foreign,
     Instance,
     Layer,
     Mapping_,
+    Node,
     Ref,
     Scalar,
     Sequence,
@@ -279,7 +281,19 @@ def at(m: Machine, value: Value, key: Value) -> Value:
         and -len(each) <= key.value < len(each)
     ):
         return each[key.value]
-    return module_groups.one(element(m, value))
+    return _single(m, module_groups.one(element(m, value)))
+
+
+def _single(m: Machine, value: Value) -> Value:
+    """One of the tensors that this one stands for: a backward from it need not come to what the others came from."""
+    cell = m.cell(value)
+    if not isinstance(cell, Tensor) or cell.node is None or not m.state.graph[cell.node].many:
+        return value
+    edges = (Edge(cell.node, None, False),)
+    made = m.new(replace(cell, node=m.graph_node(Node("join", edges, (), None))))
+    for address, _ in m.tensors(value):
+        m.state.pair(made.addresses[0], address)
+    return replace(made, some=True)
 
 
 def following(m: Machine, value: Value) -> Value | None:

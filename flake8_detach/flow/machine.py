@@ -21,6 +21,7 @@ from flake8_detach.flow.levels import DUAL, Level
 from flake8_detach.flow.retention import Notes
 from flake8_detach.flow.state import CELL, TOKENS, Delta, State, Version
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     UNKNOWN,
     YES,
@@ -337,8 +338,12 @@ class Machine:
         """Update facts of the tensor at `address`: something is done to it."""
         cell = self.state.cell(address)
         changed = self.refine(address, **facts)
-        if address in self.state.twins and any(getattr(cell, n) != getattr(changed, n) for n in OWN):
-            self.state.weaken(address, changed)
+        if address in self.state.twins:
+            unsure = (
+                "grad" in facts and changed.grad is MAYBE
+            )  # what was not known before may have changed all the same
+            if unsure or any(getattr(cell, n) != getattr(changed, n) for n in OWN):
+                self.state.weaken(address, changed)
         return changed
 
     def tensor(self, **facts: Any) -> Ref:
