@@ -156,6 +156,7 @@ class Machine:
         self.quiet = 0
         self.presumed = 0
         self.fatal = 0
+        self.caught = 0  # the same where a handler waits for it
         self.frames: list[Frame] = []
         self.levels: list[Level] = []
         self.buffers_given = 0
@@ -440,7 +441,9 @@ class Machine:
 
     def raises(self) -> None:
         """Torch raises here on every path that comes by: what follows does not run until that is mended."""
-        if not self.guards:
+        if self.guards:
+            self.caught += 1
+        else:
             self.fatal += 1
 
     def emit(self, make: Callable[..., Event], node: cst.CSTNode, **facts: Any) -> None:

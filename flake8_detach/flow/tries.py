@@ -21,6 +21,7 @@ def try_(m: Machine, node: cst.Try) -> bool:
     begun = len(m.state.log)
     m.guards += catches
     m.handlers += handled
+    caught = m.caught
     alive = execute_body(m, node.body)
     m.handlers -= handled
     m.guards -= catches
@@ -28,7 +29,10 @@ def try_(m: Machine, node: cst.Try) -> bool:
     if outermost:
         m.state.log = None
     if alive and node.orelse is not None:
+        skipped = m.caught > caught  # torch raises in the body: `else` is run for the state behind it only
+        m.quiet += skipped
         alive = execute_body(m, node.orelse.body)
+        m.quiet -= skipped
     paths = [m.state.delta(mark)] if alive else []
     m.state.undo(mark)
     for handler in node.handlers:
