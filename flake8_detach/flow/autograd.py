@@ -396,9 +396,12 @@ def tell_hook(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: Label, met
     m.emit(Hooked, node, tensor=tensor, subject=subject, method=method)
 
 
-def detach_in_place(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label) -> None:
-    """`x.detach_()`: torch raises on views. In inference mode, which passes autograd by, it does nothing."""
-    if not m.mode.inference.no:
+def detach_in_place(
+    m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label, some: bool = False
+) -> None:
+    """`x.detach_()`: torch raises on views. In inference mode, which passes autograd by, it does nothing. some: only of
+    some of the tensors that this one stands for."""
+    if some or not m.mode.inference.no:
         if m.mode.inference is not YES:
             m.change(address, grad=tensor.grad & MAYBE, leaf=tensor.leaf | MAYBE)
         return

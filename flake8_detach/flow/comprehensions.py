@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, gradients, iteration, narrowing
+from flake8_detach.flow import conversions, gradients, individuals, iteration, narrowing
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -76,6 +76,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if numbers:  # a list of layers, or of their states, is as long as the net is deep; any other stands for data
             return _collect(m, kind, [_element(m, node, first, number) for number in numbers])
         gradients.several(m, oldest)
+        individuals.mark(m, result, oldest)
         if not _shared(m, one):
             _many(m, oldest, result)
         if kind == "dict":

@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     alternatives,
     idle,
+    individuals,
     loading,
     module_groups,
     operators,
@@ -25,13 +26,11 @@ from flake8_detach.flow.values import (
     YES,
     Array,
     Const,
-    Edge,
     External,
     Foreign,
     Instance,
     Layer,
     Mapping_,
-    Node,
     Ref,
     Scalar,
     Sequence,
@@ -281,19 +280,7 @@ def at(m: Machine, value: Value, key: Value) -> Value:
         and -len(each) <= key.value < len(each)
     ):
         return each[key.value]
-    return _single(m, module_groups.one(element(m, value)))
-
-
-def _single(m: Machine, value: Value) -> Value:
-    """One of the tensors that this one stands for: a backward from it need not come to what the others came from."""
-    cell = m.cell(value)
-    if not isinstance(cell, Tensor) or cell.node is None or not m.state.graph[cell.node].many:
-        return value
-    edges = (Edge(cell.node, None, False),)
-    made = m.new(replace(cell, node=m.graph_node(Node("join", edges, (), None))))
-    for address, _ in m.tensors(value):
-        m.state.pair(made.addresses[0], address)
-    return replace(made, some=True)
+    return individuals.one(m, module_groups.one(element(m, value)))
 
 
 def following(m: Machine, value: Value) -> Value | None:
@@ -307,7 +294,7 @@ def following(m: Machine, value: Value) -> Value | None:
             m.state.set(place, replace(cell, items=cell.items[1:], filled=truth(len(cell.items) > 1)))
         return cell.items[0] if cell.items else None
     each = apart(m, value)
-    rest = module_groups.one(cell.element)
+    rest = individuals.one(m, module_groups.one(cell.element))
     if cell.each:
         m.state.set(place, replace(cell, element=rest, each=False, filled=MAYBE))
     return each[0] if each else rest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    individuals,
     iteration,
     subscripts,
 )
@@ -90,7 +91,7 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
                 set_to(replace(cell, items=tuple(rest), filled=truth(bool(rest))))
                 return taken
         set_to(Sequence(cell.kind, None, iteration.common(m, list(cell.items)) if cell.items else cell.element))
-        return iteration.element(m, receiver)
+        return individuals.one(m, iteration.element(m, receiver))
     if name == "clear":
         set_to(Sequence(cell.kind, (), filled=NO))
         return NONE

@@ -87,6 +87,7 @@ class State:
         self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
         self.coupled: dict[int, set[int]] = {}  # the same of lists and dicts
         self.views: dict[int, list[int]] = {}  # of each tensor
+        self.several: set[int] = set()  # objects that stand for the elements of a list, which are not known one by one
         self.lost: dict[Slot, set[int]] = {}  # what a slot led to on some path, where it is unknown after a meeting
         self._births: dict[int, int] = {}
         self._forked = 0

@@ -12,6 +12,7 @@ from flake8_detach.flow import (
     conversions,
     gradients,
     hidden,
+    individuals,
     iteration,
     levels,
     module_groups,
@@ -94,7 +95,11 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
         if cell.default is not None and cell.rest is None and isinstance(owner, Ref):
             return _missing(m, node, owner.addresses[0], cell, key)
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
-        candidates += [module_groups.one(cell.rest)] if cell.rest is not None else []
+        if cell.rest is not None:
+            rest = individuals.one(m, module_groups.one(cell.rest))
+            if isinstance(key, Const) and rest != cell.rest and isinstance(owner, Ref) and len(cell.items) < KEYS:
+                m.state.set((owner.addresses[0], CELL), cell.put(key.value, rest))  # the next time, it is this one
+            candidates.append(rest)
         return _any_of(m, candidates)
     if isinstance(cell, Layer) and isinstance(owner, Ref):
         if is_slice(key) and isinstance(key, Tuple):

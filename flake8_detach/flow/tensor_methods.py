@@ -54,7 +54,7 @@ def _detach(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst
 @tensor_method("detach_")
 def _detach_in_place(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     for address, tensor in m.tensors(receiver):
-        autograd.detach_in_place(m, node, address, tensor, m.text(owner))
+        autograd.detach_in_place(m, node, address, tensor, m.text(owner), receiver.some)
     return receiver
 
 

@@ -1,0 +1,80 @@
+"""One of several objects for which one object stands.
+
+The elements of a list that a loop has made are not known one by one: one object stands for all of them. A loop over the
+list does to it what it does to each. Who takes a single one (`states[0]`, `by_name[key]`, `stack.pop()`) gets an object
+of its own that may be the one or another: what is done to it is done to those that it may be, or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from flake8_detach.flow import modules
+from flake8_detach.flow.values import Edge, Instance, Mapping_, Node, Ref, Sequence, Tensor, Tuple, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+DEPTH = 3
+"""Objects in objects are told apart so far."""
+
+
+def mark(m: Machine, value: Value, since: int) -> None:
+    """What was made since that address, and is led to by the value, stands for several objects."""
+    todo = [value]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, Tuple):
+            todo.extend(current.items)
+        for address in current.addresses if isinstance(current, Ref) else ():
+            if address < since or address in m.state.several:
+                continue
+            m.step()
+            m.state.several.add(address)
+            cell = m.state.cell(address)
+            if isinstance(cell, Sequence):
+                todo.extend(cell.items if cell.items is not None else (cell.element,))
+            elif isinstance(cell, Mapping_):
+                todo.extend([*(v for _, v in cell.items), *([cell.rest] if cell.rest is not None else [])])
+            elif isinstance(cell, Instance):
+                todo.extend(m.state.get((address, name)) for name in m.state.names(address))
+
+
+def one(m: Machine, value: Value, depth: int = 0) -> Value:
+    """One of those that it stands for; the value itself if it stands for itself."""
+    if isinstance(value, Tuple):
+        return replace(value, items=tuple(one(m, item, depth) for item in value.items))
+    if not isinstance(value, Ref) or len(value.addresses) != 1 or depth > DEPTH:
+        return value
+    address = value.addresses[0]
+    if address not in m.state.several and address not in m.state.merged:
+        return value
+    cell = m.state.cell(address)
+    if isinstance(cell, Tensor):
+        return _tensor(m, value, address, cell)
+    if isinstance(cell, (Sequence, Mapping_)):
+        made = m.new(cell)
+    elif isinstance(cell, Instance) and not modules.is_module(m, value):
+        made = m.new(cell)
+        for name in m.state.names(address):
+            m.state.put(made.addresses[0], name, one(m, m.state.get((address, name)), depth + 1))
+    else:
+        return value
+    m.state.couple(made.addresses[0], address)
+    return made
+
+
+def _tensor(m: Machine, value: Ref, address: int, cell: Tensor) -> Value:
+    """A leaf that requires grad stays what stands for all: it is that one that an optimizer was given."""
+    if cell.base is not None or not (cell.grad.no or cell.leaf.no):
+        return value
+    node = cell.node
+    if node is not None and m.state.graph[node].many:  # backward need not come to what the others came from
+        node = m.graph_node(Node("join", (Edge(node, None, False),), (), None))
+    made = m.new(replace(cell, storage=m.state.address(), node=node))
+    m.state.pair(made.addresses[0], address)
+    for slot in ("grad", "kept"):
+        if (address, slot) in m.state.slots:
+            m.state.set((made.addresses[0], slot), m.state.get((address, slot)))
+    return replace(made, some=value.some)
