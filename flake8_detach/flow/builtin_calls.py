@@ -14,6 +14,7 @@ from flake8_detach.flow import (
     conversions,
     counting,
     idle,
+    individuals,
     iteration,
     levels,
     lingering,
@@ -355,6 +356,10 @@ def _zip(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return m.new(Sequence("iterable", None, one, each=every, filled=filled, members=members))
 
 
+KINDS = {"tuple": "tuple", "iter": "iterator"}
+"""What comes out of these functions, where it is no list."""
+
+
 @builtin("list", "tuple", "set", "sorted", "reversed", "iter", "frozenset")
 def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     kind = args.called.removeprefix("builtins.")
@@ -376,7 +381,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if kind == "reversed" and isinstance(one, Ref):
             one = replace(one, addresses=one.addresses[::-1])
         each = consumed.each and kind in ("list", "tuple", "iter", "reversed")  # the order of others is not known
-        made = m.new(replace(consumed, kind="tuple" if kind == "tuple" else "list", items=None, element=one, each=each))
+        made = m.new(replace(consumed, kind=KINDS.get(kind, "list"), items=None, element=one, each=each))
         if kind in ("list", "tuple", "iter") and isinstance(source, Ref):
             m.state.set((made.addresses[0], iteration.NAMES), m.state.get((source.addresses[0], iteration.NAMES), ()))
         result = made
@@ -385,7 +390,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     else:
         result = m.new(
             Sequence(
-                "list" if kind != "tuple" else "tuple",
+                KINDS.get(kind, "list"),
                 None,
                 iteration.element(m, source),
                 filled=iteration.filled(m, source),
@@ -496,7 +501,12 @@ def _map(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if len(args.pos) == 2 and known is not None and len(known) <= iteration.UNROLL:
         results = tuple(call_value(m, args.pos[0], Args([v]), node) for v in known)
         return m.new(Sequence("generator", results, filled=truth(bool(results))))
-    one = call_value(m, args.pos[0], Args([iteration.element(m, v) for v in args.pos[1:]]), node)
+    given = [iteration.element(m, v) for v in args.pos[1:]]
+    oldest = m.state.address()
+    one = call_value(m, args.pos[0], Args(given), node)
+    individuals.mark(m, one, oldest)
+    if not any(comprehensions.shared(m, value) for value in given):
+        comprehensions.many(m, oldest, one)
     return m.new(Sequence("generator", None, one, filled=iteration.filled(m, args.pos[1])))
 
 

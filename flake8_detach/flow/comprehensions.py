@@ -77,8 +77,8 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
             return _collect(m, kind, [_element(m, node, first, number) for number in numbers])
         gradients.several(m, oldest)
         individuals.mark(m, result, oldest)
-        if not _shared(m, one):
-            _many(m, oldest, result)
+        if not shared(m, one):
+            many(m, oldest, result)
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
@@ -101,7 +101,7 @@ def _blank(m: Machine, value: Value) -> bool:
     return m.is_tensor(value) and all(tensor.made in BLANK for _, tensor in m.tensors(value))
 
 
-def _shared(m: Machine, one: Value) -> bool:
+def shared(m: Machine, one: Value) -> bool:
     """Have the elements gone through a graph before? Then they most often share a part of it: the outputs of one
     forward; unless each of them had a graph of its own."""
     parts = one.items if isinstance(one, Tuple) else (one,)
@@ -109,13 +109,13 @@ def _shared(m: Machine, one: Value) -> bool:
     return any(node.op != "join" or not all(e.sure for e in node.edges) for node in nodes)
 
 
-def _many(m: Machine, oldest: int, value: Value) -> None:
+def many(m: Machine, oldest: int, value: Value) -> None:
     """A tensor made since the address `oldest` stands for the elements of a list, each with a graph of its own: a
     backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join"
     that says so, and whose one edge is sure."""
     if isinstance(value, Tuple):
         for item in value.items:
-            _many(m, oldest, item)
+            many(m, oldest, item)
     for address, tensor in m.tensors(value):
         if tensor.node is not None and address >= oldest and tensor.node >= oldest:
             graph, node = m.state.graph, m.state.address()
@@ -150,8 +150,8 @@ def _each(
     if kind == "dict":
         assert isinstance(result, Tuple)
         return m.new(Mapping_((), result.items[1]))
-    many = isinstance(result, Ref) and len(result.addresses) != 1
-    made = m.new(Sequence(kind, None, result, each=many, filled=some))
+    apart = isinstance(result, Ref) and len(result.addresses) != 1
+    made = m.new(Sequence(kind, None, result, each=apart, filled=some))
     if dropped is not None and dropped.addresses:
         m.state.set((made.addresses[0], iteration.DROPPED), dropped)
     return made

@@ -319,7 +319,7 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
     if isinstance(held, Ref) and create is MAYBE:
         m.state.set((address, "grad"), UNKNOWN)
         return
-    if not sure:
+    if not sure or address in m.state.several:  # of several that one stands for, backward may come to one
         m.state.set((address, "grad"), UNKNOWN)
         return
     tensor = m.state.cell(address)

@@ -322,6 +322,9 @@ def unpack(m: Machine, value: Value, count: int, star: int | None = None) -> lis
         and (isinstance(m.cell(value), (Tensor, Sequence)))
     ):
         cell = m.state.cell(one.addresses[0])
+        if one.addresses[0] in m.state.several and isinstance(cell, Tensor):
+            parts = [individuals.one(m, one) for _ in range(count)]
+            return [part if i != star else m.new(Sequence("list", None, one)) for i, part in enumerate(parts)]
         made = [m.new(cell) if i != star else m.new(Sequence("list", None, one)) for i in range(count)]
         for i, part in enumerate(made):
             if i != star and isinstance(cell, Tensor):

@@ -163,7 +163,12 @@ class State:
                 both = join_tensors(cell, changed)
                 if both != cell and (cell.dtype == changed.dtype or None in (cell.dtype, changed.dtype)):
                     made = replace(cell, grad=both.grad, leaf=both.leaf, shape=both.shape, dtype=both.dtype)
-                    self.set((other, CELL), replace(made, node=both.node))
+                    nodes = dict.fromkeys(n for n in (cell.node, changed.node) if n is not None)
+                    node = both.node
+                    if node is None and nodes and not both.grad.no:
+                        node = self.address()
+                        self.graph[node] = Node("join", tuple(Edge(n, None, False) for n in nodes), (), None)
+                    self.set((other, CELL), replace(made, node=node))
                     if not both.grad.no:
                         self.set((other, "grad"), UNKNOWN)
                         self.set((other, "gradient"), UNKNOWN)

@@ -14,6 +14,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     NO,
     UNKNOWN,
+    YES,
     Label,
     Ref,
     Tensor,
@@ -155,7 +156,7 @@ def write(
             if hidden.wrote(m, tensor.storage, site):
                 given = [(a, t) for a, t, _ in inputs.tensors if a != address]
                 hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
-            m.wrote(tensor.storage, site)
+            m.wrote(tensor.storage, site, MAYBE if target.some else YES)
             if m.owned:
                 m.steer(tensor)
         if m.levels:
