@@ -378,6 +378,8 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         )
     elif isinstance(consumed, Sequence):
         one = iteration.element(m, source)
+        if consumed.kind == "generator" and isinstance(one, Ref) and m.state.several.issuperset(one.addresses):
+            comprehensions.many(m, 0, one)
         if kind == "reversed" and isinstance(one, Ref):
             one = replace(one, addresses=one.addresses[::-1])
         each = consumed.each and kind in ("list", "tuple", "iter", "reversed")  # the order of others is not known

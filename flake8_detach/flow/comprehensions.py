@@ -146,7 +146,11 @@ def _each(
     if first.inner_for_in is not None:
         result = _nested(m, node, first.inner_for_in, iteration.element(m, m.evaluate(first.inner_for_in.iter)))
         return m.new(Sequence(kind, None, result, each=isinstance(result, Ref)))
+    oldest = m.state.address()
     result = _result(m, node)
+    individuals.mark(m, result, oldest)
+    if kind != "generator":  # who goes through one takes all that it gives, as `sum` does
+        many(m, oldest, result)
     if kind == "dict":
         assert isinstance(result, Tuple)
         return m.new(Mapping_((), result.items[1]))

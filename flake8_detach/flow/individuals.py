@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flake8_detach.flow import modules
-from flake8_detach.flow.values import Edge, Instance, Mapping_, Node, Ref, Sequence, Tensor, Tuple, Value
+from flake8_detach.flow.values import Edge, Instance, Layer, Mapping_, Node, Ref, Sequence, Tensor, Tuple, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -37,7 +37,7 @@ def mark(m: Machine, value: Value, since: int) -> None:
                 todo.extend(cell.items if cell.items is not None else (cell.element,))
             elif isinstance(cell, Mapping_):
                 todo.extend([*(v for _, v in cell.items), *([cell.rest] if cell.rest is not None else [])])
-            elif isinstance(cell, Instance):
+            elif isinstance(cell, (Instance, Layer)):
                 todo.extend(m.state.get((address, name)) for name in m.state.names(address))
 
 
