@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
+RESET = "*reset"
+"""Slot of a tensor that was given other memory: a leaf may get another end of the graph by that (its AccumulateGrad)."""
 SPOILED = (0, "spoiled")
 """Set by a backward of something that is not seen: from then on any gradient may have been filled."""
 
@@ -277,6 +279,8 @@ def backward(
         freed, where = (
             graph_walk.freed(m, tensor.node, only, node) if followed and tensor.node is not None else (NO, None)
         )
+        if any((a, RESET) in m.state.slots for a in inputs or ()):
+            freed = freed & MAYBE  # what was made of it before need not lead to it
         written = (
             graph_walk.written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
         )
