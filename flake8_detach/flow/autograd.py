@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 
 RESET = "*reset"
-"""Slot of a tensor that was given other memory: a leaf may get another end of the graph by that (its AccumulateGrad)."""
+"""Slot of a tensor that was given other memory: a leaf may be another end of the graph then (AccumulateGrad)."""
 SPOILED = (0, "spoiled")
 """Set by a backward of something that is not seen: from then on any gradient may have been filled."""
 
