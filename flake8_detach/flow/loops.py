@@ -161,8 +161,12 @@ def _grows(node: cst.For) -> bool:
 
 
 def _writes(node: cst.For) -> bool:
-    """Does the body write in place to the tensor whose rows it goes through? They were made before the first turn."""
-    return isinstance(node.iter, cst.Name) and node.iter.value in _called(node.body, lambda name: name.endswith("_"))
+    """Does the body write in place to the tensor whose rows it goes through, or set an attribute of it? They were made
+    before the first turn."""
+    targets = (n.target for n in _below(node.body) if isinstance(n, cst.AssignTarget))
+    owners = (t.value for t in targets if isinstance(t, cst.Attribute))
+    changed = _called(node.body, lambda name: name.endswith("_")) | {o.value for o in owners if isinstance(o, cst.Name)}
+    return isinstance(node.iter, cst.Name) and node.iter.value in changed
 
 
 def _called(body: cst.CSTNode, method: Callable[[str], bool]) -> set[str]:
@@ -284,7 +288,7 @@ def repeated(
             watch.after(m, round_, changes)
             if round_ >= 1 or last == 0:
                 special = round_ == 1 and m.ledger.decided > decided  # the next iteration is the first of its kind
-                if last and not special and settled(m, previous, changes, watch.start):
+                if last and not special and settled(m, previous, changes, watch.start, loop.mark):
                     ends.append(changes)
                     break
                 m.state.undo(loop.mark)
@@ -326,19 +330,24 @@ def repeated(
     return True
 
 
-def settled(m: Machine, before: Delta, after: Delta, since: int) -> bool:
+def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> bool:
     """Does one more iteration add nothing to what may be the case, apart from which objects carry the facts? since:
-    the first address that is newer than the loop."""
+    the first address that is newer than the loop; mark: where the loop begins."""
     comparison = Comparison(m.state, before, after, covers=True)
-    return all(
+    if not all(
         comparison.contents(before.get(slot, m.state.slots.get(slot)), after.get(slot, m.state.slots.get(slot)))
         for slot in before.keys() | after.keys()
         if not _hidden(slot)
-    ) and all(
-        comparison.objects(address, address)
-        for address, name in before.keys() | after.keys()
-        if name == CELL and address < since
-    )
+    ):
+        return False
+    cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
+    if not all(comparison.objects(address, address) for address in cells):
+        return False
+    # what only this iteration has changed was in the one before as it was at first
+    new = {(address, CELL) for address in cells if (address, CELL) not in before}
+    was = {slot: old for slot, old in reversed(m.state.trail[mark:]) if slot in new} if new else {}
+    at_first = Comparison(m.state, {**before, **was}, after, covers=True)
+    return all(at_first.objects(address, address) for address, _ in was)
 
 
 def _hidden(slot: tuple[int, str]) -> bool:
