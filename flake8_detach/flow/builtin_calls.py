@@ -374,7 +374,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         result: Value = (
             Tuple(tuple(known))
             if kind == "tuple"
-            else m.new(Sequence("list" if kind != "iter" else "iterator", tuple(known), filled=truth(bool(known))))
+            else m.new(Sequence(KINDS.get(kind, "list"), tuple(known), filled=truth(bool(known))))
         )
     elif isinstance(consumed, Sequence):
         one = iteration.element(m, source)

@@ -250,12 +250,12 @@ def _loosen(m: Machine, address: int) -> list[Value]:
         gradients.loosen_optimizer(m, cell)
         return []
     if isinstance(cell, Sequence):
-        inner = list(cell.items) if cell.items is not None else [cell.element]
+        inner = list(cell.held)
         if cell.kind in ("list", "set", "deque"):
             m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN))
         return inner
     if isinstance(cell, Mapping_):
-        inner = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+        inner = list(cell.held)
         m.state.set((address, CELL), Mapping_((), UNKNOWN))
         return inner
     if isinstance(cell, Thing):

@@ -33,10 +33,8 @@ def mark(m: Machine, value: Value, since: int) -> None:
             m.step()
             m.state.several.add(address)
             cell = m.state.cell(address)
-            if isinstance(cell, Sequence):
-                todo.extend(cell.items if cell.items is not None else (cell.element,))
-            elif isinstance(cell, Mapping_):
-                todo.extend([*(v for _, v in cell.items), *([cell.rest] if cell.rest is not None else [])])
+            if isinstance(cell, (Sequence, Mapping_)):
+                todo.extend(cell.held)
             elif isinstance(cell, (Instance, Layer)):
                 todo.extend(m.state.get((address, name)) for name in m.state.names(address))
 

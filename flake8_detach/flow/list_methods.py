@@ -128,7 +128,7 @@ def _with(known: tuple[Value, ...], value: Value, name: str) -> tuple[Value, ...
 def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, name: str, args: Args) -> Value:
     assert isinstance(receiver, Ref)
     address = receiver.addresses[0]
-    values = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+    values = list(cell.held)
     if name in ("keys", "values", "items"):
         if cell.rest is None:
             pairs = [(Const(k), v) for k, v in cell.items]

@@ -30,10 +30,8 @@ def of(m: Machine, node: cst.CSTNode) -> list[Value]:
         owner = quiet(m, node.value)
         cell = m.cell(owner)
         inner: list[Value] = list(owner.items) if isinstance(owner, Tuple) else []
-        if isinstance(cell, Sequence):
-            inner = list(cell.items if cell.items is not None else (cell.element,))
-        elif isinstance(cell, Mapping_):
-            inner = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
+        if isinstance(cell, (Sequence, Mapping_)):
+            inner = list(cell.held)
         elif isinstance(cell, Layer) and isinstance(owner, Ref):
             inner = [m.state.get((owner.addresses[0], name), UNKNOWN) for name in cell.children or ()]
         return [v for v in inner if isinstance(v, Ref)] or of(m, node.value)

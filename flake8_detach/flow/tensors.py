@@ -266,10 +266,8 @@ def _result(
         # autograd does not see ops on inference tensors alone; a number is none where torch makes a tensor of it
         numbers = any(isinstance(v, (Const, Scalar)) for v in bound.values())
         wanted = wanted & MAYBE if inputs.unknown or numbers else NO
-    elif m.mode.inference.no and not any(t.grad.yes and t.inference.no for _, t, _ in inputs.tensors):
-        wanted = (
-            wanted & MAYBE if any(t.grad.yes for _, t, _ in inputs.tensors) else wanted
-        )  # nor the first step of `@`
+    elif m.mode.inference.no and {t.inference.no for _, t, _ in inputs.tensors if t.grad.yes} == {False}:
+        wanted = wanted & MAYBE  # nor the first step of `@`, if only such tensors require grad
     given = [v.items[0] if isinstance(v, Tuple) and len(v.items) == 1 else v for v in bound.values()]
     first = next((v for v in given if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:

@@ -387,6 +387,11 @@ class Sequence:
     filled: Truth = MAYBE
     members: tuple[Value, ...] = ()
 
+    @property
+    def held(self) -> tuple[Value, ...]:
+        """The elements, or what stands for them."""
+        return self.items if self.items is not None else (self.element,)
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping_:
@@ -400,6 +405,11 @@ class Mapping_:
     rest: Value | None = None
     kind: str = field(default="dict", compare=False)
     default: Value | None = None
+
+    @property
+    def held(self) -> tuple[Value, ...]:
+        """The values, and what stands for those under other keys."""
+        return (*(v for _, v in self.items), *(() if self.rest is None else (self.rest,)))
 
     def get(self, key: Any) -> Value | None:
         return next((v for k, v in self.items if k == key and type(k) is type(key)), None)

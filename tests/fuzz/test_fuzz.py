@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import oracle_present  # noqa: F401  (first: the others need torch)
 import pytest
-
-if not (importlib.util.find_spec("torch") and importlib.util.find_spec("numpy")):
-    absent = 'no program was run: install torch and numpy (pip install "flake8-detach[oracle]")'
-    if os.environ.get("AGD_REQUIRE_TORCH") == "1":
-        pytest.fail(absent, pytrace=False)
-    pytest.skip(absent, allow_module_level=True)
 
 from flake8_detach.flow.values import Tensor, Truth
 from fuzz import verdict

@@ -6,17 +6,10 @@ Unlike a fixture it says nothing of what is to be reported; like a random progra
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from pathlib import Path
 
+import oracle_present  # noqa: F401  (first: the others need torch)
 import pytest
-
-if not (importlib.util.find_spec("torch") and importlib.util.find_spec("numpy")):
-    absent = 'no program was run: install torch and numpy (pip install "flake8-detach[oracle]")'
-    if os.environ.get("AGD_REQUIRE_TORCH") == "1":
-        pytest.fail(absent, pytrace=False)
-    pytest.skip(absent, allow_module_level=True)
 
 from fuzz.verdict import judge
 
