@@ -149,8 +149,8 @@ def require(
             node=tensor.node,
         )
         _ask_the_base(m, address)
-    elif tensor.view in ("no_grad", "inference"):
-        return  # it asks its base
+    elif tensor.view in ("no_grad", "inference") and not _base_is_without(m, tensor):
+        m.change(address, grad=tensor.grad if tensor.grad.no else MAYBE)  # it asks its base
     elif tensor.leaf.yes or tensor.grad.no:
         lost = tensor.grad
         if lost is not NO:
@@ -158,6 +158,12 @@ def require(
             m.change(address, grad=NO, leaf=YES, node=None, why=why)
     elif tensor.leaf is MAYBE:
         m.change(address, grad=NO, leaf=YES, node=None)
+
+
+def _base_is_without(m: Machine, view: Tensor) -> bool:
+    """Does what `view` is a view of certainly not require grad?"""
+    base = None if view.base is None else m.state.cell(view.base)
+    return isinstance(base, Tensor) and base.grad.no
 
 
 def _ask_the_base(m: Machine, address: int) -> None:
