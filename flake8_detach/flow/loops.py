@@ -93,7 +93,7 @@ def for_(m: Machine, node: cst.For) -> bool:
 def over(m: Machine, node: cst.For, source: Value) -> bool:
     """Run a `for` over the value of its iterable."""
     known = iteration.exact(m, source)
-    grows = known is not None and isinstance(node.iter, cst.Call) and _grows(node)
+    grows = known is not None and isinstance(node.iter, (cst.Call, cst.Name)) and _grows(node)
     if grows:
         known = None
     if known is not None and len(known) <= iteration.UNROLL:
@@ -151,8 +151,8 @@ GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})
 
 
 def _grows(node: cst.For) -> bool:
-    """Does the body change the length of a list that `zip`, `enumerate` and the like go through? They take of it what
-    is there when its turn comes."""
+    """Does the body change the length of the list that it goes through, by itself or by `zip`, `enumerate` and the
+    like? They take of it what is there when its turn comes."""
     names = {n.value for n in _below(node.iter) if isinstance(n, cst.Name)}
     added = {
         n.target.value for n in _below(node.body) if isinstance(n, cst.AugAssign) and isinstance(n.target, cst.Name)
