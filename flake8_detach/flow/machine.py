@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, emptied, gradients, unspent
+from flake8_detach.flow import accumulation, emptied, gradients, rebasing, unspent
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.births import Births
 from flake8_detach.flow.events import CustomMisuse, Event, GradientsReturned, Misstep
@@ -401,6 +401,7 @@ class Machine:
         now = (token,) if sure is YES else (-token,) if sure.yes else (*self.version(storage)[:TOKENS], token)
         self.state.set((storage, "version"), now)
         self.state.set((storage, "written at"), site)
+        rebasing.renewed(self, site, storage, sure)
 
     def written_since(self, storage: int, version: Version) -> bool:
         """Was the memory written since it had this version, on every path?"""

@@ -65,3 +65,19 @@ def follow(m: Machine, site: cst.CSTNode, base: int, views: Views) -> None:
             m.change(address, grad=both, leaf=~both & view.leaf, node=again)
         else:
             m.change(address, grad=MAYBE, leaf=MAYBE)
+
+
+def renewed(m: Machine, site: cst.CSTNode, storage: int, sure: Truth) -> None:
+    """The memory was written, be it without grad or through `detach()`: the views that lie in it ask their base for a
+    new grad_fn. It is the version that torch looks at (`grad_fn` in torch/csrc/autograd/variable.cpp)."""
+    for address in m.state.views.get(storage, ()):
+        view = m.state.cell(address)
+        if not isinstance(view, Tensor) or view.storage != storage or view.view != "view" or view.base is None:
+            continue
+        base = m.state.cell(view.base)
+        if view.node is None or not isinstance(base, Tensor) or base.storage != storage or base.grad.no:
+            continue
+        before = () if sure.yes else (m.edge(address, view)._replace(sure=False),)
+        edge = m.edge(view.base, base)
+        edges = (*before, edge if sure.yes else edge._replace(sure=False))
+        m.change(address, node=m.graph_node(Node(AGAIN, edges, (), site)))

@@ -86,7 +86,7 @@ class State:
         self.merged: set[int] = set()  # objects that stand for one of several, made where paths meet
         self.twins: dict[int, set[int]] = {}  # tensors that may be one and the same: what meets, and where it met
         self.coupled: dict[int, set[int]] = {}  # the same of lists and dicts
-        self.views: dict[int, list[int]] = {}  # of each tensor
+        self.views: dict[int, list[int]] = {}  # of each tensor, and of each memory
         self.several: set[int] = set()  # objects that stand for the elements of a list, which are not known one by one
         self.lost: dict[Slot, set[int]] = {}  # what a slot led to on some path, where it is unknown after a meeting
         self._births: dict[int, int] = {}
@@ -137,6 +137,12 @@ class State:
         """The two addresses may be those of one list, dict or object."""
         self.coupled.setdefault(one, set()).add(other)
         self.coupled.setdefault(other, set()).add(one)
+
+    def note_view(self, address: int, tensor: Tensor) -> None:
+        """If the tensor is a view, what it is a view of knows of it, and the memory it lies in."""
+        if tensor.base is not None:
+            self.views.setdefault(tensor.base, []).append(address)
+            self.views.setdefault(tensor.storage, []).append(address)
 
     def _loosen(self, address: int) -> None:
         """The list or dict at `address` was changed: of whatever may be the same one, nothing is known any more."""
@@ -495,8 +501,8 @@ class _Joiner:
         names["kept"] = None
         if isinstance(joined, Tensor) and joined.grad.no:
             names["grad"] = None
-        if isinstance(joined, Tensor) and joined.base is not None:
-            self.state.views.setdefault(joined.base, []).append(address)
+        if isinstance(joined, Tensor):
+            self.state.note_view(address, joined)
         self.entangle(address, owners, joined)
         for name in names:
             contents = [self.look(path, (o, name)) for path, o in enumerate(owners)]

@@ -54,8 +54,7 @@ def related(m: Machine, made: Ref, same: Value | None = None) -> None:
     (address,) = made.addresses
     cell = m.state.cell(address)
     assert isinstance(cell, Tensor)
-    if cell.base is not None:
-        m.state.views.setdefault(cell.base, []).append(address)
+    m.state.note_view(address, cell)
     for other, tensor in m.tensors(same) if same is not None else ():
         if None not in (tensor.dtype, cell.dtype) and tensor.dtype != cell.dtype:
             continue
