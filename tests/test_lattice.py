@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flake8_detach.flow import state as engine_state
+from flake8_detach.flow import joining
 from flake8_detach.flow.comparison import Comparison
 from flake8_detach.flow.loops import widened
 from flake8_detach.flow.meeting import join_tensors
-from flake8_detach.flow.state import CELL, State
+from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.state import State
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -294,10 +295,10 @@ def forked(paths: list) -> tuple[State, list]:
 @given(st.lists(steps, min_size=5, max_size=9))
 def test_paths_that_have_not_changed_a_slot_count_once_where_many_meet(paths: list) -> None:
     reached = []
-    for few in (engine_state.FEW, len(paths)):
+    for few in (joining.FEW, len(paths)):
         state, deltas = forked(paths)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(engine_state, "FEW", few)
+            patch.setattr(joining, "FEW", few)
             state.join(deltas)
         reached.append(state.slots)
     assert reached[0] == reached[1]

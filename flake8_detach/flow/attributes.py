@@ -38,7 +38,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.events import InferenceSaved
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

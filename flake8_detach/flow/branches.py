@@ -14,7 +14,7 @@ from flake8_detach.flow import (
 )
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import Machine
-from flake8_detach.flow.state import Delta
+from flake8_detach.flow.slots import Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,

@@ -31,7 +31,7 @@ from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.calls import call as call_value
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.registry import BUILTINS, builtin, model
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

@@ -16,7 +16,7 @@ from flake8_detach.flow import (
     operators,
     tensors,
 )
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NONE,

@@ -16,7 +16,7 @@ from flake8_detach.flow.checkpointed import GRAPHLESS, OP, USED
 from flake8_detach.flow.events import Checkpointed
 from flake8_detach.flow.machine import PACKED
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.state import ABSENT
+from flake8_detach.flow.slots import ABSENT
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

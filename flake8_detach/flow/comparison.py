@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from flake8_detach.flow.meeting import join_tensors
-from flake8_detach.flow.state import CELL, Delta, State
+from flake8_detach.flow.slots import CELL, Delta
+from flake8_detach.flow.state import State
 from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,

@@ -12,7 +12,7 @@ import libcst as cst
 
 from flake8_detach.flow import calls, iteration
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NONE,

@@ -15,7 +15,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import RECOMPUTED
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NONE,

@@ -13,7 +13,7 @@ from flake8_detach.flow.values import MAYBE, NO, YES, Const, Ref, Scalar, Truth,
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
-    from flake8_detach.flow.state import Delta
+    from flake8_detach.flow.slots import Delta
 
 FIRST = "*first number"
 """Slot of a `range` or `enumerate` that counts up: the number that it starts with, and the last one (None: unknown)."""

@@ -35,7 +35,7 @@ from flake8_detach.flow.custom_ctx import (
     tell,
 )
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned
-from flake8_detach.flow.state import Version
+from flake8_detach.flow.slots import Version
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

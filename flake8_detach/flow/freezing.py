@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from flake8_detach.flow.events import FreezeUndone
-from flake8_detach.flow.state import ABSENT
+from flake8_detach.flow.slots import ABSENT
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine

@@ -11,7 +11,7 @@ import libcst as cst
 from flake8_detach.flow import autograd, forgetting, gradients, idle, membership, retention, subscripts, unspent
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import GENERATOR, MAX_CALLS, MAX_CONTEXTS, Frame
-from flake8_detach.flow.state import CELL, Delta
+from flake8_detach.flow.slots import CELL, Delta
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

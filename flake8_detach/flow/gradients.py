@@ -15,7 +15,7 @@ import libcst as cst
 
 from flake8_detach.flow import unspent
 from flake8_detach.flow.events import Misstep
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

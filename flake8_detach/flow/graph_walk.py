@@ -14,7 +14,7 @@ from flake8_detach.flow import (
     training,
 )
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Write
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

@@ -17,7 +17,7 @@ from flake8_detach.flow import (
     shapes,
     subscripts,
 )
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     NO,
     NONE,

@@ -13,7 +13,8 @@ from flake8_detach.flow import (
     subscripts,
 )
 from flake8_detach.flow.calls import Args
-from flake8_detach.flow.state import CELL, MEMBERS
+from flake8_detach.flow.joining import MEMBERS
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     NO,
     NONE,

@@ -24,7 +24,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.comparison import Comparison
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import GENERATOR, Loop, Machine
-from flake8_detach.flow.state import CELL, Delta
+from flake8_detach.flow.slots import CELL, Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import (
     MAYBE,

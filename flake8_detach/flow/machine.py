@@ -19,7 +19,8 @@ from flake8_detach.flow.events import CustomMisuse, Event, GradientsReturned, Mi
 from flake8_detach.flow.ledger import Ledger
 from flake8_detach.flow.levels import DUAL, Level
 from flake8_detach.flow.retention import Notes
-from flake8_detach.flow.state import CELL, TOKENS, Delta, State, Version
+from flake8_detach.flow.slots import CELL, TOKENS, Delta, Version
+from flake8_detach.flow.state import State
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

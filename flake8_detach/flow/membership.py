@@ -15,7 +15,7 @@ from flake8_detach.flow import module_groups, module_tree, modules
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     YES,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from flake8_detach.flow import strings, subscripts
 from flake8_detach.flow.meeting import EITHER
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     UNKNOWN,

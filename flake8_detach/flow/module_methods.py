@@ -26,7 +26,7 @@ from flake8_detach.flow import (
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,

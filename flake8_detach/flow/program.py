@@ -28,7 +28,7 @@ from flake8_detach.flow.calls import Args
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.events import Event
 from flake8_detach.flow.machine import MODE, Frame, Machine, OutOfBudget
-from flake8_detach.flow.state import Delta
+from flake8_detach.flow.slots import Delta
 from flake8_detach.flow.values import UNKNOWN, YES, Class, Function, Mode, Ref, Value
 from flake8_detach.source import Chunk, Source
 

@@ -16,7 +16,7 @@ import libcst as cst
 
 from flake8_detach.flow import alternatives
 from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
-from flake8_detach.flow.state import CELL, Delta
+from flake8_detach.flow.slots import CELL, Delta
 from flake8_detach.flow.values import (
     NO,
     UNKNOWN,

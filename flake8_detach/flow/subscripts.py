@@ -21,7 +21,7 @@ from flake8_detach.flow import (
     tensors,
     writes,
 )
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NONE,

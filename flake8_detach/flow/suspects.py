@@ -12,7 +12,7 @@ import libcst as cst
 
 from flake8_detach.flow import calls
 from flake8_detach.flow.narrowing import quiet
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import MAYBE, UNKNOWN, Layer, Mapping_, Ref, Sequence, Tuple, Value
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from flake8_detach.flow.checkpointed import OP as CHECKPOINT
 from flake8_detach.flow.drawing import Box, Drawing, Item, Kind, Line
 from flake8_detach.flow.machine import constant
 from flake8_detach.flow.naming import Names
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.tensors import Inputs
 from flake8_detach.flow.values import MAYBE, NO, NONE, UNKNOWN, Cause, Edge, Node, Scalar, Source, Tensor, Truth, Value
 from flake8_detach.knowledge import grad_fns

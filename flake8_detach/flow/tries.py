@@ -5,7 +5,7 @@ from __future__ import annotations
 import libcst as cst
 
 from flake8_detach.flow.machine import Machine
-from flake8_detach.flow.state import ABSENT, CELL, Delta
+from flake8_detach.flow.slots import ABSENT, CELL, Delta
 from flake8_detach.flow.statements import execute_body, statement
 from flake8_detach.flow.values import UNKNOWN, Mapping_, Sequence, Tensor
 

@@ -14,7 +14,7 @@ import libcst as cst
 
 from flake8_detach.flow import module_tree
 from flake8_detach.flow.events import Misstep
-from flake8_detach.flow.state import CELL
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
 
 if TYPE_CHECKING:

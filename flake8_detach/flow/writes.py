@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import events, freezing, hidden, levels, rebasing, tensors
-from flake8_detach.flow.state import CELL, Version
+from flake8_detach.flow.slots import CELL, Version
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
