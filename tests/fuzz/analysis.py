@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+import functools
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,6 +74,10 @@ class Analysis:
 def analyse(text: str) -> Analysis:
     """Lint `text`, whose last statement is `pass`, and record what the engine knew."""
     source = Source(text)
+    times: Counter[str] = Counter()
+    for chunk in source.chunks:
+        chunk.module = parsed(chunk.text, times[chunk.text])
+        times[chunk.text] += 1
     result = Analysis()
     with observed() as record:
         collector = Listening(rules.load().values(), source, record)
@@ -94,6 +99,13 @@ def analyse(text: str) -> Analysis:
         result.complete = machine.budget >= 0 and max(machine.contexts.values(), default=0) < MAX_CONTEXTS
     result.freed = record.freed
     return result
+
+
+@functools.lru_cache(maxsize=200)
+def parsed(text: str, time: int) -> cst.Module:
+    """The tree of a chunk, and another one if the same text stands in the program a second `time`. A program that was
+    repaired and runs again shares most of its text with the first one."""
+    return cst.parse_module(text)
 
 
 class Listening(Collector):
@@ -135,13 +147,16 @@ def lines_of(chunk: Chunk) -> Iterator[tuple[int, cst.SimpleStatementLine]]:
     generated program every simple statement has a line of its own, so the order tells which is which."""
     lines = sorted(n.lineno for n in nested(chunk.tree) if isinstance(n, ast.stmt) and not hasattr(n, "body"))
     nodes = []
-    todo: list[cst.CSTNode] = [chunk.module]
+    todo: list[Any] = [chunk.module]
     while todo:
         node = todo.pop()
         if isinstance(node, cst.SimpleStatementLine):
             nodes.append(node)
-        elif isinstance(node, (cst.Module, cst.BaseSuite, cst.BaseCompoundStatement)) or hasattr(node, "body"):
-            todo.extend(reversed(node.children))
+        elif isinstance(node, (list, tuple)):
+            todo.extend(reversed(node))
+        else:  # what statements stand in, in the order of the text; `children` takes long
+            blocks = [getattr(node, name, None) for name in ("body", "handlers", "cases", "orelse", "finalbody")]
+            todo.extend(block for block in reversed(blocks) if block is not None)
     # `match` has no body of its own in `ast`, and stands on a line of its own
     subjects = {n.lineno for n in nested(chunk.tree) if isinstance(n, ast.Match)}
     return zip([line for line in lines if line not in subjects], nodes, strict=True)
