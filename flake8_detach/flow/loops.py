@@ -153,7 +153,8 @@ GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})
 def _grows(node: cst.For) -> bool:
     """Does the body change the length of the list that it goes through, by itself or by `zip`, `enumerate` and the
     like? They take of it what is there when its turn comes."""
-    names = {n.value for n in _below(node.iter) if isinstance(n, cst.Name)}
+    attributes = {id(n.attr) for n in _below(node.iter) if isinstance(n, cst.Attribute)}
+    names = {n.value for n in _below(node.iter) if isinstance(n, cst.Name) and id(n) not in attributes}
     added = {
         n.target.value for n in _below(node.body) if isinstance(n, cst.AugAssign) and isinstance(n.target, cst.Name)
     }
