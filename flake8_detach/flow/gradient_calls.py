@@ -147,6 +147,8 @@ def tell_grad_of(
     for address, tensor in m.tensors(target):
         verdicts = [graph_walk.reaches(m, a, t, address, tensor) for a, t in roots]
         reached = YES if YES in verdicts else NO if all(v is NO for v in verdicts) else MAYBE
+        if reached is NO and m.state.alike(address):  # `x.contiguous()` may be x itself
+            reached = MAYBE
         if tensor.grad.no or (reached is NO and unused.no):
             m.raises()
         subject = m.text(target_node)

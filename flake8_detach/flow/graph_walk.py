@@ -304,6 +304,8 @@ def _one_of_several(m: Machine, address: int) -> bool:
 
 CREATED = (0, "created")
 """Set by a backward with `create_graph=True`: from then on gradients may have a graph."""
+INFERRED = (0, "inferred")
+"""Set by a backward in inference mode: from then on gradients may be inference tensors."""
 
 
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
@@ -314,6 +316,8 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
             m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
     if not create.no:
         m.state.set(CREATED, YES)
+    if not m.mode.inference.no:
+        m.state.set(INFERRED, YES)
     if isinstance(held, Ref) and create.no:
         return  # added in place
     if isinstance(held, Ref) and create is MAYBE:

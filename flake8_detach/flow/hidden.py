@@ -28,6 +28,12 @@ def alias(m: Machine, original: int, made: int, via: str) -> None:
         m.state.set((made, ALIAS), (original, via))
 
 
+def original(m: Machine, storage: int) -> int:
+    """The storage whose memory it is: of `x.data`, that of `x`."""
+    known = m.state.get((storage, ALIAS))
+    return int(known[0]) if isinstance(known, tuple) else storage
+
+
 def wrote(m: Machine, storage: int, site: cst.CSTNode) -> bool:
     """A tensor with that storage is written in place. Is it an alias?"""
     known = m.state.get((storage, ALIAS))

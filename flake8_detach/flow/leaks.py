@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import terms
+from flake8_detach.flow import linear
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.values import YES, Edge, Joined, Label, Node, Tensor, Value
 
@@ -29,7 +29,7 @@ LEAKED = "*leaked"
 """Slot of a leaf: the places that it has a wrong gradient from, as `Places`."""
 DRAWN = "drawn by `.sample()`, which has no gradient"
 PRODUCTS = frozenset({"mul", "rmul", "imul", "multiply"})
-REGRESSIONS = frozenset({"mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss"}) | terms.DIFFERENCES
+REGRESSIONS = frozenset({"mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss"}) | linear.DIFFERENCES
 PICKS = frozenset({"gather", "getitem", "take_along_dim", "index_select"})
 MAXIMA = frozenset({"max", "amax"})
 
@@ -83,7 +83,7 @@ def ask(m: Machine, start: Edge) -> None:
         seen.add(number)
         m.step()
         node = m.state.graph[number]
-        name = terms.key(node)
+        name = linear.key(node)
         if (name in PRODUCTS and m.scores) or name in REGRESSIONS:
             pair = _sure(node)
             if len(pair) == 2 and pair[0] != pair[1]:
@@ -131,8 +131,8 @@ def _linear(m: Machine, start: int) -> set[int]:
         found.add(number)
         m.step()
         node = m.state.graph[number]
-        name = terms.key(node)
-        if name in terms.PLAIN | terms.SUMS | terms.GATHERED or (name in terms.SCALED and len(_sure(node)) == 1):
+        name = linear.key(node)
+        if name in linear.PLAIN | linear.SUMS | linear.GATHERED or (name in linear.SCALED and len(_sure(node)) == 1):
             todo.extend(e.node for e in node.edges if e.node is not None)
     return found
 
@@ -164,7 +164,7 @@ def _regression(m: Machine, pair: list[Edge]) -> None:
         if edge.node is None or other.node is None:
             continue
         best = _target(m, other.node)
-        if best is None or not any(terms.key(m.state.graph[n]) in PICKS for n in _linear(m, edge.node)):
+        if best is None or not any(linear.key(m.state.graph[n]) in PICKS for n in _linear(m, edge.node)):
             continue
         nodes, leaves = _below(m, edge)
         behind, same = _below(m, other)
@@ -179,17 +179,17 @@ def _target(m: Machine, start: int) -> int | None:
     while True:
         m.step()
         node = m.state.graph[number]
-        name = terms.key(node)
+        name = linear.key(node)
         if name in MAXIMA:
             return number if added and scaled else None
         edges = _sure(node)
         if len(edges) != 1 or edges[0].node is None:
             return None
-        if name in terms.SUMS | terms.DIFFERENCES:
+        if name in linear.SUMS | linear.DIFFERENCES:
             added = True
-        elif name in terms.SCALED:
+        elif name in linear.SCALED:
             scaled = True
-        elif name not in terms.PLAIN:
+        elif name not in linear.PLAIN:
             return None
         number = edges[0].node
 

@@ -83,7 +83,9 @@ def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
                 m.state.set((address, "grad"), NONE)
             elif m.state.get((address, "grad"), NONE) in (NONE, UNKNOWN):
                 own = MAYBE if m.state.get(graph_walk.CREATED) else NO
-                gradient = m.tensor(grad=own, leaf=~own, shape=tensor.shape, dtype=tensor.dtype, made="grad")
+                mode = MAYBE if m.state.get(graph_walk.INFERRED) else NO
+                facts = {"shape": tensor.shape, "dtype": tensor.dtype, "made": "grad", "inference": mode}
+                gradient = m.tensor(grad=own, leaf=~own, **facts)
                 m.state.set((address, "grad"), gradient)
     elif isinstance(node, cst.Name):
         value = m.lookup(node.value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import conversions, dropping, events, levels, op_arguments, shapes, writes
+from flake8_detach.flow import cancelling, conversions, dropping, events, levels, op_arguments, shapes, writes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -426,6 +426,8 @@ def node_of(
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
     if any(op.nodiff.get(name) == "backward" and t.grad.yes for _, t, name in inputs.tensors):
         derivative = "raises"
+    if derivative == "yes" and cancelling.derivative_is_zero(m, op, bound):
+        derivative = "zero"
     cuts = inputs.cuts()
     m.cuts = m.cuts or bool(cuts) or derivative == "zero"
     factor = op.name.rpartition(".")[2].strip("_") in ("mul", "rmul", "imul", "truediv", "div")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow import cancelling, linear
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.flow.values import YES, Cause, Cut, Edge, Node, Source, Tensor
 
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
-SUMS = frozenset({"add", "radd", "iadd"})
-DIFFERENCES = frozenset({"sub", "rsub", "isub", "subtract"})
-GATHERED = frozenset({"stack", "cat", "concat", "concatenate", "hstack", "vstack"})
-SCALED = frozenset({"mul", "rmul", "imul", "multiply", "div", "truediv", "itruediv", "divide"})
-"""Linear in one operand; in both together they are not."""
-PLAIN = frozenset(
-    {"neg", "negative", "sum", "nansum", "mean", "clone", "contiguous", "to", "float", "double", "half", "cuda", "cpu"}
-    | {"view", "reshape", "flatten", "squeeze", "unsqueeze", "expand", "getitem", "unbind", "join"}
-)
-"""Ops, by the last part of their name, that are linear: a constant that goes in comes out as a constant."""
-ELEMENTWISE = SUMS | DIFFERENCES | SCALED | {"neg", "negative", "clone", "contiguous", "to", "float", "double", "join"}
-"""Their result has one element only if every operand has."""
 OVERWRITING = frozenset(
     {"fill", "zero", "normal", "uniform", "random", "cauchy", "exponential", "geometric", "log_normal", "angle"}
 )
@@ -50,7 +39,8 @@ STRAIGHT = frozenset({"cut", "mode", "op"})
 @dataclass(frozen=True)
 class _Suspect:
     """A cut below the start of a backward. constant: it is a term of its own. leaves: what it depends on, with their
-    storages. leaf: the leaf that was made of what was cut. size: how many graph nodes lie behind it.
+    storages. leaf: the leaf that was made of what was cut. size: how many graph nodes lie behind it; 0 for a sum whose
+    operands take each other away, which explains more than whatever else was cut in them.
     """
 
     cause: Cause
@@ -60,20 +50,15 @@ class _Suspect:
     size: int
 
 
-def key(node: Node) -> str:
-    """The name of the op without its namespace and underscores: "add" for `Tensor.__iadd__`'s sibling `torch.add`."""
-    return node.op.rpartition(".")[2].strip("_")
-
-
 def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: Tensor, one: bool) -> None:
     """Backward starts from `tensor`; one: what it starts from has certainly one element."""
     graph = m.state.graph
     start = m.edge(address, tensor)
-    linear = _linear(m, start, one)
-    m.afterwards.terms |= {(id(graph[n].site), graph[n].path) for n, single in linear.nodes.items() if single}
+    part = _linear(m, start, one)
+    m.afterwards.terms |= {(id(graph[n].site), graph[n].path) for n, single in part.nodes.items() if single}
     if m.quiet or not m.cuts or m.guards:
         return
-    suspects = _suspects(m, start, linear)
+    suspects = _suspects(m, start, part)
     if not suspects:
         return
     events = [
@@ -88,6 +73,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
             if suspect.constant:
                 if _constant(m, suspect, reached):
                     m.sink(event)
+                    if suspect.cause.kind == "cancelled":
+                        m.mourned |= _dead(m, suspect, reached)
                 continue
             dead = _dead(m, suspect, reached)
             drifting = _drifts(m, suspect, reached) - dead
@@ -135,22 +122,11 @@ def _drifts(m: Machine, suspect: _Suspect, reached: Reached) -> set[int]:
     and what the cut value was to hold against it is missing."""
     if reached.unclear or suspect.cause.kind not in ("cut", "scalar"):
         return set()
-    return {a for a in _stepped(m, suspect) if reached.only_pushed(a, adds)}
+    return {a for a in _stepped(m, suspect) if reached.only_pushed(a, linear.adds)}
 
 
 def _stepped(m: Machine, suspect: _Suspect) -> set[int]:
     return {a for a, s in suspect.leaves.items() if a in m.owned and a not in m.escaped and s not in m.steered}
-
-
-def adds(node: Node) -> bool:
-    """Is the derivative of the op a number that stands in the text?"""
-    name = key(node)
-    if name in SCALED:
-        site = node.site
-        return isinstance(site, cst.BinaryOperation) and any(
-            isinstance(side, cst.BaseNumber) for side in (site.left, site.right)
-        )
-    return name in SUMS | DIFFERENCES | PLAIN | GATHERED
 
 
 def _edges(source: Source | None) -> list[Edge]:
@@ -190,27 +166,33 @@ def _linear(m: Machine, start: Edge, one: bool) -> _Linear:
         m.step()
         found.nodes[edge.node] = one
         node = m.state.graph[edge.node]
-        name = key(node)
-        scaled = name in SCALED and len(node.tensors) < 2
-        if not (scaled or name in SUMS or name in DIFFERENCES or name in GATHERED or name in PLAIN):
+        name = linear.key(node)
+        scaled = name in linear.SCALED and len(node.tensors) < 2
+        if not (
+            scaled
+            or name in linear.SUMS
+            or name in linear.DIFFERENCES
+            or name in linear.GATHERED
+            or name in linear.PLAIN
+        ):
             continue
-        if name in SUMS or name in DIFFERENCES or name in GATHERED:
+        if name in linear.SUMS or name in linear.DIFFERENCES or name in linear.GATHERED:
             for cut in node.cuts:
                 if _added(cut, name, one):
                     found.cuts.append((cut.cause, node.edges))
-        todo.extend((e, one and name in ELEMENTWISE) for e in node.edges)
+        todo.extend((e, one and name in linear.ELEMENTWISE) for e in node.edges)
     return found
 
 
 def _added(cut: Cut, name: str, one: bool) -> bool:
     """Is the operand a term of its own? A vector beside a vector may be what the other one is measured against."""
     loss = cut.cause.loss
-    if loss is None or not (cut.scalar or (one and name not in GATHERED)):
+    if loss is None or not (cut.scalar or (one and name not in linear.GATHERED)):
         return False
-    return not (name in DIFFERENCES and loss.kind in MEANT)
+    return not (name in linear.DIFFERENCES and loss.kind in MEANT)
 
 
-def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
+def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
     found: dict[int, _Suspect] = {}
 
     def add(cause: Cause | None, constant: bool, beside: Iterable[Edge] = (), leaf: int | None = None) -> None:
@@ -222,15 +204,16 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
             m.afterwards.missed |= {(id(m.state.graph[n].site), m.state.graph[n].path) for n in nodes}
-            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, len(nodes))
+            size = 0 if loss.kind == "cancelled" else len(nodes)
+            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, size)
 
-    for cause, beside in linear.cuts:
+    for cause, beside in part.cuts:
         add(cause, True, beside)
     alive: dict[int, bool] = {}
-    for number, single in linear.nodes.items():
-        if single and not lets_through(m, number, alive):
+    for number, single in part.nodes.items():
+        if single and not linear.lets_through(m, number, alive) and not _kept_in(m, number, part):
             add(first_zero(m, number), True)
-    for leaf in linear.leaves:
+    for leaf in part.leaves:
         add(_faked(m, leaf), True, leaf=leaf)
     seen: set[int] = set()
     todo = [start]
@@ -252,10 +235,19 @@ def _suspects(m: Machine, start: Edge, linear: _Linear) -> list[_Suspect]:
     return list(found.values())
 
 
+def _kept_in(m: Machine, number: int, part: _Linear) -> bool:
+    """Does the term only add `x - x`, which is nothing, to have `x` in the graph?"""
+    zero = _first_zero(m, number)
+    return zero in part.nodes and zero is not None and cancelling.is_nothing(m.state.graph[zero])
+
+
 def _flat(m: Machine, node: Node) -> Cause | None:
     """The evidence that nothing comes through a node whose derivative is zero."""
-    if key(node) in OVERWRITING:
+    if linear.key(node) in OVERWRITING:
         return None
+    cancelled = cancelling.evidence(m, node)
+    if cancelled is not None:
+        return cancelled
     cause = m.cause("op", f"passed through `{m.text(node.site)}`, whose derivative is zero", node.site, lost=YES)
     return Cause(cause.kind, cause.what, cause.site, lost=YES, source=Source(node.edges))
 
@@ -266,27 +258,13 @@ def _faked(m: Machine, leaf: int) -> Cause | None:
     return why if why is not None and why.kind == "faked" and leaf not in m.owned and leaf not in m.escaped else None
 
 
-def lets_through(m: Machine, start: int, known: dict[int, bool]) -> bool:
-    """Can anything but zeros come to a leaf through the node?"""
-    seen: set[int] = set()
-    todo = [start]
-    while todo:
-        number = todo.pop()
-        if number in seen or known.get(number) is False:
-            continue
-        seen.add(number)
-        node = m.state.graph[number]
-        if node.derivative == "zero":
-            continue
-        if node.open or node.derivative == "raises" or any(e.node is None for e in node.edges):
-            known[start] = True
-            return True
-        todo.extend(e.node for e in node.edges if e.node is not None)
-    known.update(dict.fromkeys(seen, False))
-    return False
-
-
 def first_zero(m: Machine, start: int) -> Cause | None:
+    """Why nothing comes through the first node below `start` whose derivative is zero."""
+    number = _first_zero(m, start)
+    return None if number is None else _flat(m, m.state.graph[number])
+
+
+def _first_zero(m: Machine, start: int) -> int | None:
     """The first node below `start` whose derivative is zero."""
     seen: set[int] = set()
     todo = [start]
@@ -297,7 +275,7 @@ def first_zero(m: Machine, start: int) -> Cause | None:
         seen.add(number)
         node = m.state.graph[number]
         if node.derivative == "zero":
-            return _flat(m, node)
+            return number
         todo.extend(e.node for e in node.edges if e.node is not None)
     return None
 

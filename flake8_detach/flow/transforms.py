@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import libcst as cst
 
-from flake8_detach.flow import calls, custom, graph_walk, levels, pytrees, terms
+from flake8_detach.flow import calls, custom, graph_walk, levels, linear, pytrees, terms
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.events import Vanished
@@ -373,7 +373,7 @@ def vanished(m: Machine, name: str, output: Value, traced: Seq[int], node: cst.C
                 return
             if all(graph_walk.reaches(m, address, tensor, a, t) is NO for a, t in wanted):
                 continue
-            if terms.lets_through(m, tensor.node, {}):
+            if linear.lets_through(m, tensor.node, {}):
                 return
             first = first or terms.first_zero(m, tensor.node)
     lost = first.loss if first is not None else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import libcst as cst
 
-from flake8_detach.flow import terms
+from flake8_detach.flow import linear, terms
 from flake8_detach.flow.events import Unspent
 from flake8_detach.flow.values import Cause, Edge, Joined, Node
 
@@ -124,9 +124,9 @@ def _addends(m: Machine, start: Edge) -> list[int]:
 
 def _passes(node: Node) -> bool:
     """Is it a sum, or one term times a constant?"""
-    name = terms.key(node)
-    scaled = name in terms.SCALED and len(node.tensors) < 2
-    return scaled or name in terms.SUMS or name in terms.DIFFERENCES or name == "neg"
+    name = linear.key(node)
+    scaled = name in linear.SCALED and len(node.tensors) < 2
+    return scaled or name in linear.SUMS or name in linear.DIFFERENCES or name == "neg"
 
 
 def _reach(m: Machine, start: int) -> tuple[set[int], list[Cause]]:

@@ -18,7 +18,9 @@ class NondifferentiableInLoss(Rule):
     ## What it does
     Reports `argmax`, comparisons, `one_hot`, `multinomial`, `sample()`, `round`, `sign`, `floor`, `bernoulli` and the
     like on the way from parameters to a loss that is backwarded, if they make a whole term of the loss constant, or if
-    parameters that an optimizer steps are reached by no backward in the file because of them.
+    parameters that an optimizer steps are reached by no backward in the file because of them. So are sums that take
+    away what they add (`torch.exp(logp - logp)`, `w + (q - w)`), where a `.detach()` is missing, and the distance of a
+    parameter from its own `.detach()`, which shares its memory and goes along.
 
     ## Why is this bad?
     Such an op has no derivative, or one that is zero everywhere. The loss goes on falling because of its other terms;
@@ -69,7 +71,9 @@ loss.backward()
     )
 
     def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
-        if event.cause.kind == "op" and not event.guarded:
+        if event.cause.kind == "cancelled":
+            yield from lost_term(self.code, event, source, event.cause.what)
+        elif event.cause.kind == "op" and not event.guarded:
             what = f"the value was {event.cause.what}"
             yield from lost_term(self.code, event, source, what, _reparametrized(event, source))
 

@@ -165,7 +165,7 @@ def judge(text: str) -> Verdict:
         if finding.confidence == "likely" and finding.code.startswith("AGD1") and finding.line in outcome.ran:
             counts["likely"] += 1
             counts["likely confirmed"] += finding.line in outcome.raised
-        complaint = false_alarm(finding, watch, outcome, code, text)
+        complaint = false_alarm(finding, watch, outcome, text)
         dying = outcome.error is not None and finding.line in last  # Python tells of lines there that it leaves at once
         if complaint and not dying:
             add("false alarm", finding.code, finding.line, f"{complaint}: {finding.message}")
@@ -189,7 +189,7 @@ def judge(text: str) -> Verdict:
     return verdict
 
 
-def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | None, text: str) -> str:
+def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, text: str) -> str:
     """Why torch does not agree with a report; empty if it does or cannot be asked."""
     if finding.confidence != "certain" or not outcome.ran.keys() >= {finding.line, *finding.through}:
         return ""
@@ -209,10 +209,8 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, code: str | N
         return ""  # it speaks of an iteration that did not come, or that took another branch
     if outcome.error is None:
         return "torch does not raise"
-    if finding.line in outcome.where and isinstance(outcome.error, NameError):
-        return ""  # an operand is a name that was deleted: Python did not come to what is reported
     if finding.line in outcome.where:
-        return "" if code is not None or finding.line == outcome.where[-1] else "torch raises something else there"
+        return ""  # autograd's error, or another one before Python came to what is reported: a call on that line failed
     if finding.code in DELAYED or repeats(text, finding.line):
         return ""  # the run ended before it could show
     return "torch raises later, not there"

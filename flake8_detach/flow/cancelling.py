@@ -1,0 +1,146 @@
+"""Values that take each other away: the derivative is zero although every op on the way has one.
+
+`a - a`, `w + (q - w)`: what goes to backward by one way comes back by the other with the opposite sign. And
+`(p - p.detach()) ** 2`: both lie in one memory, so the difference is zero whatever `p` becomes, and so is the slope of
+the square there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from flake8_detach.flow import hidden, linear
+from flake8_detach.flow.values import NO, YES, Cause, Const, Node, Ref, Scalar, Source, Tensor, Value
+from flake8_detach.knowledge import ops
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.machine import Machine
+
+DEPTH = 4
+"""So many sums within sums are looked through."""
+
+FLAT = frozenset({"square", "abs", "norm", "vector_norm", "dist"})
+"""Ops whose slope at zero is zero."""
+DISTANCES = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "dist"})
+"""Ops of two operands whose slope is zero where the two are equal."""
+
+
+def derivative_is_zero(m: Machine, op: ops.Op, given: Mapping[str, Value]) -> bool:
+    """Does nothing but zeros come through the op, because of what it is applied to?"""
+    name = op.name.rpartition(".")[2].strip("_")
+    if name in linear.SUMS or name in linear.DIFFERENCES:
+        return _cancels(m, op.name, given)
+    operands = [given.get(parameter) for parameter in op.params[:2]]
+    if name in DISTANCES and len(operands) == 2:
+        return _one_memory(m, *operands)
+    if name == "pow":
+        exponent = operands[1] if len(operands) == 2 else None
+        if not isinstance(exponent, Const) or not isinstance(exponent.value, (int, float)) or exponent.value <= 1:
+            return False
+    elif name not in FLAT:
+        return False
+    node = _made_by(m, operands[0]) if operands else None
+    if node is None or linear.key(node) not in linear.DIFFERENCES or "alpha" in node.given:
+        return False
+    return len(node.given) == 2 and _one_memory(m, *node.given.values())
+
+
+def _cancels(m: Machine, op: str, given: Mapping[str, Value]) -> bool:
+    """Is all that has a gradient in this sum taken away again, but for what lets no gradient through?"""
+    found: Counter[int] = Counter()
+    if not _collect(m, op, given, 1, found, DEPTH) or all(found.values()):
+        return False
+    for address in (a for a, times in found.items() if times):
+        tensor = m.state.cell(address)
+        assert isinstance(tensor, Tensor)
+        if tensor.node is None or linear.lets_through(m, tensor.node, {}):
+            return False
+    return True
+
+
+def _collect(m: Machine, op: str, given: Mapping[str, Value], sign: int, found: Counter[int], depth: int) -> bool:
+    """Count how often each tensor is added, and taken away. False if that cannot be told."""
+    name = op.rpartition(".")[2].strip("_")
+    if set(given) - {"input", "self", "other"} or len(given) != 2:
+        return False
+    for place, value in enumerate(given.values()):
+        # of `rsub(a, b)`, which is b - a, the first one is taken away
+        minus = name in linear.DIFFERENCES and (place == 0) == (name == "rsub")
+        if isinstance(value, (Const, Scalar)):
+            continue
+        if not isinstance(value, Ref) or len(value.addresses) != 1 or value.some:
+            return False
+        (address,) = value.addresses
+        tensor = m.state.cell(address)
+        if not isinstance(tensor, Tensor):
+            return False
+        if tensor.grad is NO:
+            continue
+        factor = -sign if minus else sign
+        inner = _made_by(m, value)
+        if inner is not None and depth and linear.key(inner) in linear.SUMS | linear.DIFFERENCES and not inner.open:
+            if all(
+                m.edge(a, t) in inner.edges for v in inner.given.values() for a, t in m.tensors(v) if not t.grad.no
+            ) and (_collect(m, inner.op, inner.given, factor, found, depth - 1)):
+                continue
+            return False
+        found[address] += factor
+    return True
+
+
+def _made_by(m: Machine, value: Value | None) -> Node | None:
+    """The graph node of a tensor that is just one."""
+    if not isinstance(value, Ref) or len(value.addresses) != 1:
+        return None
+    tensor = m.state.slots.get((value.addresses[0], ""))
+    return m.state.graph[tensor.node] if isinstance(tensor, Tensor) and tensor.node is not None else None
+
+
+def _one_memory(m: Machine, one: Value | None, other: Value | None) -> bool:
+    """Is the one a parameter, and the other what `detach()` or `.data` made of it? Writes reach both."""
+    return _aliases(m, one, other) or _aliases(m, other, one)
+
+
+def _aliases(m: Machine, leaf: Value | None, alias: Value | None) -> bool:
+    if not isinstance(leaf, Ref) or not isinstance(alias, Ref) or len(leaf.addresses) != len(alias.addresses):
+        return False
+    for address, other in zip(leaf.addresses, alias.addresses, strict=True):
+        tensor, cut = m.state.cell(address), m.state.cell(other)
+        if not isinstance(tensor, Tensor) or not isinstance(cut, Tensor) or cut.made != "detach":
+            return False
+        source = cut.why.source if cut.why is not None else None
+        if source is None or [edge.leaf for edge in source.edges] != [address] or not tensor.leaf.yes:
+            return False
+        if cut.storage != tensor.storage and hidden.original(m, cut.storage) != tensor.storage:
+            return False
+    return True
+
+
+def is_nothing(node: Node) -> bool:
+    """Is it `x - x`, plainly? Who adds that to a loss wants `x` in the graph, and no more."""
+    values = list(node.given.values())
+    return linear.key(node) in linear.DIFFERENCES and len(values) == 2 and values[0] == values[1]
+
+
+def evidence(m: Machine, node: Node) -> Cause | None:
+    """Why nothing but zeros comes through that node, if it is for one of these reasons."""
+    if linear.key(node) in linear.SUMS | linear.DIFFERENCES:
+        what = (
+            f"`{m.text(node.site)}` takes away what it adds, so its derivative is zero; detach what is to stay constant"
+        )
+        return Cause("cancelled", what, node.site, lost=YES, source=Source(node.edges))
+    inner = node if linear.key(node) in DISTANCES else _made_by_edge(m, node)
+    for value in inner.given.values() if inner is not None else ():
+        for _, tensor in m.tensors(value):
+            if tensor.made == "detach" and tensor.why is not None:
+                of, text = tensor.why.subject, m.text(node.site)
+                what = f"a cut value shares the memory of `{of}`, so `{text}` is zero for ever; `.clone()` it"
+                return Cause("cancelled", what, tensor.why.site, lost=YES, source=Source(node.edges))
+    return None
+
+
+def _made_by_edge(m: Machine, node: Node) -> Node | None:
+    number = node.edges[0].node if len(node.edges) == 1 else None
+    return None if number is None or node.derivative != "zero" else m.state.graph[number]
