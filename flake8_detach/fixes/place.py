@@ -27,6 +27,14 @@ def statement(source: Source, node: cst.CSTNode) -> cst.SimpleStatementLine | No
     return place if place is not None and len(place.body) == 1 else None
 
 
+def decides(source: Source, node: cst.CSTNode) -> bool:
+    """Is the expression part of the test of an `if` or `while`?"""
+    child, place = node, source.parent(node)
+    while isinstance(place, cst.BaseExpression) and not isinstance(place, (cst.Lambda, cst.BaseComp, cst.IfExp)):
+        child, place = place, source.parent(place)
+    return isinstance(place, (cst.If, cst.While, cst.IfExp)) and place.test is child
+
+
 def alone(source: Source, node: cst.CSTNode) -> bool:
     """Is the expression a whole statement, whose value nobody takes?"""
     parent = source.parent(node)

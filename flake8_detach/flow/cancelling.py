@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flake8_detach.flow import hidden, linear
-from flake8_detach.flow.values import NO, YES, Cause, Const, Node, Ref, Scalar, Source, Tensor, Value
+from flake8_detach.flow import hidden, linear, origins
+from flake8_detach.flow.values import YES, Cause, Const, Edge, Node, Ref, Scalar, Source, Tensor, Value
 from flake8_detach.knowledge import ops
 
 if TYPE_CHECKING:
@@ -48,16 +48,29 @@ def derivative_is_zero(m: Machine, op: ops.Op, given: Mapping[str, Value]) -> bo
 
 
 def _cancels(m: Machine, op: str, given: Mapping[str, Value]) -> bool:
-    """Is all that has a gradient in this sum taken away again, but for what lets no gradient through?"""
+    """Is all that has a gradient in this sum taken away again, but for what lets no gradient through?
+
+    What is left must have been made of what is taken away (`w + (round(w) - w)`): to have `(mean + noise) - mean`
+    without a gradient is as it should be.
+    """
     found: Counter[int] = Counter()
     if not _collect(m, op, given, 1, found, DEPTH) or all(found.values()):
         return False
-    for address in (a for a, times in found.items() if times):
-        tensor = m.state.cell(address)
-        assert isinstance(tensor, Tensor)
-        if tensor.node is None or linear.lets_through(m, tensor.node, {}):
-            return False
-    return True
+    tensors = {address: tensor for address in found for _, tensor in m.tensors(Ref((address,)))}
+    gone = [m.edge(a, tensor) for a, tensor in tensors.items() if not found[a] and not tensor.grad.no]
+    return bool(gone) and all(_dead_rest(m, a, tensor, gone) for a, tensor in tensors.items() if found[a])
+
+
+def _dead_rest(m: Machine, address: int, tensor: Tensor, gone: list[Edge]) -> bool:
+    """Does the tensor, which is left of a sum, let no gradient through to what is `gone`, of which it was made?"""
+    if tensor.grad.no:
+        source = None if tensor.why is None else tensor.why.origin
+    elif tensor.node is None or linear.lets_through(m, tensor.node, {}):
+        return False
+    else:
+        source = Source((m.edge(address, tensor),))
+    nodes, leaves = origins.behind(m, source)
+    return any(e.node in nodes if e.node is not None else e.leaf in leaves for e in gone)
 
 
 def _collect(m: Machine, op: str, given: Mapping[str, Value], sign: int, found: Counter[int], depth: int) -> bool:
@@ -76,16 +89,15 @@ def _collect(m: Machine, op: str, given: Mapping[str, Value], sign: int, found: 
         tensor = m.state.cell(address)
         if not isinstance(tensor, Tensor):
             return False
-        if tensor.grad is NO:
-            continue
         factor = -sign if minus else sign
         inner = _made_by(m, value)
         if inner is not None and depth and linear.key(inner) in linear.SUMS | linear.DIFFERENCES and not inner.open:
-            if all(
-                m.edge(a, t) in inner.edges for v in inner.given.values() for a, t in m.tensors(v) if not t.grad.no
-            ) and (_collect(m, inner.op, inner.given, factor, found, depth - 1)):
-                continue
-            return False
+            operands = [pair for v in inner.given.values() for pair in m.tensors(v)]
+            if any(not t.grad.no and m.edge(a, t) not in inner.edges for a, t in operands):  # written since
+                return False
+            if not _collect(m, inner.op, inner.given, factor, found, depth - 1):
+                return False
+            continue
         found[address] += factor
     return True
 

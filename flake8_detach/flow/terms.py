@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import cancelling, linear
+from flake8_detach.flow import cancelling, linear, origins
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.flow.values import YES, Cause, Cut, Edge, Node, Source, Tensor
 
@@ -199,7 +199,7 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         loss = cause and cause.loss
         if cause is None or loss is None or (id(loss.site) in found and not constant):
             return
-        nodes, leaves = behind(m, cause.origin)
+        nodes, leaves = origins.behind(m, cause.origin)
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
@@ -229,7 +229,7 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         node = m.state.graph[edge.node]
         for cut in node.cuts:
             add(cut.cause, False)
-        if node.derivative == "zero":
+        if node.derivative == "zero" and not (edge.node in part.nodes and cancelling.is_nothing(node)):
             add(_flat(m, node), False)
         todo.extend(node.edges)
     return list(found.values())
@@ -278,31 +278,3 @@ def _first_zero(m: Machine, start: int) -> int | None:
             return number
         todo.extend(e.node for e in node.edges if e.node is not None)
     return None
-
-
-def behind(m: Machine, source: Source | None) -> tuple[set[int], dict[int, int]]:
-    """The graph nodes, and the leaves that require grad with their storages, that a lost value was computed from."""
-    nodes: set[int] = set()
-    leaves: dict[int, int] = {}
-    sources: set[int] = set()
-    todo: list[Edge | Source] = [] if source is None else [source]
-    while todo:
-        one = todo.pop()
-        if isinstance(one, Source):
-            if id(one) not in sources:
-                sources.add(id(one))
-                todo.extend((*one.edges, *one.behind))
-        elif one.node is not None:
-            if one.node not in nodes:
-                m.step()
-                nodes.add(one.node)
-                node = m.state.graph[one.node]
-                todo.extend(node.edges)
-                todo.extend(o for cut in node.cuts if (o := cut.cause.origin) is not None)
-        elif one.leaf is not None and one.leaf not in leaves:
-            cell = m.state.cell(one.leaf)
-            if isinstance(cell, Tensor) and cell.grad.yes:
-                leaves[one.leaf] = cell.storage
-                if cell.why is not None and cell.why.kind == "faked" and cell.why.origin is not None:
-                    todo.append(cell.why.origin)
-    return nodes, leaves

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import libcst as cst
 
-from flake8_detach.flow import linear, terms
+from flake8_detach.flow import linear, origins
 from flake8_detach.flow.events import Unspent
 from flake8_detach.flow.values import Cause, Edge, Joined, Node
 
@@ -71,7 +71,7 @@ def _note(m: Machine, site: cst.CSTNode, root: cst.CSTNode, number: int) -> set[
     if known is None and cuts and reached and not m.quiet:
         behind: dict[int, Cause] = {}
         for cause in cuts:
-            for leaf in terms.behind(m, cause.origin)[1]:
+            for leaf in origins.behind(m, cause.origin)[1]:
                 behind.setdefault(leaf, cause)
         mine = {leaf: cause for leaf, cause in behind.items() if leaf in m.owned and leaf not in reached}
         if mine:
