@@ -634,7 +634,8 @@ class Checkpointed(Event):
 
 @dataclass(frozen=True)
 class LossForgotten(Event):
-    """A scalar that carries a gradient of trained leaves never gets to a backward; node: the expression.
+    """A scalar that carries a gradient of trained leaves never gets to a backward; node: the expression. Or another
+    tensor does not, the only one made of leaves that an optimizer steps ("unread result", "overwritten result").
 
     how: "unread" (its name is not read), "overwritten" (its name is bound again at once), "late" (it is added to a loss
     that has been backwarded already). subject: the name.

@@ -1,4 +1,5 @@
-"""Terms of a loss that nobody uses: bound to a name that is not read again, or added after the backward.
+"""Terms of a loss that nobody uses: bound to a name that is not read again, or added after the backward; and results
+of layers that nobody uses, so that an optimizer steps them in vain.
 
 What is read is decided by the text of the scope; whether it matters, by the graph: a scalar that carries a gradient of
 leaves that are trained, and that no backward of the file ever comes by.
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow.events import LossForgotten
-from flake8_detach.flow.values import UNKNOWN, Tensor, Value
+from flake8_detach.flow.values import UNKNOWN, Ref, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -30,6 +31,7 @@ def bound(m: Machine, node: cst.Assign, value: Value) -> None:
         return
     found = _term(m, value)
     if found is None:
+        _result(m, node, target.value, value)
         return
     old = node.value.left if isinstance(node.value, cst.BinaryOperation) else None
     before = (
@@ -43,6 +45,30 @@ def bound(m: Machine, node: cst.Assign, value: Value) -> None:
     how = _unread(m, node, target.value)
     if how:
         _ask(m, node.value, found, how, m.text(target))
+
+
+def _result(m: Machine, node: cst.Assign, name: str, value: Value) -> None:
+    """A tensor that is no scalar: is it all that is made of parameters which an optimizer steps, and never read?"""
+    tensor = m.cell(value)
+    if not isinstance(tensor, Tensor) or tensor.node is None or not tensor.grad.yes or tensor.shape == ():
+        return
+    number, how = tensor.node, _unread(m, node, name)
+    if not how:
+        return
+    storages = {a: t.storage for a, t in m.tensors(Ref(tuple(_leaves(m, number))))}
+    event = m.event(LossForgotten, node.value, how=f"{how} result", subject=m.text(node.targets[0].target))
+
+    def answer(reached: Reached) -> None:
+        mine = {
+            a for a, storage in storages.items() if a in m.owned and a not in m.escaped and storage not in m.steered
+        }
+        dead = {a for a in mine if not reached.leaf(a)} - m.mourned
+        alive = m.births.of(a for a in m.owned if reached.leaf(a))
+        if dead and alive.isdisjoint(m.births.of(dead)) and not reached.unclear and not reached.node(number):
+            m.mourned |= dead
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
 
 
 def added(m: Machine, node: cst.CSTNode, target: cst.CSTNode, old: Value, more: Value) -> None:

@@ -9,6 +9,8 @@ from flake8_detach.source import Source
 WHY = {
     "unread": "`{}` is computed with its graph and never used: it is in no loss that is backwarded, and trains nothing",
     "overwritten": "`{}` is overwritten before anything uses it: this term trains nothing",
+    "unread result": "`{}` is never used: no backward reaches the parameters behind it, which an optimizer steps",
+    "overwritten result": "`{}` is overwritten before anything uses it: no backward reaches the parameters behind it",
     "late": "this is added to `{}` after its `backward()`: no backward sees it, and it trains nothing",
 }
 
@@ -19,7 +21,8 @@ class LossTermLost(Rule):
 
     ## What it does
     Reports a scalar that carries a gradient of parameters that are trained, and that is bound to a name which is never
-    read, or overwritten before it is read, or added to a loss that has been backwarded already.
+    read, or overwritten before it is read, or added to a loss that has been backwarded already. Also the result of
+    layers that is never read, if an optimizer steps their parameters and no backward of the file reaches them.
 
     ## Why is this bad?
     The term costs a forward pass and has no effect. Mostly the line that adds it to the total was forgotten, or the
