@@ -5,11 +5,12 @@ Sources: torch/autograd/functional.py and gradcheck.py of torch 2.13.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import graph_walk, levels, pytrees, transforms
+from flake8_detach.flow import graph_walk, iteration, levels, pytrees, transforms
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.levels import refuse
@@ -20,8 +21,10 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     YES,
+    Cause,
     Const,
     Ref,
+    Shape,
     Tensor,
     Tuple,
     Value,
@@ -46,6 +49,7 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     short = name.removeprefix(HOME)
+    inputs = _counted(m, inputs)
     if not transforms.contract(m, name, given, node) or transforms.uncallable(m, name, function, node):
         return UNKNOWN
     if not _tensors(m, name, "inputs", inputs, node):
@@ -55,7 +59,7 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     if levels.forbid(m, node, short, "use torch.func instead"):
         return UNKNOWN
-    v = given.get("v", NONE)
+    v = _counted(m, given.get("v", NONE))
     if not _vector(m, name, short, v, inputs, node):
         return UNKNOWN
     forward = Const("forward-mode") in (given.get("strategy"), given.get("outer_jacobian_strategy"))
@@ -71,7 +75,8 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     before = m.fatal
     around = transforms.level(m, "vmap", name, node) if forward else None
-    result = transforms.run(m, function, Args(leaves), node, around, on=not forward)
+    result = transforms.run(m, function, Args(leaves, open=inputs == UNKNOWN), node, around, on=not forward)
+    result = _counted(m, result)
     transforms.used(m, result)
     if m.fatal != before or not _output(m, name, short, result, v, inputs, node):
         return UNKNOWN
@@ -82,7 +87,15 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         elif given.get("strict", Const(False)) == Const(False):
             transforms.vanished(m, name, result, traced, node)
     connected = given.get("create_graph", Const(False)) != Const(False) or forward
-    return _result(m, short, result, inputs, connected, node)
+    return _result(m, short, result, inputs, v, connected, node)
+
+
+def _counted(m: Machine, value: Value) -> Value:
+    """A tuple as one whose elements are known one by one; UNKNOWN if it is not known how many it has."""
+    if kind_of(m, value) != "tuple":
+        return value
+    items = iteration.exact(m, value)
+    return UNKNOWN if items is None else Tuple(tuple(items))
 
 
 def _items(value: Value) -> tuple[Value, ...]:
@@ -185,30 +198,42 @@ def _strict(m: Machine, name: str, result: Value, traced: list[int], node: cst.C
     return True
 
 
-def _result(m: Machine, short: str, result: Value, inputs: Value, connected: bool, node: cst.CSTNode) -> Value:
-    """The derivative, which has no graph of its own unless create_graph asks for it."""
-    why = None
-    if not connected:
-        what = f"computed by `{short}` without `create_graph=True`"
-        why = m.cause("gradient", what, node, "", YES, None, [p for item in _items(inputs) for p in m.tensors(item)])
+def _result(
+    m: Machine, short: str, result: Value, inputs: Value, v: Value, connected: bool, node: cst.CSTNode
+) -> Value:
+    """What comes back: a derivative, and the output of the function with it. Without create_graph both are detached."""
+    output = [p for item in _items(result) for p in m.tensors(item)]
+    of = [*output, *(p for value in (inputs, v) for item in _items(value) for p in m.tensors(item))]
+    what = f"by `{short}` without `create_graph=True`"
+    slope = None if connected else m.cause("gradient", f"computed {what}", node, "", YES, None, of)
+    value = None if connected else m.cause("cut", f"cut {what}", node, "", YES, None, output)
 
-    def made(shape: tuple[int | None, ...] | None, tensor: Tensor) -> Ref:
+    def made(shape: Shape | None, tensor: Tensor, why: Cause | None = slope) -> Ref:
         if connected:
             return pytrees.derived(m, shape, tensor.dtype)
         return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=tensor.dtype, why=why, made="grad")
 
-    def like(value: Value) -> Value:
-        return pytrees.copied(m, value, lambda _, t: made(t.shape, t))
+    def like(other: Value, why: Cause | None = slope) -> Value:
+        return pytrees.copied(m, other, lambda _, t: made(t.shape, t, why))
 
     if short in ("vjp", "vhp", "hvp"):
-        return Tuple((like(result), like(inputs)))
+        return Tuple((like(result, value), like(inputs)))
     if short == "jvp":
-        return Tuple((like(result), like(result)))
-    a, b = m.cell(result), m.cell(inputs)
+        return Tuple((like(result, value), like(result)))
+    rows = inputs if short == "hessian" else result
+    return _nested(rows, lambda row: _nested(inputs, lambda column: _block(m, row, column, made)))
+
+
+def _nested(value: Value, make: Callable[[Value], Value]) -> Value:
+    """A tuple of what is made of each element, or what is made of the one value."""
+    return Tuple(tuple(make(item) for item in value.items)) if isinstance(value, Tuple) else make(value)
+
+
+def _block(m: Machine, row: Value, column: Value, made: Callable[[Shape | None, Tensor], Ref]) -> Value:
+    """The part of a Jacobian that belongs to one output and one input."""
+    a, b = m.cell(row), m.cell(column)
     if not isinstance(a, Tensor) or not isinstance(b, Tensor):
         return UNKNOWN
-    if short == "hessian":
-        return made(None if b.shape is None else (*b.shape, *b.shape), b)
     return made(None if a.shape is None or b.shape is None else (*a.shape, *b.shape), b)
 
 

@@ -10,13 +10,17 @@ from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
 from flake8_detach.source import Source, code
 
+OPTION = {"grad": 4, "jacobian": 2, "hessian": 2, "vjp": 3, "jvp": 3, "vhp": 3, "hvp": 3}
+"""The position of `create_graph` among the arguments."""
+
 
 @register
 class GradientPenaltyWithoutCreateGraph(Rule):
     """A gradient enters a loss without a graph of its own.
 
     ## What it does
-    Reports `torch.autograd.grad(...)` without `create_graph=True`, and a `.grad` that `backward()` filled, when a term
+    Reports `torch.autograd.grad(...)` without `create_graph=True`, a derivative by torch.autograd.functional
+    (`jacobian`, `hessian`, `vjp`, `jvp`, `hvp`, `vhp`) without it, and a `.grad` that `backward()` filled, when a term
     of a loss that is backwarded is made of it: a gradient penalty, the force term of a potential, a PDE residual.
 
     ## Why is this bad?
@@ -31,13 +35,14 @@ class GradientPenaltyWithoutCreateGraph(Rule):
 
     ## References
     - [torch.autograd.grad](https://pytorch.org/docs/stable/generated/torch.autograd.grad.html)
+    - [torch.autograd.functional.jacobian](https://pytorch.org/docs/stable/generated/torch.autograd.functional.jacobian.html)
     """
 
     code = "AGD206"
     name = "gradient-penalty-without-create-graph"
     offers = ("unsafe",)
     listens = (LostTerm,)
-    triggers = (frozenset({"backward", "manual_backward"}), frozenset({"grad"}))
+    triggers = (frozenset({"backward", "manual_backward"}), frozenset(OPTION))
     example = Example(
         bad="""\
 import torch
@@ -65,7 +70,7 @@ loss.backward()
 
     def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
         if event.cause.kind == "gradient" and not event.guarded:
-            edits = _second_order(source, event.node) if _is_grad(event.node) else ()
+            edits = _second_order(source, event.node) if _takes_option(event.node) else ()
             fix = fixes.build.offer("pass `create_graph=True`", "unsafe", edits)
             yield from lost_term(self.code, event, source, f"the gradient was {event.cause.what}", fix)
 
@@ -83,8 +88,11 @@ def _second_order(source: Source, call: Any) -> tuple[Edit, ...]:
     return build.add_argument(source, call, "create_graph", "True") + dropped
 
 
-def _is_grad(node: Any) -> bool:
-    """Is it a call of `autograd.grad`? `backward(create_graph=True)` leaks."""
+def _takes_option(node: Any) -> bool:
+    """Is it a call of `autograd.grad` or its like, without positional options? `backward(create_graph=True)` leaks."""
     import libcst as cst
 
-    return isinstance(node, cst.Call) and code(node.func).rpartition(".")[2] == "grad"
+    if not isinstance(node, cst.Call):
+        return False
+    places = OPTION.get(code(node.func).rpartition(".")[2], 0)
+    return sum(not arg.keyword for arg in node.args) <= places and not any(arg.star for arg in node.args)
