@@ -292,9 +292,9 @@ def backward(
         )
         if followed and tensor.node is not None and m.ledger.hidden_writes:
             graph_walk.tell_hidden(m, node, tensor.node, only)
-        underived = (
-            graph_walk.underived(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
-        )
+        underived = None
+        if followed and tensor.node is not None and freed.no:
+            underived = graph_walk.underived(m, tensor.node, only, inputs or ())
         m.emit(
             Backward,
             node,

@@ -61,8 +61,7 @@ def replace_sure(edge: Edge, sure: bool) -> Edge:
 
 def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
     """The nodes that a backward from `start` runs to reach `inputs`; what made an input, and all behind it, rests."""
-    goals = {t.node for a in inputs for _, t in m.tensors(Ref((a,))) if t.node is not None}
-    leaves = set(inputs)
+    goals, leaves = _made(m, inputs), set(inputs)
     reaches: dict[int, bool] = {}
     todo = [start]
     while todo:
@@ -82,6 +81,11 @@ def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
         reaches[number] = ends or any(e.node is not None and reaches.get(e.node, False) for e in edges)
         todo.pop()
     return frozenset(n for n, yes in reaches.items() if yes)
+
+
+def _made(m: Machine, tensors: tuple[int, ...]) -> set[int]:
+    """The nodes that made the tensors."""
+    return {t.node for a in tensors for _, t in m.tensors(Ref((a,))) if t.node is not None}
 
 
 def freed(
@@ -130,11 +134,16 @@ def tell_hidden(m: Machine, site: cst.CSTNode, start: int, only: frozenset[int] 
     _behind(m, start, look)
 
 
-def underived(m: Machine, start: int, only: frozenset[int] | None = None) -> Node | None:
-    """An op that is reached for sure and raises in backward, because it has no derivative."""
+def underived(m: Machine, start: int, only: frozenset[int] | None = None, inputs: tuple[int, ...] = ()) -> Node | None:
+    """An op that is reached for sure and raises in backward, because it has no derivative (on the way to `inputs`)."""
+    asked = (only or frozenset()) | _made(m, inputs)
 
     def raising(number: int, node: Node) -> Node | None:
-        return node if node.derivative == "raises" and (only is None or number in only) else None
+        if node.derivative != "raises" or not (only is None or number in only):
+            return None
+        ways = [e for _, e in node.lacking]
+        wanted = only is None or not ways or any(e.leaf in inputs if e.node is None else e.node in asked for e in ways)
+        return node if wanted else None
 
     return _behind(m, start, raising)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import libcst as cst
 
@@ -22,6 +22,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
+    Edge,
     Node,
     Saved,
     Scalar,
@@ -78,14 +79,30 @@ def parameter(m: Machine, cell: Thing, name: str) -> Value | None:
     return None
 
 
+VALUED = ("log_prob", "cdf", "icdf")
+"""Methods of a value, which may require grad as well."""
+
+
+def _inputs(m: Machine, cell: Thing, name: str, args: Args) -> tensors.Inputs:
+    """What the result of a method hangs on."""
+    unused, place = distributions.UNUSED.get((cell.kind.rpartition(".")[2], name), ("", -1))
+    parts = {part: value for part, value in cell.parts if part not in (unused, f"*{place}")}
+    if name in VALUED:
+        parts["value"] = args.get(0, "value") or UNKNOWN
+    return tensors.gather(m, parts)
+
+
+def _lacking(m: Machine, short: str, name: str, inputs: tensors.Inputs) -> tuple[tuple[str, Edge], ...]:
+    """The parameter with respect to which a method has no derivative, if it requires grad."""
+    parameter = distributions.UNDERIVED.get((short, name))
+    found = inputs.tensors if parameter is not None else ()
+    return tuple((parameter or "", m.edge(a, t)) for a, t, n in found if n in ("*0", parameter) and t.grad.yes)
+
+
 def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args: Args) -> Value:
-    inputs = tensors.gather(
-        m, {**dict(cell.parts), **({"value": args.pos[0]} if args.pos and name == "log_prob" else {})}
-    )
-    if name == "entropy" and cell.kind.rpartition(".")[2] in LOCATED and _given(cell, 1) != UNKNOWN:
-        inputs = tensors.gather(m, {"scale": _given(cell, 1)})  # how spread out it is does not depend on where it is
-    wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     short = cell.kind.rpartition(".")[2]
+    inputs = _inputs(m, cell, name, args)
+    wanted = inputs.grad() | (MAYBE if cell.part("*open") is not None else NO)
     if name in ("sample", "sample_n", "rsample"):
         levels.random(m, node, f"`.{name}()`")
     if name in ("sample", "sample_n"):
@@ -94,8 +111,9 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         shape = drawn(m, cell) if not args.pos and not args.kw else None
         return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample", inference=m.mode.inference)
     if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
-        # log_prob and rsample use all that the distribution is made of; Normal.entropy, say, has no use for loc
-        sure = name in ("log_prob", "rsample") or all(t.grad.yes for _, t, _ in inputs.tensors)
+        # log_prob and rsample use all that the distribution is made of; of the others that is not sure
+        lacking = _lacking(m, short, name, inputs)
+        sure = name in ("log_prob", "rsample") or bool(lacking) or all(t.grad.yes for _, t, _ in inputs.tensors)
         grad = (wanted if sure else wanted & MAYBE) & m.mode.grad
         if name == "rsample" and short not in distributions.REPARAMETRIZED:
             if short in distributions.DISCRETE:
@@ -105,11 +123,13 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             return UNKNOWN
         graph = None
         if not grad.no:
-            sure = name in ("log_prob", "rsample") or len(inputs.tensors) == 1
+            sure = name in ("log_prob", "rsample") or sum(not t.grad.no for _, t, _ in inputs.tensors) == 1
             edges = tuple(graph_walk.replace_sure(m.edge(a, t), sure) for a, t, _ in inputs.tensors if not t.grad.no)
             # which tensors the formula needs again is not known, only that log_prob always needs some
             saved = (Saved(0, (0,), "value", node),) if name == "log_prob" else ()
-            graph = m.graph_node(Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown))
+            derivative: Literal["yes", "raises"] = "raises" if lacking else "yes"
+            made = Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown, derivative, lacking)
+            graph = m.graph_node(made)
             if name == "log_prob" and args.pos:
                 leaks.score(m, graph, args.pos[0], tensors.gather(m, dict(cell.parts)).pairs())
         lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None

@@ -424,8 +424,9 @@ def node_of(
     if kept.inner(op.name, numbers) or _drops(op, bound):
         saved.append(Saved(0, (0,), NUMBER, site))
     derivative = op.graph if op.graph in ("zero", "raises") else "yes"
-    if any(op.nodiff.get(name) == "backward" and t.grad.yes for _, t, name in inputs.tensors):
-        derivative = "raises"
+    none = [(n, m.edge(a, t)) for a, t, n in inputs.tensors if op.nodiff.get(n) == "backward" and t.grad.yes]
+    lacking = tuple(none) if derivative == "yes" else ()
+    derivative = "raises" if lacking else derivative
     if derivative == "yes" and cancelling.derivative_is_zero(m, op, bound):
         derivative = "zero"
     cuts = inputs.cuts()
@@ -434,7 +435,7 @@ def node_of(
     unseen = inputs.unclear() and not (factor and inputs.unseen)  # an unknown factor is a weight from the options
     found = tuple(dict.fromkeys(edges))
     open_ = inputs.unknown
-    node = Node(op.name, found, tuple(saved), site, open_, derivative, cuts=cuts, unseen=unseen, given=bound)
+    node = Node(op.name, found, tuple(saved), site, open_, derivative, lacking, cuts=cuts, unseen=unseen, given=bound)
     return m.graph_node(node)
 
 

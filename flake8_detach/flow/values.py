@@ -519,6 +519,7 @@ class Node:
     although what they were made of had a gradient. path: the calls that led here (equal paths: the same calls).
     unseen: an operand may be a tensor with a graph of which nothing is known (open also counts unknown sizes and such).
     given: the arguments of an op, by parameter: what their form tells about the grad_fns is of use for drawings.
+    lacking: of these operands, by parameter, it has no derivative, though it has one of others (derivative: "raises").
     drawn: what torch makes of the op here, where that goes by another name. many: a "join" that stands for the elements
     of a list, each with a graph of its own; without it, for the one graph of whichever path was taken.
     """
@@ -529,6 +530,7 @@ class Node:
     site: Any
     open: bool = False
     derivative: Literal["yes", "zero", "raises"] = "yes"
+    lacking: tuple[tuple[str, Edge], ...] = ()
     kept: tuple[Saved, ...] = ()
     cuts: tuple[Cut, ...] = ()
     path: int = 0

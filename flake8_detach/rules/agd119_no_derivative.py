@@ -14,9 +14,11 @@ class NoDerivative(Rule):
 
     ## What it does
     Reports a backward on whose way stands an operation that torch has no derivative for: `//`, `torch.heaviside`,
-    `torch.histogram`, `torch.unique`, `torch.geqrf`. Also operations that refuse a tensor which requires grad at once:
-    `sum(dtype=torch.int64)`, `rsample()` of a discrete distribution. And functions of `torch.special` that are smooth
-    but have no derivative in PyTorch (`airy_ai`, `bessel_j0`), of a tensor that requires grad.
+    `torch.histogram`, `torch.unique`, `torch.geqrf`; or none with respect to the operand that is trained: the first
+    of `torch.special.gammainc`, and so the concentration in the `cdf` of a `Gamma` distribution. Also operations that
+    refuse a tensor which requires grad at once: `sum(dtype=torch.int64)`, `rsample()` of a discrete distribution. And
+    functions of `torch.special` that are smooth but have no derivative in PyTorch (`airy_ai`, `bessel_j0`), of a
+    tensor that requires grad.
 
     ## Why is this bad?
     PyTorch raises "derivative for aten::floor_divide is not implemented", in backward, far from the line that is to
@@ -73,12 +75,14 @@ minutes.sum().backward()
             site = event.underived.site
             text = code(site)
             text = text if len(text) <= 40 else text[:37] + "..."
+            lacking = dict(event.underived.lacking)
+            of = f" with respect to {' and '.join(f'`{name}`' for name in lacking)}" if lacking else ""
             yield Finding(
                 self.code,
-                f"{what} raises: it comes to `{text}` (line {source.line(site)}), which has no derivative",
+                f"{what} raises: it comes to `{text}` (line {source.line(site)}), which has no derivative{of}",
                 source.span(event.node),
                 confidence(event.root.grad),
-                (Note(source.span(site), "has no derivative"),),
+                (Note(source.span(site), f"has no derivative{of}"),),
                 cause=site,
                 first_only=True,
             )
