@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import MAYBE, NUMBER, Edge, Node, Saved, Tensor, Truth
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def renewed(m: Machine, site: cst.CSTNode, storage: int, sure: Truth) -> None:
     """The memory was written, be it without grad or through `detach()`: the views that lie in it ask their base for a
     new grad_fn. It is the version that torch looks at (`grad_fn` in torch/csrc/autograd/variable.cpp)."""
     for address in m.state.views.get(storage, ()):
-        view = m.state.cell(address)
+        view = m.state.slots.get((address, CELL))  # there is none if it was made on a path that was undone
         if not isinstance(view, Tensor) or view.storage != storage or view.view != "view" or view.base is None:
             continue
         base = m.state.cell(view.base)
