@@ -20,6 +20,7 @@ from flake8_detach.flow.gradients import (
     refuse,
     tell,
 )
+from flake8_detach.flow.happenings import happening
 from flake8_detach.flow.values import MAYBE, NO, YES, Tensor
 
 if TYPE_CHECKING:
@@ -48,15 +49,16 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
         return
     late = all(g.filled.yes and g.used.yes and g.clipped.no for g in all_of)
     empty = all(g.filled.no and g.opened == count(m, OPENED) for g in all_of)
-    if empty and _from_the_top(m, mine) and all(g.filled is NO and not g.sites for g in all_of):
+    if empty and _from_the_top(m, mine) and all(g.filled is NO and not g.when for g in all_of):
         # no backward has run at all: what this file does next cannot have been clipped here
         _nothing_yet(m, site, mine, by_value)
         return
+    now = happening(m, site)
     for address, g in found.items():
         if late:
-            keep(m, address, g.marked(site, late=g.used))
+            keep(m, address, g.marked(now, late=g.used))
         elif empty:
-            keep(m, address, g.marked(site, early=YES))
+            keep(m, address, g.marked(now, early=YES))
         elif g.filled.no and g.opened == count(m, OPENED):
             continue
         else:
@@ -80,7 +82,7 @@ def _nothing_yet(m: Machine, site: cst.CSTNode, addresses: list[int], by_value: 
         refuse(m, "clip-refused", site, YES, None, "no parameter has a gradient yet")
         return
     for address in addresses:
-        keep(m, address, look(m, address).marked(site, early=YES))
+        keep(m, address, look(m, address).marked(happening(m, site), early=YES))
     event = m.event(Misstep, site, what="clip-empty", sure=YES, at=None, subject="")
 
     def at_end() -> None:

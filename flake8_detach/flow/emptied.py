@@ -15,6 +15,7 @@ import libcst as cst
 
 from flake8_detach.flow.accumulation import Place, apart, place
 from flake8_detach.flow.events import Misstep
+from flake8_detach.flow.happenings import happening
 from flake8_detach.flow.values import PRESUMED_YES
 
 if TYPE_CHECKING:
@@ -46,14 +47,17 @@ def filled(m: Machine, site: cst.CSTNode, before: Mapping[int, Gradient]) -> Non
     """A backward comes to these leaves, whose gradients were so."""
     notes = m.emptied
     notes.places[id(site)] = place(m)
+    backward = happening(m, site)
     for address, gradient in before.items():
         key = (id(site), address)
         times = notes.empty.get(key)
         if times is None or times:
             notes.empty[key] = (times or 0) + 1 if gradient.filled.no else 0
-        clearing = gradient.at("cleared")
+        clearing = gradient.when.get("cleared")
         if clearing is not None and not m.quiet:
-            notes.clearings[key] = m.event(Misstep, clearing, what="emptied", sure=PRESUMED_YES, at=None, subject="")
+            at, inside = clearing.beside(backward)
+            event = m.event(Misstep, at, what="emptied", sure=PRESUMED_YES, at=None, subject="", inside=inside)
+            notes.clearings[key] = event
 
 
 def stepped(m: Machine, site: cst.CSTNode, found: Mapping[int, Gradient]) -> None:

@@ -485,6 +485,7 @@ class Misstep(Event):
 
     what: which order is broken, a key of the rules' tables of messages. sure: how well the facts are known. at: the
     other place that has part in it. subject: fills the message. cause: what goes wrong there goes wrong here, too.
+    inside: where it is done, if `node` is a call that leads there.
     """
 
     what: str
@@ -492,6 +493,7 @@ class Misstep(Event):
     at: Site | None
     subject: Label
     cause: Site | None = None
+    inside: Site | None = None
 
 
 @dataclass(frozen=True)

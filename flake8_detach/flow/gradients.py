@@ -15,6 +15,7 @@ import libcst as cst
 
 from flake8_detach.flow import unspent
 from flake8_detach.flow.events import Misstep
+from flake8_detach.flow.happenings import Happening
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
@@ -89,7 +90,7 @@ class Gradient(Joined):
     it was cleared since the last step or backward. wasted: it was cleared before anybody stepped with it. stale:
     backward has added to a gradient that an optimizer had stepped with. crossed: a second backward added to it
     what the first had no business to leave there. scaled: by a GradScaler. clipped: since it was filled. early: nothing
-    was there to clip. late: it was clipped after the step. `sites`: where each was. stir, opened: the counts then.
+    was there to clip. late: it was clipped after the step. `when`: how each came to be. stir, opened: the counts then.
     """
 
     filled: Truth = NO
@@ -103,21 +104,23 @@ class Gradient(Joined):
     early: Truth = NO
     late: Truth = NO
     idle: Truth = NO
-    sites: Mapping[str, cst.CSTNode] = field(default_factory=dict, compare=False)
+    when: Mapping[str, Happening] = field(default_factory=dict, compare=False)
     stir: int = field(default=0, compare=False)
     opened: int = field(default=0, compare=False)
 
     def join(self, other: Any, presume: bool = False) -> Gradient:
         facts: dict[str, Any] = {name: _meet(getattr(self, name), getattr(other, name), presume) for name in FACTS}
-        sites = {**self.sites, **other.sites}
-        return Gradient(**facts, sites=sites, stir=min(self.stir, other.stir), opened=min(self.opened, other.opened))
+        when = {**self.when, **other.when}
+        return Gradient(**facts, when=when, stir=min(self.stir, other.stir), opened=min(self.opened, other.opened))
 
     def at(self, what: str) -> cst.CSTNode | None:
-        return self.sites.get(what)
+        """Where it came to be so."""
+        found = self.when.get(what)
+        return None if found is None else found.site
 
-    def marked(self, site: cst.CSTNode, **facts: Truth) -> Gradient:
-        """With these facts, which became so at `site`."""
-        changed: dict[str, Any] = {**facts, "sites": {**self.sites, **dict.fromkeys(facts, site)}}
+    def marked(self, now: Happening, **facts: Truth) -> Gradient:
+        """With these facts, which come to be so now."""
+        changed: dict[str, Any] = {**facts, "when": {**self.when, **dict.fromkeys(facts, now)}}
         return replace(self, **changed)
 
     @property
@@ -130,7 +133,7 @@ class Gradient(Joined):
         return self.used if self.used.yes else PRESUMED_YES
 
 
-FACTS = tuple(f.name for f in fields(Gradient) if f.name not in ("sites", "stir", "opened"))
+FACTS = tuple(f.name for f in fields(Gradient) if f.name not in ("when", "stir", "opened"))
 VAGUE: dict[str, Any] = dict.fromkeys(FACTS, MAYBE)
 
 
@@ -187,6 +190,14 @@ def tell(
     m: Machine, what: str, node: cst.CSTNode, sure: Truth, at: cst.CSTNode | None = None, subject: Label = ""
 ) -> None:
     m.emit(Misstep, node, what=what, sure=sure, at=at, subject=subject)
+
+
+def misplaced(
+    m: Machine, what: str, done: Happening, sure: Truth, at: cst.CSTNode | None, *others: Happening | None
+) -> None:
+    """What was `done` should have come before or after the others: told where all of them are in sight."""
+    place, inside = done.beside(*others)
+    m.emit(Misstep, place, what=what, sure=sure, at=at, subject="", inside=inside)
 
 
 def several(m: Machine, oldest: int) -> None:

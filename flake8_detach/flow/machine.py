@@ -281,6 +281,11 @@ class Machine:
         else:
             self.state.set((target if where is None else where, name), value)
 
+    @property
+    def calls(self) -> tuple[cst.CSTNode, ...]:
+        """The calls in the file that have led here, outermost first."""
+        return tuple(f.call for f in self.frames if f.call is not None)
+
     # Modes
 
     @property
@@ -454,8 +459,7 @@ class Machine:
 
     def event(self, make: Callable[..., E], node: cst.CSTNode, **facts: Any) -> E:
         """An event of this moment, for the sink now or when a question to `afterwards` is answered."""
-        calls = tuple(f.call for f in self.frames if f.call is not None)
-        return make(node=node, calls=calls, guarded=self.guards > 0, presumed=self.presumed > 0, **facts)
+        return make(node=node, calls=self.calls, guarded=self.guards > 0, presumed=self.presumed > 0, **facts)
 
     def text(self, node: cst.CSTNode) -> Text:
         """Source text for messages, shortened."""

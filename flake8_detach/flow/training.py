@@ -28,6 +28,7 @@ from flake8_detach.flow.gradients import (
     count,
     keep,
     look,
+    misplaced,
     more,
     moves,
     note,
@@ -35,6 +36,7 @@ from flake8_detach.flow.gradients import (
     stir,
     tell,
 )
+from flake8_detach.flow.happenings import Happening, happening
 from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Edge, Tensor, Truth, Value
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def filled(
     likely = _likely(m, leaves, start)
     before = {address: look(m, address) for address in leaves}
     emptied.filled(m, site, before)
+    now = happening(m, site)
     if opened:
         more(m, OPENED)
     mixed = {
@@ -99,13 +102,11 @@ def filled(
         fact = YES if sure else PRESUMED_YES
         new = g
         if not (g.leftover & fact).no:
-            new = new.marked(site, stale=g.stale | (g.leftover & fact))
+            new = new.marked(now, stale=g.stale | (g.leftover & fact))
         if g.filled.yes and g.used.no and sure and id(g.at("filled")) in mixed:
-            first = g.at("filled")
-            assert first is not None
-            new = new.marked(first, crossed=YES)
+            new = new.marked(g.when["filled"], crossed=YES)
         both = scaled if g.filled.no or g.used.yes else scaled.join(g.scaled)
-        new = new.marked(site, filled=g.filled | fact)
+        new = new.marked(now, filled=g.filled | fact)
         fresh = NO if g.used.no else g.cleared
         keep(m, address, replace(new, wasted=NO, cleared=fresh, clipped=NO, late=NO, scaled=both))
     _run_hooks(m)
@@ -121,27 +122,27 @@ def _parameter(m: Machine, address: int) -> bool:
     return isinstance(tensor, Tensor) and tensor.parameter
 
 
-def _tell_late(m: Machine, g: Gradient) -> None:
-    where = g.at("late")
-    if where is not None:
-        tell(m, "clip-late", where, g.late, g.at("used"))
+def _tell_late(m: Machine, g: Gradient, *others: Happening) -> None:
+    clip, step = g.when.get("late"), g.when.get("used")
+    if clip is not None:
+        misplaced(m, "clip-late", clip, g.late, g.at("used"), step, g.when.get("filled"), *others)
 
 
 def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
     """zero_grad() or `p.grad = None` on these leaves."""
     moves(m)
+    now = happening(m, site)
     for address in addresses:
         unspent.cleared(m, address)
         leaks.cleared(m, address)
         accumulation.cleared(m, address)
         g = look(m, address)
         if g.late.yes:
-            _tell_late(m, g)
+            _tell_late(m, g, now)
         wasted = g.wasted if g.filled.no else g.filled & ~g.used
-        sites = {k: v for k, v in g.sites.items() if k in ("filled", "idle", "early")}
-        new = Gradient(cleared=YES, wasted=wasted, early=g.early, idle=g.idle, sites={**sites, "cleared": site})
-        if g.filled.no and g.at("cleared") is not None:
-            new = replace(new, sites={**new.sites, "cleared": g.at("cleared")})  # type: ignore[dict-item]
+        when = {k: v for k, v in g.when.items() if k in ("filled", "idle", "early")}
+        first = g.when.get("cleared", now) if g.filled.no else now
+        new = Gradient(cleared=YES, wasted=wasted, early=g.early, idle=g.idle, when={**when, "cleared": first})
         keep(m, address, new)
 
 
@@ -149,7 +150,8 @@ def assigned(m: Machine, address: int, site: cst.CSTNode, value: Value) -> None:
     """`p.grad = ...`: a gradient that somebody has computed."""
     moves(m)
     belongs(m, value, address)
-    keep(m, address, Gradient(filled=MAYBE, cleared=YES, scaled=MAYBE, clipped=MAYBE, sites={"filled": site}))
+    now = happening(m, site)
+    keep(m, address, Gradient(filled=MAYBE, cleared=YES, scaled=MAYBE, clipped=MAYBE, when={"filled": now}))
 
 
 def made(m: Machine, optimizer: int, site: cst.CSTNode) -> None:
@@ -196,14 +198,15 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
         schedules.tell_early(m, optimizer, site)
     note(m, optimizer, STEPPED, YES)
     unspent.stepped(m, owned)
+    now = happening(m, site)
     mine = parameters(m, owned)
     leaks.stepped(m, site, mine)
     found = {address: look(m, address) for address in mine}
     accumulation.stepped(m, site, found)
     emptied.stepped(m, site, found)
     if found:
-        _judge(m, site, optimizer, found, scaler)
-        idle = all(g.filled.no and g.wasted.no and not g.sites.get("filled") for g in found.values())
+        _judge(m, now, optimizer, found, scaler)
+        idle = all(g.filled.no and g.wasted.no and "filled" not in g.when for g in found.values())
         if idle and count(m, STRAYS) > count(m, (optimizer, SEEN)) and not count(m, OPENED):
             _unreached(m, site, optimizer, mine)
     m.state.set((optimizer, SEEN), Count(count(m, STRAYS)))
@@ -213,7 +216,7 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
                 m,
                 address,
                 replace(
-                    g.marked(site, used=g.filled),
+                    g.marked(now, used=g.filled),
                     cleared=NO,
                     stale=NO,
                     crossed=NO,
@@ -224,19 +227,19 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
                 ),
             )
         elif g.wasted.no:
-            keep(m, address, g.marked(site, idle=YES))
+            keep(m, address, g.marked(now, idle=YES))
 
 
-def _judge(m: Machine, site: cst.CSTNode, optimizer: int, found: dict[int, Gradient], scaler: bool) -> None:
+def _judge(m: Machine, step: Happening, optimizer: int, found: dict[int, Gradient], scaler: bool) -> None:
+    site = step.site
     first = next(iter(found.values()))
     if all(g.filled.no and g.opened == count(m, OPENED) for g in found.values()):
         lost = next((g for g in found.values() if g.wasted.yes), None)
         if lost is not None and lost.idle.yes and lost.at("idle") is site:
-            tell(m, "step-first", site, lost.wasted, lost.at("filled"))
+            others = lost.when.get("filled"), lost.when.get("cleared")
+            misplaced(m, "step-first", step, lost.wasted, lost.at("filled"), *others)
         elif lost is not None:
-            where = lost.at("cleared")
-            assert where is not None
-            tell(m, "cleared", where, lost.wasted, site)
+            misplaced(m, "cleared", lost.when["cleared"], lost.wasted, site, lost.when.get("filled"), step)
         return
     for g in found.values():
         if g.stale.yes and g.filled.yes and (where := g.at("stale")) is not None:
@@ -248,9 +251,10 @@ def _judge(m: Machine, site: cst.CSTNode, optimizer: int, found: dict[int, Gradi
             tell(m, "crossed", crossing.entrance(m, where, set(crossed)), g.crossed, where, str(m.text(site)))
             break
     if all(g.filled.yes and g.early.yes and g.clipped.no for g in found.values()):
-        where = first.at("early")
-        if where is not None:
-            m.ledger.clips.add(id(where))
-            tell(m, "clip-early", where, first.early, first.at("filled"))
+        clip = first.when.get("early")
+        if clip is not None:
+            m.ledger.clips.add(id(clip.site))
+            others = first.when.get("filled"), first.when.get("cleared")
+            misplaced(m, "clip-early", clip, first.early, first.at("filled"), step, *others)
     if not scaler and all(g.filled.yes and g.scaled.yes for g in found.values()):
         tell(m, "step-scaled", site, first.scaled, first.at("filled"))

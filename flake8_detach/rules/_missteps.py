@@ -13,7 +13,8 @@ from flake8_detach.source import Source
 
 
 class OrderRule(Rule):
-    """messages: what is out of order -> the message; `{at}` is the line of the other place, `{subject}` its subject.
+    """messages: what is out of order -> the message; `{at}` is the line of the other place, `{subject}` its subject,
+    `{inside}` the line where it is done, in brackets, if what is reported is a call that leads there.
 
     raising: those of them that torch refuses, so that nothing is said where the error is caught.
     """
@@ -28,8 +29,10 @@ class OrderRule(Rule):
         if message is None or not event.sure.yes or (event.guarded and event.what in self.raising):
             return
         line = source.line(event.at) if event.at is not None else 0
-        trail = (Note(source.span(event.at), "the other place"),) if event.at is not None else ()
-        text = message.format(at=line, subject=event.subject)
+        inside = "" if event.inside is None else f" (line {source.line(event.inside)})"
+        notes = ((event.inside, "done here"), (event.at, "the other place"))
+        trail = tuple(Note(source.span(place), text) for place, text in notes if place is not None)
+        text = message.format(at=line, subject=event.subject, inside=inside)
         fix = self.repair(event, source)
         yield Finding(self.code, text, source.span(event.node), confidence(event.sure), trail, fix, event.cause)
 

@@ -15,9 +15,10 @@ class ZeroGradBeforeStep(OrderRule):
     """Gradients are cleared between backward and step.
 
     ## What it does
-    Reports the clearing (`optimizer.zero_grad()`, `model.zero_grad()`, `p.grad = None`, in a helper or not) after which
-    an optimizer steps although none of its parameters has a gradient any more. Reports the clearing in every iteration
-    of a loop in which the step stands under `if i % n == 0:` and backward does not: what was to be accumulated is lost.
+    Reports the clearing (`optimizer.zero_grad()`, `model.zero_grad()`, `p.grad = None`, or the call of a helper with
+    it where backward and step are in sight) after which an optimizer steps although none of its parameters has a
+    gradient any more. Reports the clearing in every iteration of a loop in which the step stands under
+    `if i % n == 0:` and backward does not: what was to be accumulated is lost.
 
     ## Why is this bad?
     The step changes nothing (or moves on by momentum and weight decay alone): the model does not learn, silently.
@@ -39,9 +40,10 @@ class ZeroGradBeforeStep(OrderRule):
     offers = ("unsafe",)
     triggers = (frozenset({"zero_grad", ".grad="}), frozenset({"step"}))
     messages: ClassVar = {
-        "cleared": "the gradients are cleared before `step()` on line {at} has used them: that step learns nothing",
-        "emptied": "nothing adds up: the gradients are cleared in every iteration, but the step on line {at} comes in "
-        "some only; clear them after it",
+        "cleared": "the gradients are cleared{inside} before `step()` on line {at} has used them: that step learns "
+        "nothing",
+        "emptied": "nothing adds up: the gradients are cleared{inside} in every iteration, but the step on line {at} "
+        "comes in some only; clear them after it",
     }
     example = Example(
         bad="""\
@@ -70,5 +72,7 @@ optimizer.step()
 
     def repair(self, event: Misstep, source: Source) -> Fix | None:
         """Clear after the step."""
-        edits = fixes.build.move(source, event.node, event.at, after=True) if event.at is not None else ()
+        if event.at is None or event.inside is not None:  # a helper may do more than to clear
+            return None
+        edits = fixes.build.move(source, event.node, event.at, after=True)
         return fixes.build.offer("move it behind the step", "unsafe", edits)

@@ -31,7 +31,8 @@ class StepWithoutBackward(OrderRule):
     name = "step-without-backward"
     triggers = (frozenset({"step"}), frozenset({"backward", "manual_backward", "autograd"}))
     messages: ClassVar = {
-        "step-first": "`step()` finds no gradient: it runs before the backward (line {at}), whose work is cleared",
+        "step-first": "`step()`{inside} finds no gradient: it runs before the backward (line {at}), whose work is "
+        "cleared",
     }
     example = Example(
         bad="""\

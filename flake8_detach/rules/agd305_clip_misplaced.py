@@ -40,8 +40,9 @@ class ClipMisplaced(OrderRule):
     offers = ("unsafe",)
     triggers = (frozenset({"clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"}),)
     messages: ClassVar = {
-        "clip-early": "clips nothing: the gradients that are stepped with come from the backward on line {at}, later",
-        "clip-late": "clips too late: the step on line {at} has used the gradients already",
+        "clip-early": "clips nothing{inside}: the gradients that are stepped with come from the backward on line {at}, "
+        "later",
+        "clip-late": "clips too late{inside}: the step on line {at} has used the gradients already",
         "clip-scaled": "clips gradients that the GradScaler has scaled (line {at}): call `scaler.unscale_()` before",
         "clip-gradient": "clips the gradients of gradients: give it the parameters, not their `.grad`",
         "clip-refused": "raises: {subject}",
@@ -78,7 +79,7 @@ for batch in torch.randn(10, 8, 4):
 
     def repair(self, event: Misstep, source: Source) -> Fix | None:
         """Clip between backward and step."""
-        if event.at is None or event.what not in ("clip-late", "clip-early"):
+        if event.at is None or event.inside is not None or event.what not in ("clip-late", "clip-early"):
             return None
         early = event.what == "clip-early"
         where = "behind the backward" if early else "before the step"
