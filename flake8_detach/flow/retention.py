@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 FEW = 16
-"""A loop that is known to run at most that often: graphs that are still whole may be kept on purpose."""
+"""A loop that is known to run at most that often: graphs that are still whole may be kept on purpose, unless they are
+those of parameters that an optimizer has moved since, to which no gradient of then can be of use."""
 
 ADDING = frozenset(
     {"add", "radd", "iadd", "add_", "sub", "rsub", "isub", "sub_", "mul", "rmul", "imul", "mul_", "truediv", "div"}
@@ -83,11 +84,13 @@ class Notes:
 
 @dataclass(frozen=True)
 class Suspect:
-    """Something that grows. node: what no backward may need any more if it is a leak; container: where it is kept."""
+    """Something that grows. node: what no backward may need any more if it is a leak; container: where it is kept;
+    outdated: does it hold graphs of parameters as they were before they were stepped?"""
 
     event: Retained
     node: int
     container: int | None
+    outdated: bool = False
 
 
 class Watch:
@@ -120,7 +123,7 @@ class Watch:
             dropped = {*self.notes.shrunk[self.shrunk :], *self.notes.bounded, *m.escaped, *_let_go(m, changes)}
         few = _at_most(self.node, FEW)
         for suspect in self.suspects:
-            if suspect.container not in dropped and (suspect.event.freed.yes or not few):
+            if suspect.container not in dropped and (suspect.event.freed.yes or suspect.outdated or not few):
                 m.afterwards.ask(_question(m, suspect, self.start))
         self._close_evaluation(m)
 
@@ -157,7 +160,16 @@ class Watch:
                     if any(n.saved or len(n.edges) > 1 for n in nodes) and not any(map(_fills, nodes)):
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
-                        yield self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
+                        suspect = self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
+                        yield replace(suspect, outdated=self._outdated(m, now.node))
+
+    def _outdated(self, m: Machine, top: int) -> bool:
+        """Has the second iteration stepped a parameter that the graph of `top`, which it has made, leads to?"""
+        below = (m.state.graph[number] for number in _surely_below(m, top, self.second))
+        leaves = {edge.leaf for node in below for edge in node.edges if edge.leaf is not None and edge.sure}
+        cells = [m.state.cell(leaf) for leaf in leaves & m.owned]
+        storages = [cell.storage for cell in cells if isinstance(cell, Tensor)]
+        return any(m.written_since(s, self.first.get((s, "version"), (s,))) for s in storages)
 
     def _collected(self, m: Machine) -> Iterator[Suspect]:
         """Containers that were given a graph in the second iteration and still hold that of the first."""
