@@ -51,6 +51,8 @@ ROUNDS = 3
 """How often a loop body is run on joined states before what still changes becomes unknown."""
 APART = 16
 """Up to so many parameters are gone through one by one where the body asks something of them."""
+FILED = 64
+"""Up to so many where it files something under their names: a dict tells as many keys apart."""
 DEEP = 3
 """Each level of loops multiplies the work: one level deeper than this runs its body twice only, all others once."""
 
@@ -103,7 +105,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         asks = isinstance(one, Tuple) or any(isinstance(part, cst.If) for part in _below(node.body))
         each = iteration.apart(m, source) if asks else None
         iteration.consume(m, source)
-        if each is not None and len(each) <= APART:
+        if each is not None and len(each) <= (FILED if _files(node) else APART):
             return unrolled(m, node, each)
         return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
     some = iteration.filled(m, source)
@@ -132,6 +134,14 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     counted = isinstance(cell, Sequence) and cell.kind == "range" and some is YES  # one of length 0 or 1 is unrolled
     twice = counted or (known is not None and len(known) > 1)
     return repeated(m, node, start, some, twice, presume=not iteration.optional(source, node.iter))
+
+
+def _files(node: cst.For) -> bool:
+    """Does the body store under a key that the loop yields: `copies[name] = p`?"""
+    keys = {n.value for n in _below(node.target) if isinstance(n, cst.Name)}
+    targets = (n.target for n in _below(node.body) if isinstance(n, (cst.AssignTarget, cst.AugAssign)))
+    slices = (part.slice for t in targets if isinstance(t, cst.Subscript) for part in t.slice)
+    return any(isinstance(s, cst.Index) and isinstance(s.value, cst.Name) and s.value.value in keys for s in slices)
 
 
 def _changes_what_it_yields(m: Machine, node: cst.For, source: Value) -> bool:
