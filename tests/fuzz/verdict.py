@@ -195,6 +195,7 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, text: str) ->
         return ""
     seldom = outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ()))
     skipped = seldom and (left_early(text, finding, outcome) or by_chance(text, finding))
+    skipped = skipped or now_and_then(text, finding, outcome)
     if finding.code in GRADIENT_RULES:
         wrong = finding in watch.evaluated and finding not in watch.was_none
         skipped = skipped or (seldom and outcome.error is not None and repeats(text, finding.line))
@@ -254,12 +255,24 @@ def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
 
 def by_chance(text: str, finding: Reported) -> bool:
     """Does the run decide in every iteration anew whether it comes to the finding?"""
-    tree = ast.parse(text)
-    around = [n for n in ast.walk(tree) if isinstance(n, (ast.For, ast.While, ast.If, ast.ExceptHandler))]
-    lines = {finding.line, *finding.through}
-    around = [n for n in around if any(n.lineno < line <= (n.end_lineno or 0) for line in lines)]
+    around = surrounding(text, finding)
     tests = [n for n in around if isinstance(n, ast.ExceptHandler) or (isinstance(n, ast.If) and unforeseen(n.test))]
     return bool(tests) and any(isinstance(n, (ast.For, ast.While)) for n in around)
+
+
+def now_and_then(text: str, finding: Reported, outcome: Outcome) -> bool:
+    """Did some iterations take the branch of the finding, and others not? The one that it speaks of may not have."""
+    around = surrounding(text, finding)
+    tests = [n for n in around if isinstance(n, ast.If) and unforeseen(n.test)]
+    often = max((outcome.ran.get(n.lineno, 0) for n in tests), default=0)
+    return outcome.ran[finding.line] < often and any(isinstance(n, (ast.For, ast.While)) for n in around)
+
+
+def surrounding(text: str, finding: Reported) -> list[ast.AST]:
+    """The loops, branches and handlers around the finding, and around the calls that lead to it."""
+    found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.For, ast.While, ast.If, ast.ExceptHandler))]
+    lines = {finding.line, *finding.through}
+    return [n for n in found if any(n.lineno < line <= (n.end_lineno or 0) for line in lines)]
 
 
 def repeats(text: str, line: int) -> bool:
