@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 class Call:
     """One `apply`. inputs: what counts as an input of the node, in the order of forward's parameters; exact: are these
     all? wanted: does any require grad? used: do they, and is grad mode on?
-    broken: what backward will find wrong."""
+    broken: what backward will find wrong. returned: where backward returns, and what."""
 
     cls: Class
     node: cst.CSTNode
@@ -82,6 +82,7 @@ class Call:
     edges: list[Edge] = field(default_factory=list)
     versions: dict[int, Version] = field(default_factory=dict)
     broken: list[CustomMisuse | GradientsReturned] = field(default_factory=list)
+    returned: list[tuple[cst.CSTNode, Value]] = field(default_factory=list)
 
     def place(self, inside: cst.CSTNode) -> cst.CSTNode:
         """Where torch raises for what `forward` does at `inside`: in `apply`, if the file calls it."""

@@ -26,11 +26,14 @@ from flake8_detach.flow.second_order import APPLIED, Applied
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     PRESUMED_NO,
     UNKNOWN,
     YES,
     Class,
+    Cut,
     Mode,
+    Node,
     Ref,
     Saved,
     Sequence,
@@ -60,11 +63,46 @@ def finish(m: Machine, call: custom.Call, number: int, outputs: list[Value], kno
         pairs = [(roles.get(a, "result"), t) for v in saved.items for a, t in m.tensors(v)]
         node = replace(node, saved=tuple(m.save(t, role, call.node) for role, t in pairs))
     node = replace(node, kept=tuple(s for s in kept if read(s.role)), open=node.open or opens)
+    node = _without_nothing(m, call, node)
     if custom.lacks(m, call.cls):
         node = replace(node, derivative="raises")
     m.state.graph[number] = node
     if known and not opens:
         m.state.set((number, APPLIED), Applied(call.cls, call.ctx, tuple(outputs), call.node))
+
+
+def _without_nothing(m: Machine, call: custom.Call, node: Node) -> Node:
+    """The node without the edges to inputs for which every `return` of backward has None: torch goes no further there,
+    and does not fill their `.grad`."""
+    ungiven = _ungiven(call)
+    taken = {a for n, value in enumerate(call.inputs) if n not in ungiven for a, _ in m.tensors(value)}
+    edges, cuts = list(node.edges), list(node.cuts)
+    for number in ungiven:
+        for address, tensor in m.tensors(call.inputs[number]):
+            edge = m.edge(address, tensor)
+            if address in taken or edge not in edges or not tensor.grad.yes:
+                continue
+            edges.remove(edge)
+            what = f"given None as its gradient by `{call.cls.name}.backward`"
+            place = _part(call.returned[0][0], number)
+            cause = m.cause("cut", what, place, call.names[number], YES, None, [(address, tensor)])
+            cuts.append(Cut(cause, False))
+            m.cuts = True
+    return replace(node, edges=tuple(edges), cuts=tuple(cuts))
+
+
+def _ungiven(call: custom.Call) -> list[int]:
+    """The numbers of the inputs for which backward returns None, wherever it returns."""
+    if not call.exact or not call.applied or not call.returned:
+        return []
+    rows = [value.items if isinstance(value, Tuple) else (value,) for _, value in call.returned]
+    return [n for n in range(len(call.inputs)) if all(len(row) > n and row[n] == NONE for row in rows)]
+
+
+def _part(place: cst.CSTNode, number: int) -> cst.CSTNode:
+    """The element of that number of what is returned, if it is written out."""
+    value = place.value if isinstance(place, cst.Return) else place
+    return value.elements[number].value if isinstance(value, cst.Tuple) and len(value.elements) > number else place
 
 
 def _kept(m: Machine, call: custom.Call, outputs: list[Value]) -> list[Saved]:
@@ -141,6 +179,7 @@ def _gradient(m: Machine, output: Value) -> Value:
 
 def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: Value) -> None:
     """Tell the rules what backward returns."""
+    call.returned.append((place, value))
     if value == UNKNOWN or call.used.no:
         return
     cell = m.cell(value)
