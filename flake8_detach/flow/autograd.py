@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     hidden,
     leaf_roots,
     leaks,
+    origins,
     severed,
     shapes,
     tensors,
@@ -37,6 +38,7 @@ from flake8_detach.flow.values import (
     Array,
     Cause,
     Const,
+    Edge,
     Function,
     Instance,
     Label,
@@ -46,6 +48,7 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Source,
     Tensor,
     Truth,
     Tuple,
@@ -318,6 +321,8 @@ def backward(
             if tensor.node is not None:
                 m.afterwards.started.add(tensor.node)  # what was meant to be backwarded is none that nobody backwards
                 _passed(m, tensor.node)
+                if fill and not create.no:
+                    _renewed(m, m.edge(address, tensor))
             m.raises()
             m.state.set(SPOILED, YES)
             training.filled(m, node, {}, True, MAYBE)
@@ -337,6 +342,15 @@ def backward(
         graph_walk.walk(m, node, [graph_walk.replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
+
+
+def _renewed(m: Machine, start: Edge) -> None:
+    """A backward with `create_graph=True` that raises on its way may have put new gradients with a graph in place of
+    those that were there."""
+    m.state.set(graph_walk.CREATED, YES)
+    for leaf in origins.behind(m, Source((start,)))[1]:
+        if m.state.get((leaf, "grad"), NONE) != NONE:
+            m.state.set((leaf, "grad"), UNKNOWN)
 
 
 def _passed(m: Machine, start: int) -> None:
