@@ -27,6 +27,7 @@ from flake8_detach.flow import (
     missing,
     module_hooks,
     optimizers,
+    options,
     parametrized,
     saved_hooks,
     stateless,
@@ -189,6 +190,8 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         send(m, args, node)
     if cell.kind == tensor_hooks.NODE and (handle := tensor_hooks.on_node(m, node, cell, name, args)) is not None:
         return handle
+    if cell.kind == options.PARSER:
+        return options.method(m, receiver, name, args)
     if cell.kind == launchers.LAUNCHED:
         return launchers.method(m, node, receiver, cell, name, args)
     if cell.kind == hooks.HANDLE and name == "remove" and isinstance(receiver, Ref):
