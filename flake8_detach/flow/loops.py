@@ -145,15 +145,15 @@ def _files(node: cst.For) -> bool:
 
 
 def _changes_what_it_yields(m: Machine, node: cst.For, source: Value) -> bool:
-    """Does the body bind a name that the generator of the file reads, or write in place to what it holds? The
-    generator runs on between the iterations."""
+    """Does the body bind a name that the generator of the file reads, or write in place, be it to what it holds or to
+    what it has yielded? The generator runs on between the iterations, and what it yields next is another object."""
     made = m.state.get((source.addresses[0], GENERATOR)) if isinstance(source, Ref) else None
     if made is None:
         return False
     read = {n.value for n in _below(made) if isinstance(n, cst.Name)}
     targets = [n.target for n in _below(node.body) if isinstance(n, (cst.AssignTarget, cst.AugAssign))]
     bound = {n.value for target in targets for n in _below(target) if isinstance(n, cst.Name)}
-    return not read.isdisjoint(bound | _called(node.body, lambda name: name.endswith("_")))
+    return not read.isdisjoint(bound) or bool(_called(node.body, lambda name: name.endswith("_")))
 
 
 GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})

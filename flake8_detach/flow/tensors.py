@@ -408,7 +408,10 @@ def node_of(
 ) -> int:
     edges: list[Edge] = []
     saved: list[Saved] = []
-    requiring = {name for _, t, name in inputs.tensors if not t.grad.no}
+    # a view made without grad says that it requires grad if its base does, but has no place in the graph
+    apart = [t.view in ("no_grad", "inference") and t.node is None and not t.grad.yes for _, t, _ in inputs.tensors]
+    pairs = zip(inputs.tensors, apart, strict=True)
+    requiring = {name for (_, t, name), outside in pairs if not t.grad.no and not outside}
     for address, tensor, name in inputs.tensors:
         if tensor.view in writes.REFUSING and name not in ignored:
             writes.stale(m, site, address, tensor)
