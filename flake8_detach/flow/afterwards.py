@@ -78,6 +78,10 @@ class Reached:
             self._trained = _below(self._graph, self._starts, zeros=False)[1]
         return address in self._trained
 
+    def leaves(self) -> frozenset[int]:
+        """The leaves that a backward which stands in the file may reach."""
+        return frozenset(self._leaves)
+
     def only_pushed(self, address: int, adds: Callable[[Node], bool]) -> bool:
         """Does every way of backward to the leaf lead by nodes that only add, so that its gradient never changes?"""
         if self._bent is None:

@@ -71,6 +71,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     training.made(m, made.addresses[0], node)
     if owned is not None:
         unfed.look(m, made.addresses[0], owned, node)
+        unfed.twice(m, made.addresses[0], owned, node)
     if isinstance(given, Ref) and isinstance(left := m.state.get((given.addresses[0], iteration.DROPPED)), Ref):
         unfed.left_out(m, left.addresses, node)
     return made

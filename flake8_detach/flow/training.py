@@ -185,7 +185,7 @@ def replaced(m: Machine, old: list[int], new: list[int], site: cst.CSTNode) -> N
 
     def answer(reached: Reached) -> None:
         known = m.escaped.isdisjoint(new) and m.owned.isdisjoint(new) and any(map(reached.leaf, m.owned))
-        if known and all(reached.leaf(address) for address in new):
+        if known and all(reached.leaf(a) or any(map(reached.leaf, m.state.alike(a))) for a in new):
             m.sink(event)
 
     m.afterwards.ask(answer)

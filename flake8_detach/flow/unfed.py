@@ -14,6 +14,7 @@ import libcst as cst
 
 from flake8_detach.flow import module_tree
 from flake8_detach.flow.events import Misstep
+from flake8_detach.flow.gradients import STEPPED, flag
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
 
@@ -55,6 +56,27 @@ def look(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> Non
 
 def _frozen(tensor: Tensor) -> bool:
     return tensor.why is not None and tensor.why.kind == "frozen"
+
+
+def twice(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> None:
+    """An optimizer is given exactly what another one has, which has not stepped yet: is there something else, with
+    gradients that no optimizer steps with, that it should have been given?"""
+    others = [o for o in m.makers if o != optimizer and set(_owned(m, o)) == set(owned)]
+    if m.quiet or not owned or not others or not flag(m, others[0], STEPPED).no:
+        return
+    event = m.event(Misstep, site, what="twice", sure=PRESUMED_YES, at=m.makers[others[0]], subject="")
+
+    def answer(reached: Reached) -> None:
+        if m.ledger.unseen_owned or reached.unclear or not m.escaped.isdisjoint((optimizer, *others)):
+            return
+        found = m.tensors(Ref(tuple(a for a in reached.leaves() if a < optimizer)))  # what was made before it
+        orphans = {a for a, t in found if t.parameter and reached.trained(a) and t.storage not in m.steered}
+        orphans -= m.owned | m.escaped | m.wanted
+        if orphans:
+            m.mourned |= orphans
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
 
 
 def left_out(m: Machine, dropped: Iterable[int], site: cst.CSTNode) -> None:

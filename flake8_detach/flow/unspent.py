@@ -98,6 +98,8 @@ def _answer(m: Machine, key: Key, reached: Reached) -> None:
     term = m.unspent[key]
     if key in m.spent or not term.followed or m.ledger.unseen_owned or reached.unclear:
         return
+    if not m.mourned.isdisjoint(term.reached):
+        return  # no optimizer was given what it leaves its gradient on: that is told
     if m.escaped.isdisjoint(term.reached) and m.wanted.isdisjoint(term.reached):
         m.sink(term.event)
 
