@@ -114,8 +114,8 @@ def element(m: Machine, value: Value) -> Value:
         return one
     if isinstance(cell, Tensor):
         return row(m, value, cell)
-    if isinstance(cell, Thing):
-        return loading.batch(m, cell) or cell.part("element") or UNKNOWN
+    if isinstance(cell, Thing) and isinstance(value, Ref):
+        return loading.batch(m, value.addresses[0], cell) or cell.part("element") or UNKNOWN
     if isinstance(value, Ref) and len(value.addresses) > 1:
         return UNKNOWN
     return UNKNOWN
