@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import module_groups, module_tree, modules
+from flake8_detach.flow import forgotten, module_groups, module_tree, modules
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
+    UNKNOWN,
     YES,
     Const,
     Function,
@@ -50,6 +51,7 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
     cell = m.cell(value)
     container = isinstance(value, Tuple) or isinstance(cell, (Sequence, Mapping_))
     loose = isinstance(cell, Tensor) and not cell.parameter and not cell.grad.no
+    container = container or (isinstance(value, Function) and value.scope[:1] == (m.frame.id,))  # with its variables
     if (container or loose) and not m.quiet and _in_method(m):
         single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
         single = single or (isinstance(value, Tuple) and len(value.items) == 1)
@@ -160,6 +162,7 @@ def _kept(m: Machine, holding: Holding) -> None:
     kind = (
         "dict" if isinstance(cell, Mapping_) else "tuple" if isinstance(held, Tuple) else getattr(cell, "kind", "list")
     )
+    kind = "function" if isinstance(held, Function) else kind
     layers = [r for r in found if modules.is_module(m, r)]
     addresses = [a for r in layers for a in module_tree.tree(m, r).parameters if not _evaluating(m, r)]
     if layers:
@@ -289,10 +292,21 @@ def _inside(m: Machine, value: Value, depth: int) -> list[Ref]:
         items = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
     elif isinstance(value, Ref) and len(value.addresses) > 1:
         items = [Ref((a,)) for a in value.addresses]
+    elif isinstance(value, Function):
+        items = _captured(m, value)
     else:
         known = isinstance(value, Ref) and (isinstance(cell, Tensor) or modules.is_module(m, value))
         return [value] if known and isinstance(value, Ref) else []
     return [r for item in items for r in _inside(m, item, depth + 1)]
+
+
+def _captured(m: Machine, function: Function) -> list[Value]:
+    """The layers that a function uses which are variables of the one that it stands in."""
+    frame, parameters = function.scope[0], function.definition.params
+    own = {p.name.value for p in (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)}
+    names = set(forgotten.read(function.definition)) - own - {"self"}
+    found = [m.state.get((frame, name), UNKNOWN) for name in sorted(names)]
+    return [value for value in found if modules.is_module(m, value)]
 
 
 __all__ = ["MAYBE", "kept", "made", "read", "settle", "tell"]

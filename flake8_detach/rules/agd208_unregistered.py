@@ -85,7 +85,8 @@ class Net(nn.Module):
             return
         container = {"dict": ("ModuleDict", "ParameterDict")}.get(event.container, ("ModuleList", "ParameterList"))
         kind = container[event.what == "parameters"]
-        message = MESSAGES[event.what].format(it=event.subject, held=event.container, kind=kind)
+        what = "closure" if event.container == "function" else event.what
+        message = MESSAGES[what].format(it=event.subject, held=event.container, kind=kind)
         yield Finding(
             self.code, message, source.span(event.node), confidence(event.seen), fix=_registered(event, kind, source)
         )
@@ -116,6 +117,7 @@ def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
 
 MESSAGES = {
     "modules": "`{it}` is a plain {held}: its layers are not in `parameters()`, nothing trains them; use nn.{kind}",
+    "closure": "`{it}` is a function with layers of its own: they are not in `parameters()`, nothing trains them",
     "parameters": "`{it}` is a plain {held}: its Parameters are not in `parameters()`; use nn.{kind}",
     "tensor": "`{it}` is no Parameter: `parameters()` does not list it, the optimizer does not train it",
     "call": "`{it}` is made anew in every forward: random and never trained; make it in `__init__`",
