@@ -152,8 +152,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name in ("append", "extend", "insert", "update", "pop", "keys", "values", "items"):
         return _of_container(m, receiver, name, args)
     if name == "state_dict":
-        lost = YES if any(t.grad.yes for _, t in m.tensors(module_tree.parameters(m, receiver))) else MAYBE
-        why = m.cause("cut", "detached by `state_dict()`", node, m.text(methods.receiver_node(node)), lost)
+        of = m.tensors(module_tree.parameters(m, receiver))  # one value stands for those of all
+        lost = YES if any(t.grad.yes for _, t in of) else MAYBE
+        why = m.cause("cut", "detached by `state_dict()`", node, m.text(methods.receiver_node(node)), lost, None, of)
         return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict"), "OrderedDict"))
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name == "load_state_dict":
