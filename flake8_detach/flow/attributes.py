@@ -236,9 +236,8 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         return
     for address in owner.addresses:
         cell = m.state.cell(address)
-        if m.owned and isinstance(cell, (Instance, Layer)):
-            old = m.state.get((address, name))
-            training.replaced(m, module_tree.trainable(m, old), module_tree.trainable(m, value), node)
+        if isinstance(cell, (Instance, Layer)):
+            training.exchanged(m, m.state.get((address, name)), value, node)
         if isinstance(cell, Tensor):
             value = UNKNOWN if isinstance(value, Either) else value
             _put_on_tensor(m, address, cell, name, value, node, owner_node, owner.some)

@@ -177,9 +177,15 @@ def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) 
     m.afterwards.ask(answer)
 
 
-def replaced(m: Machine, old: list[int], new: list[int], site: cst.CSTNode) -> None:
-    """Parameters that an optimizer has been given are no longer in the module; `new` ones are there instead."""
-    if m.quiet or not old or not new or not m.owned.issuperset(old):
+def exchanged(m: Machine, before: Value | None, after: Value, site: cst.CSTNode) -> None:
+    """An attribute or element of a module becomes another one: parameters that an optimizer has been given may no
+    longer be in the module, and new ones are there instead."""
+    from flake8_detach.flow import module_tree
+
+    if m.quiet or not m.owned:
+        return
+    old, new = module_tree.trainable(m, before), module_tree.trainable(m, after)
+    if not old or not new or not m.owned.issuperset(old):
         return
     event = m.event(Misstep, site, what="replaced", sure=PRESUMED_YES, at=None, subject="")
 
