@@ -237,7 +237,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     for address in owner.addresses:
         cell = m.state.cell(address)
         if isinstance(cell, (Instance, Layer)):
-            training.exchanged(m, m.state.get((address, name)), value, node)
+            training.exchanged(m, address, m.state.get((address, name)), value, node)
         if isinstance(cell, Tensor):
             value = UNKNOWN if isinstance(value, Either) else value
             _put_on_tensor(m, address, cell, name, value, node, owner_node, owner.some)
@@ -313,7 +313,7 @@ def _put_on_tensor(
             if source.inference is not tensor.inference:  # autograd passes by what holds an inference tensor
                 m.change(address, inference=MAYBE, grad=tensor.grad & MAYBE)
         else:
-            m.change(address, shape=None)
+            m.change(address, shape=None, inference=tensor.inference & MAYBE)
     else:
         if name == "volatile":
             missing.ignored(m, node, str(m.text(node)), "was removed and has no effect; use `with torch.no_grad():`")

@@ -28,7 +28,7 @@ from flake8_detach.flow import (
     unspent,
     writes,
 )
-from flake8_detach.flow.events import Backward, DetachedInPlace, GradRead, Hooked, Requires
+from flake8_detach.flow.events import AttributeMade, Backward, DetachedInPlace, GradRead, Hooked, Requires
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -125,6 +125,8 @@ def require(
         unfed.switched(m, address, node, None)
         m.change(address, grad=MAYBE, leaf=tensor.leaf)
         return
+    if tensor.made == "state_dict" and asked is NO and not m.guards:
+        m.emit(AttributeMade, node, owner="state_dict", subject=subject, name="requires_grad")
     assigned = not isinstance(node, cst.Call)
     unfed.switched(m, address, node, asked)
     tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node), assigned)

@@ -229,7 +229,8 @@ class OptimizerMade(Event):
 class GradOf(Event):
     """torch.autograd.grad with respect to `tensor`: is it in the graph of the outputs?
 
-    problem: why the inputs are refused altogether, without a look at the tensor.
+    problem: why the inputs are refused altogether, without a look at the tensor. at: the call, where the event is that
+    of the expression which made the tensor after the outputs.
     """
 
     tensor: Tensor
@@ -237,6 +238,7 @@ class GradOf(Event):
     reached: Truth
     unused: Truth
     problem: str = ""
+    at: Site | None = None
 
 
 @dataclass(frozen=True)
@@ -516,7 +518,8 @@ class Dropped(Event):
 class AttributeMade(Event):
     """A tensor or module gets an attribute that torch does not know; asked at the end: nobody in the file reads it.
 
-    owner: "tensor", "module" or "temporary". name: the attribute.
+    owner: "tensor", "module" or "temporary"; "state_dict" for a value of one that is switched off, to no effect. name:
+    the attribute.
     """
 
     owner: str

@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     iteration,
     levels,
     module_tree,
+    origins,
     second_order,
 )
 from flake8_detach.flow.calls import Args
@@ -32,11 +33,13 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Source,
     Tensor,
     Truth,
     Tuple,
     Value,
 )
+from flake8_detach.source import code
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -152,7 +155,22 @@ def tell_grad_of(
         if tensor.grad.no or (reached is NO and unused.no):
             m.raises()
         subject = m.text(target_node)
+        if reached is NO and unused.yes and tensor.node is not None and _anew(m, roots, tensor.node):
+            made = m.state.graph[tensor.node].site
+            late = {"subject": m.text(made), "reached": reached, "unused": unused, "at": node}
+            m.emit(events.GradOf, made, tensor=tensor, **late)
+            continue
         m.emit(events.GradOf, node, tensor=tensor, subject=subject, reached=reached, unused=unused)
+
+
+def _anew(m: Machine, roots: list[tuple[int, Tensor]], number: int) -> bool:
+    """Was the graph node made when the outputs were there already, or as another one in their graph was made?"""
+    if all(t.node is not None and t.node < number for _, t in roots):
+        return True
+    node = m.state.graph[number]
+    nodes, _ = origins.behind(m, Source(tuple(m.edge(a, t) for a, t in roots)))
+    others = (m.state.graph[n] for n in nodes if n != number)
+    return any(o.op == node.op and o.edges == node.edges and code(o.site) == code(node.site) for o in others)
 
 
 def _gradient(

@@ -16,6 +16,7 @@ from flake8_detach.flow.values import (
     External,
     Function,
     Instance,
+    Label,
     Method,
     Mode,
     Ref,
@@ -28,6 +29,7 @@ from flake8_detach.flow.values import (
 from flake8_detach.knowledge import contexts, idle, ops
 
 if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
 
@@ -107,6 +109,8 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
     if name == "scale" and isinstance(scaler := _again(m, owner_node), Ref) and _kind(m, scaler) == "scaler":
         m.emit(Dropped, node, what="result", owner="scaler", subject=m.text(owner_node), name=name)
         return
+    if name == "apply":
+        _unused_function(m, node, value, m.text(owner_node))
     if name == "requires_grad_" and temporary(owner_node):
         m.emit(Dropped, node, what="result", owner="temporary", subject=m.text(owner_node), name=name)
         return
@@ -123,6 +127,24 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
     )
     if wants:
         m.emit(Dropped, node, what="result", owner="tensor", subject=m.text(owner_node), name=name)
+
+
+def _unused_function(m: Machine, node: cst.Call, value: Ref, subject: Label) -> None:
+    """`Function.apply(x, y)`, whose result nobody takes: told if a backward comes by its inputs without it."""
+    tensor = m.cell(value)
+    if m.quiet or not isinstance(tensor, Tensor) or tensor.node is None or not tensor.grad.yes:
+        return
+    number, made = tensor.node, m.state.graph[tensor.node]
+    if not tensor.made.endswith(".apply") or made.site is not node or m.version(tensor.storage) != (tensor.storage,):
+        return  # it may have written to an input
+    event = m.event(Dropped, node, what="result", owner="function", subject=subject, name="apply")
+
+    def answer(reached: Reached) -> None:
+        come_by = any(reached.leaf(e.leaf or 0) if e.node is None else reached.node(e.node) for e in made.edges)
+        if come_by and not reached.node(number):
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
 
 
 def _again(m: Machine, node: cst.BaseExpression) -> Value | None:

@@ -292,6 +292,8 @@ def _inside(m: Machine, value: Value, depth: int) -> list[Ref]:
         items = [v for _, v in cell.items] + ([cell.rest] if cell.rest is not None else [])
     elif isinstance(value, Ref) and len(value.addresses) > 1:
         items = [Ref((a,)) for a in value.addresses]
+    elif isinstance(cell, Instance) and isinstance(value, Ref) and not modules.is_module(m, value):
+        items = [m.state.get((value.addresses[0], name), UNKNOWN) for name in m.state.names(value.addresses[0])]
     elif isinstance(value, Function):
         items = _captured(m, value)
     else:

@@ -202,7 +202,7 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
 
         return withs.enter_context(m, node, args.pos[0])
     escape(m, args.values())
-    if name.endswith("_"):
+    if name.endswith("_") or name == "retain_grad":
         suspects.written(m, node.func.value)
     return UNKNOWN
 

@@ -151,6 +151,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return receiver
     if name in ("append", "extend", "insert", "update", "pop", "keys", "values", "items"):
         return _of_container(m, receiver, name, args)
+    if name == "state_dict" and ("keep_vars" in args.kw or args.open):
+        return UNKNOWN
     if name == "state_dict":
         of = m.tensors(module_tree.parameters(m, receiver))  # one value stands for those of all
         lost = YES if any(t.grad.yes for _, t in of) else MAYBE

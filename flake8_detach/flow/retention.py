@@ -313,7 +313,7 @@ def retained(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode) -> 
 
 
 def _used(m: Machine, reached: Reached, top: int, when: int) -> bool:
-    """Does a backward after `when`, or in code that was handed it, come by a node below `top` that saved a tensor?"""
+    """Does a backward after `when`, or in code that was handed it, come by a node below `top` that saved something?"""
     seen: set[int] = set()
     todo = [top]
     while todo:
@@ -322,7 +322,7 @@ def _used(m: Machine, reached: Reached, top: int, when: int) -> bool:
             continue
         seen.add(number)
         node = m.state.graph[number]
-        if node.tensors and (m.retention.passes.get(number, 0) > when or reached.outside(number)):
+        if node.saved and (m.retention.passes.get(number, 0) > when or reached.outside(number)):
             return True
         todo.extend(e.node for e in node.edges if e.node is not None)
     return False

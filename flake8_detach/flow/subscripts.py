@@ -341,7 +341,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         if isinstance(name, str):
             children = cell.children if name in cell.children else (*cell.children, name)
             m.state.set((address, CELL), replace(cell, children=children))
-            training.exchanged(m, m.state.get((address, name)), value, node)
+            training.exchanged(m, address, m.state.get((address, name)), value, node)
             m.state.put(address, name, value)
     elif isinstance(cell, Instance):
         from flake8_detach.flow import calls, modules

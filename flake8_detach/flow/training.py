@@ -37,7 +37,7 @@ from flake8_detach.flow.gradients import (
     tell,
 )
 from flake8_detach.flow.happenings import Happening, happening
-from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Edge, Tensor, Truth, Value
+from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Edge, Ref, Tensor, Truth, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -177,21 +177,25 @@ def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) 
     m.afterwards.ask(answer)
 
 
-def exchanged(m: Machine, before: Value | None, after: Value, site: cst.CSTNode) -> None:
+def exchanged(m: Machine, module: int, before: Value | None, after: Value, site: cst.CSTNode) -> None:
     """An attribute or element of a module becomes another one: parameters that an optimizer has been given may no
-    longer be in the module, and new ones are there instead."""
+    longer be in the module, and new ones are there instead, or in addition."""
     from flake8_detach.flow import module_tree
 
     if m.quiet or not m.owned:
         return
     old, new = module_tree.trainable(m, before), module_tree.trainable(m, after)
-    if not old or not new or not m.owned.issuperset(old):
+    what, had = ("replaced", old) if old else ("added", module_tree.trainable(m, Ref((module,))))
+    if not had or not new or not m.owned.issuperset(had):
         return
-    event = m.event(Misstep, site, what="replaced", sure=PRESUMED_YES, at=None, subject="")
+    event = m.event(Misstep, site, what=what, sure=PRESUMED_YES, at=None, subject="")
+    storages = {t.storage for _, t in m.tensors(Ref(tuple(new)))}
 
     def answer(reached: Reached) -> None:
         known = m.escaped.isdisjoint(new) and m.owned.isdisjoint(new) and any(map(reached.leaf, m.owned))
-        if known and all(reached.leaf(a) or any(map(reached.leaf, m.state.alike(a))) for a in new):
+        if not known or (not old and (m.ledger.unseen_owned or not storages.isdisjoint(m.steered))):
+            return
+        if all(reached.leaf(a) or any(map(reached.leaf, m.state.alike(a))) for a in new):
             m.sink(event)
 
     m.afterwards.ask(answer)

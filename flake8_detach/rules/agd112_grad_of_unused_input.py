@@ -24,8 +24,8 @@ class GradOfUnusedInput(Rule):
     the graph".
 
     ## Known problems
-    With `allow_unused=True` the gradient of an input that is not in the graph is None and not reported; PyTorch still
-    raises for one that does not require grad.
+    With `allow_unused=True` the gradient of an input that is not in the graph is None, which is reported only if the
+    input was made after the outputs (`x[:, 0]` once more); PyTorch still raises for one that does not require grad.
 
     ## Fix safety
     Shown only: with `allow_unused=True` the gradient is None, which is hardly what was wanted. Rather call
@@ -63,6 +63,13 @@ points = torch.randn(8, 4, requires_grad=True)
         if event.guarded:
             return
         tensor = event.tensor
+        if event.at is not None:
+            line = source.line(event.at)
+            message = (
+                f"`{event.subject}` is a new tensor, not the one that went in: `autograd.grad` (line {line}) gives None"
+            )
+            yield Finding(self.code, message, source.span(event.node), confidence(event.reached, tensor.grad))
+            return
         if event.problem:
             yield Finding(self.code, f"`{event.subject}` raises: {event.problem}", source.span(event.node))
             return

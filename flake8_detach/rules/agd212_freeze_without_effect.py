@@ -81,6 +81,8 @@ encoder.requires_grad_(False)
             return ""
         if event.owner == "temporary":
             return f"`{event.subject}` is a tensor of its own, gone at once: the original keeps its `requires_grad`"
+        if event.owner == "state_dict":
+            return f"`{event.subject}` is a tensor that `state_dict()` made: the parameter keeps its `requires_grad`"
         if event.owner == "module" and event.name == "requires_grad":
             return f"`{event.subject}.requires_grad = ...` changes no parameter: call `.requires_grad_(...)`"
         if event.name == "requires_grad_":

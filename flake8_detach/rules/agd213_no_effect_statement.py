@@ -89,6 +89,9 @@ loss.backward()
             yield Finding(self.code, f"never runs: {event.subject} does nothing until it is iterated; use `for`", span)
         elif event.what == "result" and event.owner == "scaler":
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
+        elif event.what == "result" and event.owner == "function":
+            message = f"what `{event.subject}.apply()` returns is thrown away: its `backward` never runs"
+            yield Finding(self.code, message, span)
         elif event.what == "result":
             message = f"`.{short}()` makes a new tensor, which is thrown away: `{event.subject}` stays as it was"
             import libcst as cst

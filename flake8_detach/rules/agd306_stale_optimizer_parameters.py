@@ -13,7 +13,8 @@ class StaleOptimizerParameters(OrderRule):
     ## What it does
     Reports an optimizer that steps after a backward although no backward of the file ever reaches one of its
     parameters: the model was built again after it, or it was given those of another one. Reports a layer or parameter
-    of an optimised module that is replaced by one which is trained on but which no optimizer steps; an optimizer that
+    of an optimised module that is replaced by one which is trained on but which no optimizer steps, or that is added to
+    it later; an optimizer that
     is given the very parameters of another one, while those of another network are trained by none; an optimizer of
     tensors that do not require grad, and never will (`state_dict().values()`, `p.data`); parameters that are
     switched on only after an optimizer has been given those that required grad by then; and a loss module with
@@ -45,6 +46,7 @@ class StaleOptimizerParameters(OrderRule):
         "left-out": "switched on too late: the optimizer on line {at} was given what required grad by then",
         "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, the loss on line {at}",
         "twice": "given what the optimizer on line {at} has; no optimizer steps other parameters that backward fills",
+        "added": "added after an optimizer was given the parameters of this module: no optimizer steps the new ones",
         "replaced": "replaces parameters that an optimizer was given: no optimizer steps the new ones",
     }
     example = Example(
