@@ -569,7 +569,8 @@ class Unregistered(Event):
 class HiddenWrite(Event):
     """Memory that backward needs is written so that autograd cannot notice; `node` is the write.
 
-    via: ".data" or "numpy". op: what saved it, at `saved_at`. backward: the call that computes with it.
+    via: ".data" or "numpy". op: what saved it, at `saved_at`. backward: the call that computes with it. Or
+    "detach": then nothing saved it, and `op` is what takes the new values, at both of these.
     """
 
     via: str

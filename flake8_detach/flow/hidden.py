@@ -18,6 +18,8 @@ ALIAS = "*alias of"
 """Slot of a storage: the storage with the same memory whose version counter it does not share, and how."""
 WRITTEN = "*hidden write"
 """Slot of a storage: when (a number, as graph nodes have), where and how it was last written through an alias."""
+BEHIND = "*written behind"
+"""Slot of a storage: when it was last written through what `detach()` made of a computed tensor, and where."""
 REACH = 64
 """How many nodes of the graph of a value are looked at."""
 
@@ -50,6 +52,29 @@ def replaced(m: Machine, storage: int, site: cst.CSTNode) -> None:
     if storage:
         m.state.set((storage, WRITTEN), (m.state.address(), site, ".data"))
         m.ledger.hidden_writes = True
+
+
+def wrote_behind(m: Machine, alias: Tensor, site: cst.CSTNode) -> None:
+    """What `detach()` made of a computed tensor is written in place: so is the tensor, whose graph does not tell."""
+    source = alias.why.source if alias.made == "detach" and alias.why is not None else None
+    if source is not None and len(source.edges) == 1 and source.edges[0].node is not None and alias.storage:
+        m.state.set((alias.storage, BEHIND), (m.state.address(), site))
+        m.ledger.hidden_writes = True
+
+
+def taken(m: Machine, tensor: Tensor, op: str, number: int, site: cst.CSTNode) -> None:
+    """The op of graph node `number` is applied to a tensor: were its values changed behind the back of its graph?"""
+    known = m.state.get((tensor.storage, BEHIND)) if tensor.storage else None
+    if not isinstance(known, tuple) or tensor.node is None or tensor.node > known[0] or m.quiet or m.guards:
+        return
+    event = m.event(HiddenWrite, known[1], via="detach", op=op, saved_at=site, backward=site)
+    fatal = m.fatal
+
+    def answer(reached: Reached) -> None:
+        if m.fatal == fatal and reached.inside(number):  # else torch has noticed
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
 
 
 def wrote_array(m: Machine, array: Value, site: cst.CSTNode) -> None:

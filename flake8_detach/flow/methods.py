@@ -202,8 +202,10 @@ def on_unknown(m: Machine, node: cst.Call, receiver: Value, name: str, args: Arg
 
         return withs.enter_context(m, node, args.pos[0])
     escape(m, args.values())
-    if name.endswith("_") or name == "retain_grad":
+    if name.endswith("_"):
         suspects.written(m, node.func.value)
+    elif name == "retain_grad":
+        suspects.kept(m, node.func.value)
     return UNKNOWN
 
 

@@ -46,6 +46,13 @@ def named(m: Machine, name: str, value: Value, node: cst.CSTNode) -> None:
             m.state.lost.setdefault((m.frame.id, name), set()).update(found)
 
 
+def kept(m: Machine, node: cst.CSTNode) -> None:
+    """`retain_grad()` of what this expression gives, which is not known."""
+    for value in of(m, node):
+        for address, _ in m.tensors(value):
+            m.state.set((address, "kept"), MAYBE)
+
+
 def written(m: Machine, node: cst.CSTNode) -> None:
     """What this expression gives is not known, and is changed."""
     known = of(m, node)

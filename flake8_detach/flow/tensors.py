@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import cancelling, conversions, dropping, events, levels, op_arguments, shapes, writes
+from flake8_detach.flow import cancelling, conversions, dropping, events, hidden, levels, op_arguments, shapes, writes
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -439,7 +439,10 @@ def node_of(
     found = tuple(dict.fromkeys(edges))
     open_ = inputs.unknown
     node = Node(op.name, found, tuple(saved), site, open_, derivative, lacking, cuts=cuts, unseen=unseen, given=bound)
-    return m.graph_node(node)
+    number = m.graph_node(node)
+    for _, tensor, _ in inputs.tensors if m.ledger.hidden_writes else ():
+        hidden.taken(m, tensor, op.name, number, site)
+    return number
 
 
 def tell_inference(m: Machine, site: cst.CSTNode, op: str, kept: Iterable[Tensor]) -> None:

@@ -156,6 +156,8 @@ def write(
                 given = [(a, t) for a, t, _ in inputs.tensors if a != address]
                 hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
             m.wrote(tensor.storage, site, MAYBE if target.some else YES)
+            if not target.some:
+                hidden.wrote_behind(m, tensor, site)
             if m.owned:
                 m.steer(tensor)
         if m.levels:

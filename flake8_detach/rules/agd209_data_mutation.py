@@ -16,7 +16,8 @@ class DataMutation(Rule):
     ## What it does
     Reports a write through `.data` (`x.data.mul_(2)`, `w.data -= ...`, `x.data[0] = 1`) or through a numpy array that
     shares the memory (`x.detach().numpy()[:] = 0`), between the forward that saved the tensor and the backward that
-    uses it.
+    uses it. Also a write to what `detach()` made of a computed tensor, if a backward comes by what is computed from
+    that tensor later on.
 
     ## Why is this bad?
     `.data` and numpy do not count the write as autograd counts others, so that it cannot refuse. Backward computes with
@@ -40,7 +41,7 @@ class DataMutation(Rule):
     listens = (HiddenWrite,)
     triggers = (
         frozenset({"._", "[]=", "+=", "out"}),
-        frozenset({".data", "numpy"}),
+        frozenset({".data", "numpy", "detach"}),
         frozenset({"backward", "grad", "manual_backward"}),
     )
     example = Example(
@@ -65,6 +66,11 @@ with torch.no_grad():
 
     def check(self, event: HiddenWrite, source: Source) -> Iterable[Finding]:
         op = event.op.rpartition(".")[2].strip("_")
+        if event.via == "detach":
+            line = source.line(event.backward)
+            message = f"`detach()` copies nothing: this also changes what the loss is made of (line {line}); clone it"
+            yield Finding(self.code, message, source.span(event.node), "likely")
+            return
         saved = f" (line {source.line(event.saved_at)})" if event.saved_at is not None else ""
         line = source.line(event.backward)
         via = "`.data`" if event.via == ".data" else "numpy"
