@@ -185,8 +185,10 @@ def exchanged(m: Machine, module: int, before: Value | None, after: Value, site:
     if m.quiet or not m.owned:
         return
     old, new = module_tree.trainable(m, before), module_tree.trainable(m, after)
+    if not new or (not old and _constructed(m, module)):
+        return
     what, had = ("replaced", old) if old else ("added", module_tree.trainable(m, Ref((module,))))
-    if not had or not new or not m.owned.issuperset(had):
+    if not had or not m.owned.issuperset(had):
         return
     event = m.event(Misstep, site, what=what, sure=PRESUMED_YES, at=None, subject="")
     storages = {t.storage for _, t in m.tensors(Ref(tuple(new)))}
@@ -199,6 +201,12 @@ def exchanged(m: Machine, module: int, before: Value | None, after: Value, site:
             m.sink(event)
 
     m.afterwards.ask(answer)
+
+
+def _constructed(m: Machine, module: int) -> bool:
+    """Is the constructor of the module running?"""
+    functions = (frame.function for frame in m.frames if frame.function is not None)
+    return any(f.name == "__init__" and f.bound == Ref((module,)) for f in functions)
 
 
 def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...] | None, scaler: bool = False) -> None:
