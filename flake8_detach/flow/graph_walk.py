@@ -59,8 +59,11 @@ def replace_sure(edge: Edge, sure: bool) -> Edge:
     return Edge(edge.node, edge.leaf, edge.sure and sure)
 
 
-def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
-    """The nodes that a backward from `start` runs to reach `inputs`; what made an input, and all behind it, rests."""
+def between(m: Machine, start: int, inputs: tuple[int, ...], surely: bool = False) -> frozenset[int]:
+    """The nodes that a backward from `start` runs to reach `inputs`; what made an input, and all behind it, rests.
+
+    surely: only those from which it certainly reaches them, if it comes there.
+    """
     goals, leaves = _made(m, inputs), set(inputs)
     reaches: dict[int, bool] = {}
     todo = [start]
@@ -77,10 +80,21 @@ def between(m: Machine, start: int, inputs: tuple[int, ...]) -> frozenset[int]:
         if open_:
             todo.extend(open_)
             continue
-        ends = any(e.node in goals or (e.node is None and e.leaf in leaves) for e in edges)
-        reaches[number] = ends or any(e.node is not None and reaches.get(e.node, False) for e in edges)
+        leads = [e.leaf in leaves if e.node is None else e.node in goals or reaches.get(e.node, False) for e in edges]
+        if not surely:
+            reaches[number] = any(leads)
+        elif m.state.graph[number].op == "join":  # one of these, whichever it is
+            reaches[number] = bool(leads) and all(leads)
+        else:
+            reaches[number] = any(leads[n] and e.sure for n, e in enumerate(edges))
         todo.pop()
     return frozenset(n for n, yes in reaches.items() if yes)
+
+
+def _firm(m: Machine, start: list[Edge], inputs: tuple[int, ...]) -> frozenset[int]:
+    """The nodes from which a backward certainly reaches `inputs`."""
+    nodes = [edge.node for edge in start if edge.node is not None]
+    return frozenset().union(*(between(m, node, inputs, surely=True) for node in nodes))
 
 
 def _made(m: Machine, tensors: tuple[int, ...]) -> set[int]:
@@ -267,6 +281,7 @@ def walk(
     m.retention.backwards += 1
     m.retention.passes.update(dict.fromkeys(surely, m.retention.backwards))
     if not retain.yes:
+        firm = None if only is None else _firm(m, start, inputs or ())
         one_of_many = frozenset(surely) - _single(m, start) if plural else frozenset()
         for number, sure in surely.items():
             node = m.state.graph[number]
@@ -274,9 +289,8 @@ def walk(
             whole = sure and only is None and not node.many and _chooses(m, node)
             if (node.saved or whole) and (only is None or number in only):
                 before: Truth = m.state.get((number, "freed"), NO)
-                m.state.set(
-                    (number, "freed"), before | (YES if sure and retain is NO and number not in one_of_many else MAYBE)
-                )
+                certain = sure and retain is NO and number not in one_of_many and (firm is None or number in firm)
+                m.state.set((number, "freed"), before | (YES if certain else MAYBE))
                 m.state.set((number, "freed at"), site)
     from flake8_detach.flow import backward_hooks
 
