@@ -52,6 +52,8 @@ def _result(m: Machine, node: cst.Assign, name: str, value: Value) -> None:
     tensor = m.cell(value)
     if not isinstance(tensor, Tensor) or tensor.node is None or not tensor.grad.yes or tensor.shape == ():
         return
+    if name.startswith("_"):
+        return  # not to be used, says who named it
     number, how = tensor.node, _unread(m, node, name)
     if not how:
         return
