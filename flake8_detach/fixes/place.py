@@ -27,6 +27,29 @@ def statement(source: Source, node: cst.CSTNode) -> cst.SimpleStatementLine | No
     return place if place is not None and len(place.body) == 1 else None
 
 
+def computed_once(source: Source, site: cst.CSTNode, backward: cst.CSTNode) -> bool:
+    """Is `site` run once where `backward` may be run again and again: in a constructor, or before the loop?
+
+    With its graph, what it computes could be backwarded only once.
+    """
+    around, loops = _around(source, site), _around(source, backward)
+    function = next((n for n in around if isinstance(n, cst.FunctionDef)), None)
+    if function is not None and function.name.value == "__init__":
+        return True
+    same = function is next((n for n in loops if isinstance(n, cst.FunctionDef)), None)
+    return same and any(isinstance(n, (cst.For, cst.While)) and n not in around for n in loops)
+
+
+def _around(source: Source, node: cst.CSTNode) -> list[cst.CSTNode]:
+    """What `node` stands in, from the inside, up to its function."""
+    found: list[cst.CSTNode] = []
+    place = source.parent(node)
+    while place is not None and not (found and isinstance(found[-1], cst.FunctionDef)):
+        found.append(place)
+        place = source.parent(place)
+    return found
+
+
 def decides(source: Source, node: cst.CSTNode) -> bool:
     """Is the expression part of the test of an `if` or `while`?"""
     child, place = node, source.parent(node)

@@ -552,9 +552,10 @@ class ModeIdle(Event):
 class Unregistered(Event):
     """A module keeps something that trains where `parameters()` does not find it; asked at the end: nobody else does.
 
-    what: "modules", "parameters" (in a `container`), "tensor" (a leaf that is no Parameter), "computed" (made from a
-    Parameter that only it holds), "call" (a layer made anew in every forward). how: the op that made what is computed.
-    moved: is it certainly no Parameter, or only if the move has anything to do? seen: how sure it is that it trains.
+    what: "modules", "parameters" (in a `container`), "objects" (plain ones with modules in them, in a `container`),
+    "tensor" (a leaf that is no Parameter), "computed" (made from a Parameter that only it holds), "call" (a layer made
+    anew in every forward). how: the op that made what is computed. moved: is it certainly no Parameter, or only if the
+    move has anything to do? seen: how sure it is that it trains.
     """
 
     what: str

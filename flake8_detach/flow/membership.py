@@ -167,7 +167,8 @@ def _kept(m: Machine, holding: Holding) -> None:
     addresses = [a for r in layers for a in module_tree.tree(m, r).parameters if not _evaluating(m, r)]
     if layers:
         kinds = frozenset(_kind(m.cell(r)) for r in layers)
-        _hide(m, holding, _trainable(m, addresses), kinds, "modules", kind, "", f"self.{holding.name}", YES, bool(own))
+        what = "modules" if all(modules.is_module(m, r) for r in _first(m, held)) else "objects"
+        _hide(m, holding, _trainable(m, addresses), kinds, what, kind, "", f"self.{holding.name}", YES, bool(own))
         return
     for reference in found:
         tensor = m.cell(reference)
@@ -300,6 +301,16 @@ def _inside(m: Machine, value: Value, depth: int) -> list[Ref]:
         known = isinstance(value, Ref) and (isinstance(cell, Tensor) or modules.is_module(m, value))
         return [value] if known and isinstance(value, Ref) else []
     return [r for item in items for r in _inside(m, item, depth + 1)]
+
+
+def _first(m: Machine, held: Value) -> list[Value]:
+    """What a container holds, without what is in that."""
+    cell = m.cell(held)
+    if isinstance(held, Tuple):
+        return list(held.items)
+    if isinstance(cell, Sequence):
+        return [cell.element] if cell.items is None else list(cell.items)
+    return list(cell.held) if isinstance(cell, Mapping_) else []
 
 
 def _captured(m: Machine, function: Function) -> list[Value]:

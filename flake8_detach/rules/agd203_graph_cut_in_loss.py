@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from flake8_detach import fixes
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
 from flake8_detach.rules._lost import lost_term
@@ -74,4 +75,5 @@ loss.backward()
             return
         subject = str(cause.name or cause.subject)
         what = f"`{subject}` was {cause.what}" if subject else f"the value was {cause.what}"
-        yield from lost_term(self.code, event, source, what, connected(source, cause))
+        once = fixes.place.computed_once(source, event.node, event.backward)
+        yield from lost_term(self.code, event, source, what, None if once else connected(source, cause))

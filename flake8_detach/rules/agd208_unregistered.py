@@ -97,7 +97,7 @@ def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
     import libcst as cst
 
     line = fixes.place.statement(source, event.node)
-    if line is None or not isinstance(line.body[0], (cst.Assign, cst.AnnAssign)) or event.what == "call":
+    if line is None or not isinstance(line.body[0], (cst.Assign, cst.AnnAssign)) or event.what in ("call", "objects"):
         return None
     value = line.body[0].value
     displays = (cst.List, cst.ListComp, cst.Tuple, cst.Dict, cst.DictComp)
@@ -118,6 +118,7 @@ def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
 MESSAGES = {
     "modules": "`{it}` is a plain {held}: its layers are not in `parameters()`, nothing trains them; use nn.{kind}",
     "closure": "`{it}` is a function with layers of its own: they are not in `parameters()`, nothing trains them",
+    "objects": "`{it}` holds layers in plain objects: they are not in `parameters()`; make these modules, in nn.{kind}",
     "parameters": "`{it}` is a plain {held}: its Parameters are not in `parameters()`; use nn.{kind}",
     "tensor": "`{it}` is no Parameter: `parameters()` does not list it, the optimizer does not train it",
     "call": "`{it}` is made anew in every forward: random and never trained; make it in `__init__`",
