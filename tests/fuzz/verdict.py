@@ -193,7 +193,8 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, text: str) ->
     """Why torch does not agree with a report; empty if it does or cannot be asked."""
     if finding.confidence != "certain" or not outcome.ran.keys() >= {finding.line, *finding.through}:
         return ""
-    seldom = outcome.ran[finding.line] < len(watch.analysis.visits.get(finding.line, ()))
+    visits = watch.analysis.visits.get(finding.line)  # None for the head of an `if`: how many, nobody has counted
+    seldom = visits is None or outcome.ran[finding.line] < len(visits)
     skipped = seldom and (left_early(text, finding, outcome) or by_chance(text, finding))
     skipped = skipped or now_and_then(text, finding, outcome)
     if finding.code in GRADIENT_RULES:
