@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flake8_detach.flow import hidden, linear, origins
-from flake8_detach.flow.values import YES, Cause, Const, Edge, Node, Ref, Scalar, Source, Tensor, Value
+from flake8_detach.flow.values import UNKNOWN, YES, Cause, Const, Edge, Node, Ref, Scalar, Source, Tensor, Value
 from flake8_detach.knowledge import ops
 
 if TYPE_CHECKING:
@@ -83,11 +84,8 @@ def _collect(m: Machine, op: str, given: Mapping[str, Value], sign: int, found: 
         minus = name in linear.DIFFERENCES and (place == 0) == (name == "rsub")
         if isinstance(value, (Const, Scalar)):
             continue
-        if not isinstance(value, Ref) or len(value.addresses) != 1 or value.some:
-            return False
-        (address,) = value.addresses
-        tensor = m.state.cell(address)
-        if not isinstance(tensor, Tensor):
+        tensors = m.tensors(value)  # of what was made on a path that was given up, nothing is found
+        if not isinstance(value, Ref) or len(value.addresses) != 1 or value.some or not tensors:
             return False
         factor = -sign if minus else sign
         inner = _made_by(m, value)
@@ -98,16 +96,15 @@ def _collect(m: Machine, op: str, given: Mapping[str, Value], sign: int, found: 
             if not _collect(m, inner.op, inner.given, factor, found, depth - 1):
                 return False
             continue
-        found[address] += factor
+        found[tensors[0][0]] += factor
     return True
 
 
 def _made_by(m: Machine, value: Value | None) -> Node | None:
     """The graph node of a tensor that is just one."""
-    if not isinstance(value, Ref) or len(value.addresses) != 1:
-        return None
-    tensor = m.state.slots.get((value.addresses[0], ""))
-    return m.state.graph[tensor.node] if isinstance(tensor, Tensor) and tensor.node is not None else None
+    tensors = m.tensors(value) if isinstance(value, Ref) and len(value.addresses) == 1 else []
+    number = tensors[0][1].node if tensors else None
+    return None if number is None else m.state.graph[number]
 
 
 def _one_memory(m: Machine, one: Value | None, other: Value | None) -> bool:
@@ -116,18 +113,16 @@ def _one_memory(m: Machine, one: Value | None, other: Value | None) -> bool:
 
 
 def _aliases(m: Machine, leaf: Value | None, alias: Value | None) -> bool:
-    if not isinstance(leaf, Ref) or not isinstance(alias, Ref) or len(leaf.addresses) != len(alias.addresses):
+    leaves, cuts = m.tensors(leaf or UNKNOWN), m.tensors(alias or UNKNOWN)
+    return len(leaves) == len(cuts) > 0 and all(map(partial(_alias, m), leaves, cuts))
+
+
+def _alias(m: Machine, leaf: tuple[int, Tensor], alias: tuple[int, Tensor]) -> bool:
+    (address, tensor), (_, cut) = leaf, alias
+    source = cut.why.source if cut.made == "detach" and cut.why is not None else None
+    if source is None or [edge.leaf for edge in source.edges] != [address] or not tensor.leaf.yes:
         return False
-    for address, other in zip(leaf.addresses, alias.addresses, strict=True):
-        tensor, cut = m.state.cell(address), m.state.cell(other)
-        if not isinstance(tensor, Tensor) or not isinstance(cut, Tensor) or cut.made != "detach":
-            return False
-        source = cut.why.source if cut.why is not None else None
-        if source is None or [edge.leaf for edge in source.edges] != [address] or not tensor.leaf.yes:
-            return False
-        if cut.storage != tensor.storage and hidden.original(m, cut.storage) != tensor.storage:
-            return False
-    return True
+    return cut.storage == tensor.storage or hidden.original(m, cut.storage) == tensor.storage
 
 
 def is_nothing(node: Node) -> bool:
@@ -154,5 +149,6 @@ def evidence(m: Machine, node: Node) -> Cause | None:
 
 
 def _made_by_edge(m: Machine, node: Node) -> Node | None:
+    """The graph node that the one operand comes from."""
     number = node.edges[0].node if len(node.edges) == 1 else None
-    return None if number is None or node.derivative != "zero" else m.state.graph[number]
+    return None if number is None else m.state.graph[number]

@@ -150,7 +150,8 @@ def _kept(m: Machine, holding: Holding) -> None:
     if isinstance(cell, Tensor) and isinstance(held, Ref):
         _tensor(m, holding, held.addresses[0], cell, own)
         return
-    found = [r for r in _inside(m, held, 0) if r.addresses[0] >= address and r.addresses[0] not in m.escaped]
+    inside = [r for r in _inside(m, held, 0) if r.addresses[0] >= address and r.addresses[0] not in m.escaped]
+    found = [r for r in inside if r != instance] if isinstance(held, Function) else inside  # a method-like lambda
     if not found or (holding.single and len(found) < 2 and _length(m, held) == 1):
         return  # `self.teacher = [teacher]` hides it on purpose
     seen = own.union(below.modules, m.ledger.registered)
@@ -317,7 +318,7 @@ def _captured(m: Machine, function: Function) -> list[Value]:
     """The layers that a function uses which are variables of the one that it stands in."""
     frame, parameters = function.scope[0], function.definition.params
     own = {p.name.value for p in (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)}
-    names = set(forgotten.read(function.definition)) - own - {"self"}
+    names = set(forgotten.read(function.definition)) - own
     found = [m.state.get((frame, name), UNKNOWN) for name in sorted(names)]
     return [value for value in found if modules.is_module(m, value)]
 
