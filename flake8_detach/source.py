@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
+
+from flake8_detach import trees
 
 if TYPE_CHECKING:  # loading libcst takes longer than linting most files; only what passes the gate needs it
     import libcst as cst
@@ -58,6 +59,38 @@ class Lines:
         return self.text[slice(*ends[0])] if ends else "\n"
 
 
+class Parsed:
+    """A libcst tree, and of its nodes, by `id(node)`: where each stands in the text, and what it is a part of."""
+
+    def __init__(self, text: str) -> None:
+        """Raises libcst.ParserSyntaxError where libcst's grammar differs from Python's."""
+        import libcst as cst
+
+        self.module = cst.parse_module(text)
+
+    @cached_property
+    def spans(self) -> dict[int, Span]:
+        from libcst.metadata import MetadataWrapper, PositionProvider
+
+        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
+        return {
+            id(node): Span(r.start.line, r.start.column, r.end.line, r.end.column)
+            for node, r in wrapper.resolve(PositionProvider).items()
+        }
+
+    @cached_property
+    def parents(self) -> dict[int, cst.CSTNode | None]:
+        """None for the module."""
+        found: dict[int, cst.CSTNode | None] = {id(self.module): None}
+        todo: list[cst.CSTNode] = [self.module]
+        while todo:
+            node = todo.pop()
+            inner = trees.children(node)
+            found.update((id(child), node) for child in inner)
+            todo += inner
+        return found
+
+
 @dataclass(eq=False)
 class Chunk:
     """The text of one or more top-level statements that share lines, with its libcst tree once parsed."""
@@ -69,41 +102,26 @@ class Chunk:
     """The statements of this chunk as `ast` has them (positions are those of the whole file)."""
 
     @cached_property
-    def module(self) -> cst.Module:
-        """The libcst tree.
-
-        Raises libcst.ParserSyntaxError where libcst's grammar differs from Python's, RecursionError for a tree that
-        is too deep for libcst.
-        """
-        import libcst as cst
-
+    def parsed(self) -> Parsed:
+        """Raises what `Parsed` does, and RecursionError for a tree that is too deep for libcst."""
         if _depth(self.tree) > MAX_DEPTH:
             raise RecursionError("nested too deeply for libcst")
-        return cst.parse_module(self.text)
+        return Parsed(self.text)
 
-    @cached_property
-    def spans(self) -> dict[int, Span]:
-        """`id(node)` -> span in the file, for every node of this chunk."""
-        from libcst.metadata import MetadataWrapper, PositionProvider
+    @property
+    def module(self) -> cst.Module:
+        """The libcst tree. Raises what `parsed` does."""
+        return self.parsed.module
 
-        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
-        shift = self.first_line - 1
-        return {
-            id(node): Span(r.start.line + shift, r.start.column, r.end.line + shift, r.end.column)
-            for node, r in wrapper.resolve(PositionProvider).items()
-        }
+    @property
+    def looked_at(self) -> bool:
+        """Has it been parsed?"""
+        return "parsed" in self.__dict__
 
-    @cached_property
-    def parents(self) -> dict[int, cst.CSTNode]:
-        """`id(node)` -> the node that it is a part of, for every node of this chunk but its module."""
-        found: dict[int, cst.CSTNode] = {}
-        todo: list[cst.CSTNode] = [self.module]
-        while todo:
-            node = todo.pop()
-            for child in node.children:
-                found[id(child)] = node
-                todo.append(child)
-        return found
+    def span(self, node: cst.CSTNode) -> Span:
+        """Where a node of this chunk stands in the file."""
+        span, shift = self.parsed.spans[id(node)], self.first_line - 1
+        return Span(span.line + shift, span.column, span.end_line + shift, span.end_column)
 
 
 class Source:
@@ -128,11 +146,11 @@ class Source:
 
     def span(self, node: cst.CSTNode) -> Span:
         """Where `node` stands in the file. Raises KeyError for a node that is not of this file."""
-        return self._owner(node).spans[id(node)]
+        return self._owner(node).span(node)
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """What `node` is a part of; None for a module. Raises KeyError for a node that is not of this file."""
-        return self._owner(node).parents.get(id(node))
+        return self._owner(node).parsed.parents[id(node)]
 
     @cached_property
     def imports(self) -> dict[str, tuple[str, int]]:
@@ -158,8 +176,8 @@ class Source:
             waiting = []
             while self._unseen and id(node) not in self._owners:
                 chunk = self._unseen.pop()
-                if "module" in chunk.__dict__:
-                    self._owners.update((id(part), chunk) for part in _parts(chunk.module))
+                if chunk.looked_at:
+                    self._owners.update(dict.fromkeys(chunk.parsed.parents, chunk))
                 else:
                     waiting.append(chunk)
             self._unseen.extend(reversed(waiting))
@@ -197,18 +215,6 @@ def _bound(tree: ast.Module) -> dict[str, set[str]]:
         for name in names:
             bound.setdefault(name, set()).add("")
     return bound
-
-
-def _parts(tree: cst.CSTNode) -> Iterator[object]:
-    """All nodes of a tree. Reads the fields as they are: `CSTNode.children` takes ten times as long."""
-    todo: list[object] = [tree]
-    while todo:
-        part = todo.pop()
-        if isinstance(part, (list, tuple)):
-            todo.extend(part)
-        elif hasattr(part, "__dataclass_fields__"):
-            yield part
-            todo.extend([getattr(part, name) for name in part.__dataclass_fields__])
 
 
 def _depth(tree: ast.AST) -> int:

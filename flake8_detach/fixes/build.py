@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.fixes import place
 from flake8_detach.fixes.edits import Applicability, Edit, Fix
 from flake8_detach.source import Source, Span
@@ -59,7 +60,7 @@ def replace(source: Source, node: cst.BaseExpression, text: str) -> Edits:
     """Put `text` in the place of an expression; its parentheses stay. `()` if that would drop a comment."""
     span = outer(source, node)
     bare = node.with_changes(lpar=(), rpar=())
-    return () if span is None or _comments(bare) else (Edit(source.span(node), text),)
+    return () if span is None or trees.comments(bare) else (Edit(source.span(node), text),)
 
 
 def delete_call(source: Source, call: cst.Call) -> Edits:
@@ -128,7 +129,7 @@ def add_first_argument(source: Source, call: cst.Call, value: str) -> Edits:
 def remove_argument(source: Source, call: cst.Call, keyword: str) -> Edits:
     """Take `keyword=...` out of the call, with its comma; `()` where a comment would go with it."""
     index = next((i for i, arg in enumerate(call.args) if arg.keyword and arg.keyword.value == keyword), None)
-    if index is None or _comments(call):
+    if index is None or trees.comments(call):
         return ()
     whole, own = outer(source, call), source.span(call.args[index])
     ends = [outer(source, arg.value) for arg in call.args]
@@ -147,7 +148,7 @@ def remove_argument(source: Source, call: cst.Call, keyword: str) -> Edits:
 
 def unwrap(source: Source, call: cst.Call) -> Edits:
     """Turn `float(x)` into `x`, with parentheses if that may need them."""
-    if len(call.args) != 1 or call.args[0].star or call.args[0].keyword or _comments(call):
+    if len(call.args) != 1 or call.args[0].star or call.args[0].keyword or trees.comments(call):
         return ()
     value = call.args[0].value
     text = text_of(value)
@@ -174,7 +175,7 @@ def insert_line(source: Source, node: cst.CSTNode, text: str, *, after: bool = F
 def replace_statement(source: Source, node: cst.CSTNode, text: str) -> Edits:
     """Put `text` in the place of the statement that `node` stands in; a comment behind it stays."""
     line = place.statement(source, node)
-    if line is None or place.indent(source, line) is None or _comments(line.body[0]):
+    if line is None or place.indent(source, line) is None or trees.comments(line.body[0]):
         return ()
     indent = place.indent(source, line)
     return (Edit(source.span(line), text.replace("\n", f"\n{indent}")),)
@@ -248,15 +249,10 @@ def delete_after(source: Source, kept: cst.BaseExpression, whole: cst.BaseExpres
     """Delete what follows `kept` in `whole`, which begins with it; nothing where a comment would go with it."""
     before, after = outer(source, kept), outer(source, whole)
     bare = whole.with_changes(lpar=(), rpar=())
-    if before is None or after is None or _comments(bare) > _comments(kept):
+    if before is None or after is None or trees.comments(bare) > trees.comments(kept):
         return ()
     end = source.span(whole)
     return (Edit(Span(before.end_line, before.end_column, end.end_line, end.end_column), ""),)
-
-
-def _comments(node: cst.CSTNode) -> int:
-    """How many comments stand in `node`."""
-    return sum(isinstance(part, cst.Comment) for part in place.descendants(node))
 
 
 def _between(before: Span, end: Span) -> Span:

@@ -6,10 +6,11 @@ What cannot be told for certain is answered by None or "", and no fix is offered
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.source import Source, Span
 from flake8_detach.source import code as _text
 
@@ -174,7 +175,7 @@ def handed(source: Source, node: cst.CSTNode) -> bool:
     given = tree.args
     names = [arg.arg for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg) if arg]
     method = isinstance(scope(source, here), cst.ClassDef)
-    used = {part.value for part in descendants(node) if isinstance(part, cst.Name)}
+    used = {part.value for part in trees.walk(node) if isinstance(part, cst.Name)}
     return not used.isdisjoint(names[1:] if method else names)
 
 
@@ -249,14 +250,5 @@ def _bindings(tree: ast.AST, name: str) -> list[str]:
 
 def string_lines(source: Source, node: cst.CSTNode) -> set[int]:
     """The lines that begin inside of a string of `node`: their indentation is part of its value."""
-    spans = [source.span(part) for part in descendants(node) if isinstance(part, cst.BaseString)]
+    spans = [source.span(part) for part in trees.walk(node) if isinstance(part, cst.BaseString)]
     return {line for span in spans for line in range(span.line + 1, span.end_line + 1)}
-
-
-def descendants(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The node and all that it is made of."""
-    todo = [node]
-    while todo:
-        node = todo.pop()
-        yield node
-        todo.extend(node.children)

@@ -6,6 +6,7 @@ from typing import Any
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import (
     accumulation,
     iteration,
@@ -155,5 +156,5 @@ def bound_names(node: cst.CSTNode) -> list[str]:
         current = todo.pop()
         if isinstance(current, (cst.MatchAs, cst.MatchStar)) and current.name is not None:
             found.append(current.name.value)
-        todo.extend(current.children)
+        todo += trees.children(current)
     return found

@@ -5,11 +5,11 @@ Such a loop over a short range is run as often as it says. Any other loop stands
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import modules
 from flake8_detach.flow.memo import per_file
 from flake8_detach.flow.values import UNKNOWN, Class, External, Function, Layer, Ref, Sequence, Value
@@ -27,7 +27,7 @@ FAR = 3
 def as_deep(m: Machine, node: cst.For) -> bool:
     """Is the loop as long as a net is deep?"""
     return _plain(m, node.body, FAR) and (
-        any(_makes(m, part.func, FAR) for part in _below(node.body) if isinstance(part, cst.Call)) or by_number(m, node)
+        any(_makes(m, call.func, FAR) for call in _calls(node.body)) or by_number(m, node)
     )
 
 
@@ -42,12 +42,9 @@ def visits(m: Machine, node: cst.For | cst.While) -> bool:
 
 def by_number(m: Machine, node: cst.For) -> bool:
     """Does the body pick modules by the number of the iteration?"""
-    counters = {part.value for part in _below(node.target) if isinstance(part, cst.Name)}
-    return any(
-        _picks(m, part, counters)
-        if isinstance(part, cst.Call)
-        else isinstance(part, cst.Subscript) and _indexes(m, part, counters)
-        for part in _below(node.body)
+    counters = {part.value for part in trees.run_by(node.target) if isinstance(part, cst.Name)}
+    return any(_picks(m, call, counters) for call in _calls(node.body)) or any(
+        _indexes(m, picked, counters) for picked in _subscripts(node.body)
     )
 
 
@@ -55,11 +52,9 @@ def by_number(m: Machine, node: cst.For) -> bool:
 def _plain(m: Machine, body: cst.CSTNode, depth: int) -> bool:
     """Are loops in it, too, such that make modules? One that does not may be one over data: then this one trains a net
     after the other."""
-    loops = [part for part in _below(body) if isinstance(part, (cst.For, cst.While))]
+    loops = [part for part in trees.run_by(body) if isinstance(part, (cst.For, cst.While))]
     return all(
-        isinstance(loop, cst.For)
-        and any(_makes(m, part.func, depth) for part in _below(loop.body) if isinstance(part, cst.Call))
-        for loop in loops
+        isinstance(loop, cst.For) and any(_makes(m, call.func, depth) for call in _calls(loop.body)) for loop in loops
     )
 
 
@@ -78,7 +73,7 @@ def _makes_inside(m: Machine, definition: cst.CSTNode, depth: int) -> bool:
     body = definition.body if isinstance(definition, (cst.FunctionDef, cst.Lambda)) else definition
     if not _plain(m, body, depth):
         return False
-    return any(_makes(m, part.func, depth) for part in _below(body) if isinstance(part, cst.Call))
+    return any(_makes(m, call.func, depth) for call in _calls(body))
 
 
 def _picks(m: Machine, node: cst.Call, counters: set[str]) -> bool:
@@ -97,8 +92,18 @@ def _indexes(m: Machine, node: cst.Subscript, counters: set[str]) -> bool:
     return isinstance(cell, Layer) or any(modules.is_module(m, one) for one in held)
 
 
+@per_file
+def _calls(body: cst.CSTNode) -> tuple[cst.Call, ...]:
+    return tuple(part for part in trees.run_by(body) if isinstance(part, cst.Call))
+
+
+@per_file
+def _subscripts(body: cst.CSTNode) -> tuple[cst.Subscript, ...]:
+    return tuple(part for part in trees.run_by(body) if isinstance(part, cst.Subscript))
+
+
 def _counted(node: cst.CSTNode, counters: set[str]) -> bool:
-    return any(isinstance(part, cst.Name) and part.value in counters for part in _below(node))
+    return any(isinstance(part, cst.Name) and part.value in counters for part in trees.run_by(node))
 
 
 def _glance(m: Machine, node: cst.BaseExpression) -> Value:
@@ -114,13 +119,3 @@ def _glance(m: Machine, node: cst.BaseExpression) -> Value:
         held: Value | None = m.state.get((owner.addresses[0], node.attr.value))
         return held or modules.find(m, owner, node.attr.value) or UNKNOWN
     return UNKNOWN
-
-
-def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The node and what is in it, apart from the bodies of functions and classes that it defines."""
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        yield current
-        if not isinstance(current, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-            todo.extend(current.children)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import autograd
 from flake8_detach.flow.events import ContextNotCalled, ModeIdle
 from flake8_detach.flow.values import YES, Const, External, Scalar, Thing, Value
@@ -67,7 +68,7 @@ def bound(m: Machine, item: cst.WithItem, body: cst.BaseSuite, value: Value) -> 
         if isinstance(part, cst.AssignTarget) and name.deep_equals(part.target):
             return
         uses += isinstance(part, cst.Name) and part.value == name.value
-        todo.extend(part.children)
+        todo += trees.children(part)
     if uses:
         m.emit(ContextNotCalled, item.item, what="bound", name=f"{cell.kind}:{name.value}")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow.events import LossForgotten
 from flake8_detach.flow.values import UNKNOWN, Ref, Tensor, Value
 
@@ -156,7 +157,7 @@ def read(node: cst.CSTNode) -> Iterator[str]:
         elif isinstance(one, cst.AssignTarget) and isinstance(one.target, cst.Name):
             continue
         else:
-            todo.extend(one.children)
+            todo += trees.children(one)
 
 
 def _overwritten(definition: cst.CSTNode) -> set[int]:
@@ -165,7 +166,7 @@ def _overwritten(definition: cst.CSTNode) -> set[int]:
     todo = [definition]
     while todo:
         one = todo.pop()
-        todo.extend(one.children)
+        todo += trees.children(one)
         if not isinstance(one, cst.IndentedBlock):
             continue
         last: dict[str, cst.Assign] = {}

@@ -5,11 +5,11 @@ So what the function keeps between two yields goes on from where it was, and wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import assignments, functions, managers, statements
 from flake8_detach.flow.evaluate import evaluate
 from flake8_detach.flow.machine import Loop
@@ -87,7 +87,7 @@ def interleaved(m: Machine, node: cst.For, cell: Thing) -> bool:
 def suits(definition: cst.CSTNode) -> bool:
     """Is it a generator function whose yields the body of a loop can stand at? One that is in a `with` yields in
     another mode."""
-    parts = list(_below(definition))
+    parts = list(trees.run_by(definition))
     yields = [part for part in parts if isinstance(part, cst.Yield)]
     return 0 < len(yields) <= MOST and not any(
         isinstance(part, (cst.With, cst.Try, cst.From, cst.NamedExpr)) for part in parts
@@ -97,14 +97,4 @@ def suits(definition: cst.CSTNode) -> bool:
 @per_file
 def _falls_through(node: cst.For) -> bool:
     """Does each iteration end at the end of the body, or with `continue`?"""
-    return not any(isinstance(part, (cst.Return, cst.Break, cst.Yield, cst.Raise)) for part in _below(node.body))
-
-
-def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """What is in the node, apart from the functions and classes that it defines."""
-    todo = list(node.children)
-    while todo:
-        current = todo.pop()
-        yield current
-        if not isinstance(current, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-            todo.extend(current.children)
+    return not any(isinstance(part, (cst.Return, cst.Break, cst.Yield, cst.Raise)) for part in trees.run_by(node.body))

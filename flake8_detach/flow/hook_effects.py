@@ -5,11 +5,11 @@ question about the text of the hook: an assignment whose name is not read after 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import HookIdle
 from flake8_detach.flow.values import External, Function, Tensor
@@ -39,8 +39,8 @@ def forgotten(m: Machine, hook: Hook) -> None:
 
 def _of_lambda(m: Machine, body: cst.BaseExpression, tainted: set[str]) -> cst.CSTNode | None:
     """A lambda that only computes: whatever it does is for nothing, as it gives None."""
-    computed = [n for n in _walk(body) if _computes(m, n, tainted)]
-    harmless = all(not isinstance(n, (cst.Call, cst.NamedExpr)) or _computes(m, n, tainted) for n in _walk(body))
+    computed = [n for n in trees.walk(body) if _computes(m, n, tainted)]
+    harmless = all(not isinstance(n, (cst.Call, cst.NamedExpr)) or _computes(m, n, tainted) for n in trees.walk(body))
     return computed[0] if computed and harmless else None
 
 
@@ -51,9 +51,11 @@ _READERS = frozenset({"locals", "vars", "eval", "exec"})
 def _unread(m: Machine, body: cst.BaseSuite, tainted: set[str]) -> cst.CSTNode | None:
     """The first assignment of something computed from the gradient to a name that is not read after it."""
     statements = list(body.body)
-    if any(isinstance(n, cst.Call) and isinstance(n.func, cst.Name) and n.func.value in _READERS for n in _walk(body)):
+    if any(
+        isinstance(n, cst.Call) and isinstance(n.func, cst.Name) and n.func.value in _READERS for n in trees.walk(body)
+    ):
         return None
-    outer = {n.name.value for n in _walk(body) if isinstance(n, cst.NameItem)}  # global, nonlocal
+    outer = {n.name.value for n in trees.walk(body) if isinstance(n, cst.NameItem)}  # global, nonlocal
     for index, line in enumerate(statements):
         for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
             if not (isinstance(small, cst.Assign) and len(small.targets) == 1):
@@ -62,8 +64,8 @@ def _unread(m: Machine, body: cst.BaseSuite, tainted: set[str]) -> cst.CSTNode |
             if not isinstance(target, cst.Name) or not _mentions(small.value, tainted):
                 continue
             if _computes(m, small.value, tainted) and target.value not in outer:
-                later = (n for s in statements[index:] for n in _walk(s) if n is not line and n is not target)
-                inside = {id(n) for n in _walk(small.value)}
+                later = (n for s in statements[index:] for n in trees.walk(s) if n is not line and n is not target)
+                inside = {id(n) for n in trees.walk(small.value)}
                 if not any(isinstance(n, cst.Name) and n.value == target.value and id(n) not in inside for n in later):
                     return small.value
             tainted = tainted | {target.value}
@@ -78,8 +80,8 @@ def _computes(m: Machine, node: cst.CSTNode, tainted: set[str]) -> bool:
 
 
 def _pure(m: Machine, node: cst.CSTNode) -> bool:
-    return all(_is_op(m, n) for n in _walk(node) if isinstance(n, cst.Call)) and not any(
-        isinstance(n, (cst.NamedExpr, cst.Await, cst.Yield, cst.Lambda)) for n in _walk(node)
+    return all(_is_op(m, n) for n in trees.walk(node) if isinstance(n, cst.Call)) and not any(
+        isinstance(n, (cst.NamedExpr, cst.Await, cst.Yield, cst.Lambda)) for n in trees.walk(node)
     )
 
 
@@ -100,15 +102,7 @@ def _is_op(m: Machine, call: cst.Call) -> bool:
 
 
 def _mentions(node: cst.CSTNode, names: set[str]) -> bool:
-    return any(isinstance(n, cst.Name) and n.value in names for n in _walk(node))
-
-
-def _walk(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        yield current
-        todo.extend(reversed(current.children))
+    return any(isinstance(n, cst.Name) and n.value in names for n in trees.walk(node))
 
 
 def late(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, method: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import autograd, gradients, modules
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
@@ -55,7 +55,7 @@ def unrun(m: Machine, node: cst.BaseExpression) -> bool:
         what, text = "`map`", known.definition if isinstance(known, Function) else function
     else:
         return False
-    if not m.guards and any(_acts(part) for part in _parts(text)):
+    if not m.guards and any(_acts(part) for part in trees.walk(text)):
         m.emit(Dropped, node, what="unrun", owner="", subject=what, name="map")
     return True
 
@@ -63,14 +63,6 @@ def unrun(m: Machine, node: cst.BaseExpression) -> bool:
 def _acts(node: cst.CSTNode) -> bool:
     name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else ""
     return any(name in names for names in idle.ACTIONS.values())
-
-
-def _parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    todo = [node]
-    while todo:
-        one = todo.pop()
-        yield one
-        todo.extend(one.children)
 
 
 def _uncalled(m: Machine, node: cst.Attribute, value: Value) -> None:

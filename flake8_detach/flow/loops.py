@@ -7,6 +7,7 @@ from typing import Any
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import (
     assignments,
     building,
@@ -189,12 +190,7 @@ def _called(body: cst.CSTNode, method: Callable[[str], bool]) -> set[str]:
 @memo.per_file
 def _below(node: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
     """The node and all below it. A loop within loops is run many times, and looked through once."""
-    found, todo = [], [node]
-    while todo:
-        current = todo.pop()
-        found.append(current)
-        todo.extend(current.children)
-    return tuple(found)
+    return tuple(trees.walk(node))
 
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:

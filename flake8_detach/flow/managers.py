@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import calls, functions
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.values import MAYBE, UNKNOWN, Const, Function, Mode, Ref, Thing, Tuple, Value
@@ -65,12 +66,12 @@ def within(m: Machine, manager: Ref, cell: Thing, place: cst.CSTNode, block: Cal
 
 def _yields(definition: cst.CSTNode) -> int:
     """The number of `yield` in the function, apart from those of functions in it."""
-    found, todo = 0, list(definition.children)
+    found, todo = 0, trees.children(definition)
     while todo:
         node = todo.pop()
         found += isinstance(node, cst.Yield)
         if not isinstance(node, (cst.FunctionDef, cst.Lambda)):
-            todo.extend(node.children)
+            todo += trees.children(node)
     return found
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import alternatives
 from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
 from flake8_detach.flow.slots import CELL, Delta
@@ -502,5 +503,5 @@ def _binding(loop: cst.CSTNode, name: str) -> cst.CSTNode | None:
                 isinstance(target, cst.Attribute) and target.attr.value == name
             ):
                 found = node
-        todo.extend(node.children)
+        todo += trees.children(node)
     return found

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import statements
 from flake8_detach.flow.drawing import Drawing
 from flake8_detach.flow.evaluate import evaluate
@@ -46,7 +47,7 @@ class Watch:
     _backwarded: Drawing | None = None
 
     def __post_init__(self) -> None:
-        self._parts = {id(part) for node in self.small.values() for part in _below(node)}
+        self._parts = {id(part) for node in self.small.values() for part in trees.walk(node)}
 
     def __call__(self, m: Machine, node: cst.CSTNode) -> None:
         """A statement is about to be run: run it on trial, look, and put the state back."""
@@ -108,17 +109,8 @@ def watch(source: Source, line: int) -> Watch:
 def _small(source: Source, line: int) -> Iterator[cst.CSTNode]:
     for chunk in source.chunks:
         if chunk.first_line <= line <= chunk.last_line:
-            for node in _below(chunk.module):
+            for node in trees.walk(chunk.module):
                 if isinstance(node, SMALL):
                     span = source.span(node)
                     if span.line <= line <= span.end_line:
                         yield node
-
-
-def _below(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The node and all nodes in it."""
-    todo = [node]
-    while todo:
-        part = todo.pop()
-        yield part
-        todo.extend(part.children)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flake8_detach import fixes
+from flake8_detach import fixes, trees
 from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import HiddenWrite
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
@@ -94,7 +94,7 @@ def _after_backward(event: HiddenWrite, source: Source) -> Fix | None:
     line, goal = place.statement(source, event.node), place.statement(source, event.backward)
     if line is None or goal is None or source.line(line) > source.line(goal):
         return None
-    written = (n for n in place.descendants(line.body[0]) if isinstance(n, cst.Attribute) and n.attr.value == "data")
+    written = (n for n in trees.walk(line.body[0]) if isinstance(n, cst.Attribute) and n.attr.value == "data")
     owners = [n.value for n in written]
     if not owners or any(place.mentioned_between(source, owner, line, goal) for owner in owners):
         return None

@@ -20,7 +20,7 @@ from flake8_detach.flow.program import follow
 from flake8_detach.flow.values import Mode, Ref, Tensor, Truth
 from flake8_detach.rules._base import Finding, Rule
 from flake8_detach.rules._collect import Collector
-from flake8_detach.source import Chunk, Source
+from flake8_detach.source import Chunk, Parsed, Source
 
 
 class Reported(NamedTuple):
@@ -76,7 +76,7 @@ def analyse(text: str) -> Analysis:
     source = Source(text)
     times: Counter[str] = Counter()
     for chunk in source.chunks:
-        chunk.module = parsed(chunk.text, times[chunk.text])
+        chunk.parsed = parsed(chunk.text, times[chunk.text])
         times[chunk.text] += 1
     result = Analysis()
     with observed() as record:
@@ -102,10 +102,10 @@ def analyse(text: str) -> Analysis:
 
 
 @functools.lru_cache(maxsize=200)
-def parsed(text: str, time: int) -> cst.Module:
-    """The tree of a chunk, and another one if the same text stands in the program a second `time`. A program that was
-    repaired and runs again shares most of its text with the first one."""
-    return cst.parse_module(text)
+def parsed(text: str, time: int) -> Parsed:
+    """The tree of a chunk with its positions, and another one if the same text stands in the program a second `time`. A
+    program that was repaired and runs again shares most of its text with the first one."""
+    return Parsed(text)
 
 
 class Listening(Collector):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from dataclasses import dataclass, field
 
 from fuzz import definitions, idioms  # noqa: F401  (they register their statements)
 from fuzz.statements import leaf, write
 from fuzz.writer import Writer
 
-HEADER = """\
+RANDOM = "rng = random.Random(7)"
+HEADER = f"""\
 import collections
 import contextlib
 import copy
@@ -23,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-rng = random.Random(7)
+{RANDOM}
 """
 
 
@@ -49,12 +51,13 @@ def program(seed: int) -> Program:
 def tidy(text: str) -> str:
     """Without redundant parentheses and unused imports, one statement a line."""
     tree = ast.parse(text)
-    if sum(isinstance(n, ast.Name) and n.id == "rng" for n in ast.walk(tree)) < 2:
-        tree.body = [n for n in tree.body if ast.unparse(n) != "rng = random.Random(7)"]
-    used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {"torch"}
+    used = Counter(n.id for n in ast.walk(tree) if isinstance(n, ast.Name)) + Counter(["torch"])
+    if used["rng"] < 2:
+        tree.body = [n for n in tree.body if not (isinstance(n, ast.Assign) and ast.unparse(n) == RANDOM)]
+        used["random"] -= 1
     for node in tree.body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            node.names = [a for a in node.names if (a.asname or a.name) in used]
+            node.names = [a for a in node.names if used[a.asname or a.name]]
     tree.body = [n for n in tree.body if not isinstance(n, (ast.Import, ast.ImportFrom)) or n.names]
     return ast.unparse(tree) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 import traceback
 from collections import Counter
@@ -113,6 +114,11 @@ class Watch:
             self.was_none.add(finding)
 
 
+@functools.lru_cache(maxsize=4)
+def tree_of(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def callers(frame: FrameType | None) -> Iterator[FrameType]:
     """The frame of the program and those that called it."""
     while frame is not None:
@@ -133,14 +139,13 @@ def judge(text: str) -> Verdict:
         verdict.disagreements.append(Disagreement("crash", key, 0, f"{error!r} in {where.filename}:{where.lineno}"))
         verdict.outcome = run(text)
         return verdict
-    tree = ast.parse(text)
+    tree = tree_of(text)
     last = finals(tree)
     watch = Watch(analysis, last)
     outcome = verdict.outcome = run(text, watch)
     code = code_of(outcome.message) if outcome.error is not None else None
     if code == "AGD111" and ".grad" not in text.split("\n")[(outcome.line or 1) - 1]:
         code = None  # a None of another origin
-    excused = surprising(tree, outcome.line)
     counts = verdict.counts
     counts["points"], counts["facts"] = watch.points, watch.compared
     counts["reports"] = len(analysis.findings)
@@ -173,14 +178,20 @@ def judge(text: str) -> Verdict:
         counts[f"error {code}"] += 1
         if code in rules.load():
             if not answered(code, outcome, analysis):
-                excused = excused or behind_handlers(text, code, outcome)
+                excused = surprising(tree, outcome.line) or behind_handlers(text, code, outcome)
                 add("missed alarm", code, outcome.line, outcome.message[:150], excused)
             elif outcome.line not in {f.line for f in analysis.reported(code)}:
                 counts[f"elsewhere {code}"] += 1
     if "AGD202" in rules.load():
         untested = {line for line in outcome.nonleaf if " is " not in text.split("\n")[line - 1]}
         for line in untested - {f.line for f in analysis.findings if f.code in ("AGD202", "AGD111")}:
-            add("missed alarm", "AGD202", line, "torch warns about the .grad of a non-leaf", excused)
+            add(
+                "missed alarm",
+                "AGD202",
+                line,
+                "torch warns about the .grad of a non-leaf",
+                surprising(tree, outcome.line),
+            )
         counts["error AGD202"] += len(untested)
     if outcome.error is None:
         for disagreement in used_up(analysis, outcome):
@@ -193,29 +204,35 @@ def false_alarm(finding: Reported, watch: Watch, outcome: Outcome, text: str) ->
     """Why torch does not agree with a report; empty if it does or cannot be asked."""
     if finding.confidence != "certain" or not outcome.ran.keys() >= {finding.line, *finding.through}:
         return ""
-    visits = watch.analysis.visits.get(finding.line)  # None for the head of an `if`: how many, nobody has counted
-    seldom = visits is None or outcome.ran[finding.line] < len(visits)
-    skipped = seldom and (left_early(text, finding, outcome) or by_chance(text, finding))
-    skipped = skipped or now_and_then(text, finding, outcome)
     if finding.code in GRADIENT_RULES:
         wrong = finding in watch.evaluated and finding not in watch.was_none
-        skipped = skipped or (seldom and outcome.error is not None and repeats(text, finding.line))
-        return ".grad is not None there" if wrong and not skipped else ""
+        return ".grad is not None there" if wrong and not skipped(finding, watch, outcome, text) else ""
     if not finding.code.startswith("AGD1"):
         return ""
     if finding.line in outcome.raised and finding.line not in outcome.where:
         return ""  # it raised, and the program caught that
     if "(a warning now" in finding.message:
         return "" if outcome.warned.get(finding.line) else "torch does not warn"
-    if skipped:
-        return ""  # it speaks of an iteration that did not come, or that took another branch
-    if outcome.error is None:
-        return "torch does not raise"
     if finding.line in outcome.where:
         return ""  # autograd's error, or another one before Python came to what is reported: a call on that line failed
+    if skipped(finding, watch, outcome, text):
+        return ""
+    if outcome.error is None:
+        return "torch does not raise"
     if finding.code in DELAYED or repeats(text, finding.line):
         return ""  # the run ended before it could show
     return "torch raises later, not there"
+
+
+def skipped(finding: Reported, watch: Watch, outcome: Outcome, text: str) -> bool:
+    """Does the report speak of an iteration that did not come, or that took another branch?"""
+    visits = watch.analysis.visits.get(finding.line)  # None for the head of an `if`: how many, nobody has counted
+    seldom = visits is None or outcome.ran[finding.line] < len(visits)
+    if seldom and (left_early(text, finding, outcome) or by_chance(text, finding)):
+        return True
+    if finding.code in GRADIENT_RULES and seldom and outcome.error is not None and repeats(text, finding.line):
+        return True
+    return now_and_then(text, finding, outcome)
 
 
 def answered(code: str, outcome: Outcome, analysis: Analysis) -> bool:
@@ -232,7 +249,7 @@ def answered(code: str, outcome: Outcome, analysis: Analysis) -> bool:
 def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
     """Is the error found once the `except` blocks that did not run are left out? What stands there may have run, for
     all that the engine knows of the `try` before it."""
-    tree = ast.parse(text)
+    tree = tree_of(text)
     idle = [h for h in ast.walk(tree) if isinstance(h, ast.ExceptHandler) and h.body[0].lineno not in outcome.ran]
     lines = text.split("\n")
     for handler in idle:
@@ -247,7 +264,7 @@ def behind_handlers(text: str, code: str, outcome: Outcome) -> bool:
 
 def left_early(text: str, finding: Reported, outcome: Outcome) -> bool:
     """Did the run leave a loop around the finding, or an iteration, by `break`, `continue` or `return`?"""
-    loops = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.For, ast.While))]
+    loops = [n for n in nested(tree_of(text)) if isinstance(n, (ast.For, ast.While))]
     lines = {finding.line, *finding.through}
     around = [n for n in loops if any(n.lineno <= line <= (n.end_lineno or 0) for line in lines)]
     leaving = [n for loop in around for n in ast.walk(loop) if isinstance(n, (ast.Break, ast.Continue, ast.Return))]
@@ -271,7 +288,7 @@ def now_and_then(text: str, finding: Reported, outcome: Outcome) -> bool:
 
 def surrounding(text: str, finding: Reported) -> list[ast.AST]:
     """The loops, branches and handlers around the finding, and around the calls that lead to it."""
-    found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, (ast.For, ast.While, ast.If, ast.ExceptHandler))]
+    found = [n for n in nested(tree_of(text)) if isinstance(n, (ast.For, ast.While, ast.If, ast.ExceptHandler))]
     lines = {finding.line, *finding.through}
     return [n for n in found if any(n.lineno < line <= (n.end_lineno or 0) for line in lines)]
 
@@ -281,7 +298,7 @@ def repeats(text: str, line: int) -> bool:
     loops = (ast.For, ast.While, ast.FunctionDef, ast.Lambda)
     return any(
         isinstance(node, loops) and node.lineno <= line <= (node.end_lineno or node.lineno)
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(tree_of(text))
     )
 
 
