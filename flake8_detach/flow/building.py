@@ -60,7 +60,7 @@ def _plain(m: Machine, body: cst.CSTNode, depth: int) -> bool:
 
 def _makes(m: Machine, function: cst.BaseExpression, depth: int) -> bool:
     """Does a call of the function make a module or a parameter?"""
-    called = _glance(m, function)
+    called = glance(m, function)
     if isinstance(called, External):
         return called.name == PARAMETER or layers.layer(called.name) is not None
     if isinstance(called, Class):
@@ -80,14 +80,14 @@ def _picks(m: Machine, node: cst.Call, counters: set[str]) -> bool:
     """`getattr(self, f"layer{i}")`."""
     if not (isinstance(node.func, cst.Name) and node.func.value == "getattr" and len(node.args) > 1):
         return False
-    return _counted(node.args[1].value, counters) and modules.is_module(m, _glance(m, node.args[0].value))
+    return _counted(node.args[1].value, counters) and modules.is_module(m, glance(m, node.args[0].value))
 
 
 def _indexes(m: Machine, node: cst.Subscript, counters: set[str]) -> bool:
     """`self.layers[i]`."""
     if not any(_counted(element.slice, counters) for element in node.slice):
         return False
-    cell = m.cell(_glance(m, node.value))
+    cell = m.cell(glance(m, node.value))
     held = cell.items[:1] if isinstance(cell, Sequence) and cell.items else ()
     return isinstance(cell, Layer) or any(modules.is_module(m, one) for one in held)
 
@@ -106,13 +106,13 @@ def _counted(node: cst.CSTNode, counters: set[str]) -> bool:
     return any(isinstance(part, cst.Name) and part.value in counters for part in trees.run_by(node))
 
 
-def _glance(m: Machine, node: cst.BaseExpression) -> Value:
+def glance(m: Machine, node: cst.BaseExpression) -> Value:
     """What a name or an attribute is, without running anything."""
     if isinstance(node, cst.Name):
         return m.lookup(node.value) or UNKNOWN
     if not isinstance(node, cst.Attribute):
         return UNKNOWN
-    owner = _glance(m, node.value)
+    owner = glance(m, node.value)
     if isinstance(owner, External):
         return External(canonical(f"{owner.name}.{node.attr.value}"))
     if isinstance(owner, Ref) and len(owner.addresses) == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import libcst as cst
@@ -96,7 +96,7 @@ def for_(m: Machine, node: cst.For) -> bool:
 def over(m: Machine, node: cst.For, source: Value) -> bool:
     """Run a `for` over the value of its iterable."""
     known = iteration.exact(m, source)
-    grows = known is not None and isinstance(node.iter, (cst.Call, cst.Name)) and _grows(node)
+    grows = known is not None and _grows(m, node)
     if grows:
         known = None
     if known is not None and len(known) <= iteration.UNROLL:
@@ -161,15 +161,29 @@ GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})
 """Methods that make a list longer or shorter."""
 
 
-def _grows(node: cst.For) -> bool:
+def _grows(m: Machine, node: cst.For) -> bool:
     """Does the body change the length of the list that it goes through, by itself or by `zip`, `enumerate` and the
     like? They take of it what is there when its turn comes."""
+    changed = []
+    for part in _below(node.body):
+        if isinstance(part, cst.Call) and isinstance(part.func, cst.Attribute) and part.func.attr.value in GROWING:
+            changed.append(part.func.value)
+        elif isinstance(part, cst.AugAssign):
+            changed.append(part.target)
+        elif isinstance(part, cst.Del) and isinstance(part.target, cst.Subscript):
+            changed.append(part.target.value)
+    if not changed:
+        return False
     attributes = {id(n.attr) for n in _below(node.iter) if isinstance(n, cst.Attribute)}
-    names = {n.value for n in _below(node.iter) if isinstance(n, cst.Name) and id(n) not in attributes}
-    added = {
-        n.target.value for n in _below(node.body) if isinstance(n, cst.AugAssign) and isinstance(n.target, cst.Name)
-    }
-    return not names.isdisjoint(_called(node.body, GROWING.__contains__) | added)
+    held = _lists(m, (n for n in _below(node.iter) if id(n) not in attributes))
+    return bool(held) and not held.isdisjoint(_lists(m, changed))
+
+
+def _lists(m: Machine, expressions: Iterable[cst.CSTNode]) -> set[int]:
+    """The objects, other than tensors, that these names and attributes stand for before the loop."""
+    named = (building.glance(m, n) for n in expressions if isinstance(n, (cst.Name, cst.Attribute)))
+    found = {address for value in named if isinstance(value, Ref) for address in value.addresses}
+    return {address for address in found if not isinstance(m.state.cell(address), Tensor)}
 
 
 def _writes(node: cst.For) -> bool:

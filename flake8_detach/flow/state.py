@@ -133,11 +133,12 @@ class State:
                 both = join_tensors(cell, changed)
                 if both != cell and (cell.dtype == changed.dtype or None in (cell.dtype, changed.dtype)):
                     made = replace(cell, grad=both.grad, leaf=both.leaf, shape=both.shape, dtype=both.dtype)
-                    nodes = dict.fromkeys(n for n in (cell.node, changed.node) if n is not None)
                     node = both.node
-                    if node is None and nodes and not both.grad.no:
+                    if node is None and not both.grad.no and (cell.node is not None or changed.node is not None):
                         node = self.address()
-                        self.graph[node] = Node("join", tuple(Edge(n, None, False) for n in nodes), (), None)
+                        parts = ((c, a) for c, a in ((cell, other), (changed, address)) if not c.grad.no)
+                        edges = dict.fromkeys(Edge(c.node, None if c.node is not None else a, False) for c, a in parts)
+                        self.graph[node] = Node("join", tuple(edges), (), None)
                     self.set((other, CELL), replace(made, node=node))
                     if not both.grad.no:
                         self.set((other, "grad"), UNKNOWN)
