@@ -300,6 +300,7 @@ def walk(
     if not fill:  # what retains its gradient gets it from autograd.grad, too
         for address in (a for number in surely for a in m.state.get((number, "retained"), ())):
             m.state.set((address, "grad"), UNKNOWN)
+            _mark(m, create)
     if fill:
         for address, sure in leaves.items():
             if inputs is None or address in inputs:
@@ -331,16 +332,21 @@ INFERRED = (0, "inferred")
 """Set by a backward in inference mode: from then on gradients may be inference tensors."""
 
 
+def _mark(m: Machine, create: Truth) -> None:
+    """What gradients may be from here on."""
+    if not create.no:
+        m.state.set(CREATED, YES)
+    if not m.mode.inference.no:
+        m.state.set(INFERRED, YES)
+
+
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
     """Backward adds to the `.grad` of the tensor at `address`."""
     held: Value = m.state.get((address, "grad"), NONE)
     for twin in m.state.twins.get(address, ()):
         if (twin, CELL) in m.state.slots and not isinstance(m.state.get((twin, "grad")), Ref):
             m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
-    if not create.no:
-        m.state.set(CREATED, YES)
-    if not m.mode.inference.no:
-        m.state.set(INFERRED, YES)
+    _mark(m, create)
     if isinstance(held, Ref) and create.no:
         return  # added in place
     if isinstance(held, Ref) and create is MAYBE:
