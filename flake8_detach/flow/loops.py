@@ -361,6 +361,10 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
         if not _hidden(slot)
     ):
         return False
+    if any(
+        _elders(before.get(slot), since) != _elders(after.get(slot), since) for slot in before.keys() & after.keys()
+    ):
+        return False  # a name that stood for an object from before the loop does not any more: `last, x = x, f(x)`
     cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
     if not all(comparison.objects(address, address) for address in cells):
         return False
@@ -369,6 +373,11 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     was = {slot: old for slot, old in reversed(m.state.trail[mark:]) if slot in new} if new else {}
     at_first = Comparison(m.state, {**before, **was}, after, covers=True)
     return all(at_first.objects(address, address) for address, _ in was)
+
+
+def _elders(content: Any, since: int) -> tuple[int, ...]:
+    """The objects from before the loop that a name or an attribute stands for."""
+    return tuple(a for a in content.addresses if a < since) if isinstance(content, Ref) else ()
 
 
 def _hidden(slot: tuple[int, str]) -> bool:
