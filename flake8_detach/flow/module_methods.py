@@ -88,6 +88,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if not m.mode.inference.no:  # what is converted there are inference tensors, what is not stays what it was
             for a, t in m.tensors(module_tree.parameters(m, receiver)):
                 m.change(a, inference=MAYBE, grad=t.grad & MAYBE)
+            for _, _, a, _ in module_tree.buffers(m, receiver):
+                m.change(a, inference=MAYBE)
         if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
                 m.refine(a, made="")  # they are not known to be float32 any more

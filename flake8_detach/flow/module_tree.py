@@ -125,15 +125,24 @@ def each(m: Machine, found: Ref, kind: str = "generator") -> Value:
 
 def converted(m: Machine, value: Value) -> None:
     """All of the module becomes another dtype: a Parameter gets new memory, a buffer is another tensor from now on."""
-    found = tree(m, value)
-    for address in found.parameters:
+    for address in tree(m, value).parameters:
         m.refine(address, storage=m.state.address())
-    for owner in found.modules:
+    for owner, name, _, cell in buffers(m, value):
+        inference = cell.inference if cell.inference is m.mode.inference else MAYBE  # one of that dtype stays as it was
+        made = replace(cell, storage=m.state.address(), view="", base=None, inference=inference)
+        m.state.set((owner, name), m.new(made))
+
+
+def buffers(m: Machine, value: Value) -> list[tuple[int, str, int, Tensor]]:
+    """The registered buffers of the module: whose, its name, its address and the tensor."""
+    found = []
+    for owner in tree(m, value).modules:
         for name in m.state.names(owner):
             held = m.state.get((owner, name))
             cell = m.cell(held)
             if isinstance(cell, Tensor) and not cell.parameter and held.addresses[0] in m.ledger.registered:
-                m.state.set((owner, name), m.new(replace(cell, storage=m.state.address(), view="", base=None)))
+                found.append((owner, name, held.addresses[0], cell))
+    return found
 
 
 def parameters_in(m: Machine, value: Value) -> list[int] | None:
