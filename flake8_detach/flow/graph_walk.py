@@ -129,10 +129,10 @@ def written(m: Machine, start: int, only: frozenset[int] | None = None) -> Write
 
     def changed(number: int, node: Node) -> Write | None:
         for saved in node.saved if only is None or number in only else ():
-            now = m.version(saved.storage) if saved.storage else saved.version
+            now = m.version(saved.storage) if saved.storage and saved.sure.yes else saved.version
             if now != (0,) and {abs(token) for token in now}.isdisjoint(map(abs, saved.version)):
                 at = m.state.get((saved.storage, "written at"))
-                return Write(node.op, saved.role, saved.site, at, YES if now[0] > 0 else PRESUMED_YES)
+                return Write(node.op, saved.role, saved.site, at, saved.sure & (YES if now[0] > 0 else PRESUMED_YES))
         return None
 
     return _behind(m, start, changed)

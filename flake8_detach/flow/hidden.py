@@ -89,7 +89,7 @@ def wrote_array(m: Machine, array: Value, site: cst.CSTNode) -> None:
 def look(m: Machine, number: int, node: Node, backward: cst.CSTNode) -> None:
     """Backward comes to the node `number`: was what it saved written since, without autograd noticing?"""
     for saved in node.saved:
-        known = m.state.get((saved.storage, WRITTEN)) if saved.storage else None
+        known = m.state.get((saved.storage, WRITTEN)) if saved.storage and saved.sure.yes else None
         if isinstance(known, tuple) and known[0] > number:
             _, site, via = known
             m.emit(HiddenWrite, site, via=via, op=node.op, saved_at=saved.site, backward=backward)

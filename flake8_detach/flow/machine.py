@@ -414,11 +414,11 @@ class Machine:
         now = self.version(storage)
         return storage != 0 and now != (0,) and {abs(token) for token in now}.isdisjoint(map(abs, version))
 
-    def save(self, tensor: Tensor, role: str, site: cst.CSTNode) -> Saved:
+    def save(self, tensor: Tensor, role: str, site: cst.CSTNode, sure: Truth = YES) -> Saved:
         packed = self.state.get(PACKED) is not None
         if self.block.hooks:
             self.pack(tensor, site)
-        return Saved(0 if packed else tensor.storage, self.version(tensor.storage), role, site, self.block.hooks)
+        return Saved(0 if packed else tensor.storage, self.version(tensor.storage), role, site, self.block.hooks, sure)
 
     def pack(self, tensor: Tensor, site: cst.CSTNode) -> None:
         from flake8_detach.flow import saved_hooks

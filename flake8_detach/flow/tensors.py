@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -419,7 +421,10 @@ def node_of(
             edges.append(m.edge(address, tensor))
         needed_by = op.saves_if.get(name)
         if name in op.saves and (needed_by is None or any(n in requiring for n in needed_by)):
-            saved.append(m.save(tensor, name, site))
+            # if nothing else can require grad, the node is there only if it is needed
+            alone = needed_by is None or requiring <= set(needed_by)
+            asking = (t.grad for _, t, n in inputs.tensors if needed_by is not None and n in needed_by)
+            saved.append(m.save(tensor, name, site, YES if alone else reduce(or_, asking)))
             requiring_sure = [(t, n) for _, t, n in inputs.tensors if t.grad.yes and not t.inference.yes]
             sure = any(needed_by is None or n in needed_by for _, n in requiring_sure)
             tell_inference(m, site, op.name, [tensor] if sure else [])

@@ -489,7 +489,8 @@ class Edge(NamedTuple):
 class Saved:
     """A tensor that a node needs in backward: its storage and the version that it had then.
 
-    packed: the address of the hooks on saved tensors that were in force.
+    packed: the address of the hooks on saved tensors that were in force. sure: is it needed? A factor is needed for
+    the gradient of the other one, which perhaps requires none.
     """
 
     storage: int
@@ -497,6 +498,7 @@ class Saved:
     role: str
     site: Any = None
     packed: int = 0
+    sure: Truth = YES
 
 
 NUMBER = "number"
