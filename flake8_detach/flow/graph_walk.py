@@ -307,7 +307,7 @@ def walk(
                 accumulate(m, site, address, sure, create)
         for number, sure in surely.items():
             for address in m.state.get((number, "retained"), ()):
-                full = m.state.get((address, "kept")) is YES and not _one_of_several(m, address)
+                full = m.state.get((address, "kept")) is YES and not one_of_several(m, address)
                 accumulate(m, site, address, sure and full, create)
         for address in inputs or ():
             accumulate(m, site, address, False, create)
@@ -318,7 +318,7 @@ def walk(
         m.state.set(autograd.SPOILED, YES)
 
 
-def _one_of_several(m: Machine, address: int) -> bool:
+def one_of_several(m: Machine, address: int) -> bool:
     """Is the tensor one of several outputs of its node, so that backward may come by without it?"""
     cell = m.state.cell(address)
     op = ops.function(cell.made) or ops.method(cell.made.rpartition(".")[2]) if isinstance(cell, Tensor) else None

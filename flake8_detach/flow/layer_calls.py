@@ -195,7 +195,8 @@ def _generic(
     graph = None
     if not grad.no:
         edges = tuple(dict.fromkeys(m.edge(a, t) for a, t, _ in inputs.tensors if not t.grad.no))
-        saved = tuple(m.save(t, n, node) for _, t, n in inputs.tensors[:1]) if inputs.tensors else ()
+        needed = MAYBE | tensors.gather(m, own).grad()  # an input, for the gradient of the weights
+        saved = tuple(m.save(t, n, node, needed) for _, t, n in inputs.tensors[:1])
         if spec.name in recurrent.LAYERS:
             saved = tuple(recurrent.saved(m, spec.name, given, own, node))
             tensors.tell_inference(m, node, spec.name, [t for _, t, n in inputs.tensors if n in given and wanted.yes])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import shapes, tensors
-from flake8_detach.flow.values import NONE, Const, Layer, Saved, Shape, Value
+from flake8_detach.flow.values import MAYBE, NONE, YES, Const, Layer, Saved, Shape, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -28,9 +28,10 @@ def saved(
     arguments = list(given.values())
     states = tensors.gather(m, {str(i): v for i, v in enumerate(arguments[1:])})
     first = tensors.gather(m, {"input": arguments[0]} if arguments else {})
-    for _, tensor, _ in (*first.tensors, *states.tensors):
-        yield m.save(tensor, "input", site)
     whole = kind == "torch.nn.LSTM"
+    needed = YES if whole else MAYBE | tensors.gather(m, own).grad()  # an input, for the gradient of the weights
+    for _, tensor, _ in (*first.tensors, *states.tensors):
+        yield m.save(tensor, "input", site, needed)
     for name, value in own.items():
         inputs = first if name.startswith("weight_ih") else states
         sequence = name.startswith("weight_hh") and not kind.endswith("Cell")

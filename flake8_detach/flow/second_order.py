@@ -66,6 +66,8 @@ def gradient(
         return MAYBE, None
     root = roots[0][1].node
     verdict, once = _graph(m, root, only)
+    if verdict is not NO and graph_walk.one_of_several(m, address):
+        return MAYBE, None  # what lies between may lead to the other outputs alone
     raises = once is not None
     bent = _bent(m, root, only, address, tensor) if once is None and verdict is MAYBE else ()
     if once is None and not bent:

@@ -70,7 +70,7 @@ class Watch:
         if sys.exc_info()[0] is not None and any(f.f_lineno in self.last for f in callers(frame)):
             return  # see `finals`
         visits = self.analysis.visits.get(line, [])
-        if self.times[line] > len(visits):
+        if self.times[line] > len(visits) or not self.analysis.complete:
             return  # a later iteration than the engine went through; it claims nothing about that one
         self.points += 1
         names = dict(frame.f_locals)
