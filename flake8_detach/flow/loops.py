@@ -361,10 +361,8 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
         if not _hidden(slot)
     ):
         return False
-    if any(
-        _elders(before.get(slot), since) != _elders(after.get(slot), since) for slot in before.keys() & after.keys()
-    ):
-        return False  # a name that stood for an object from before the loop does not any more: `last, x = x, f(x)`
+    if any(_exchanged(m, before.get(slot), after.get(slot), since) for slot in before.keys() & after.keys()):
+        return False
     cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
     if not all(comparison.objects(address, address) for address in cells):
         return False
@@ -375,9 +373,14 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     return all(at_first.objects(address, address) for address, _ in was)
 
 
-def _elders(content: Any, since: int) -> tuple[int, ...]:
-    """The objects from before the loop that a name or an attribute stands for."""
-    return tuple(a for a in content.addresses if a < since) if isinstance(content, Ref) else ()
+def _exchanged(m: Machine, before: Any, after: Any, since: int) -> bool:
+    """Does a name stand for another object from before the loop than one turn ago, or for none any more, as in
+    `last, x = x, f(x)`? An object made where paths met stands for all of them."""
+    if not isinstance(before, Ref) or not m.state.merged.isdisjoint(before.addresses):
+        return False
+    then = {a for a in before.addresses if a < since}
+    now = {a for a in after.addresses if a < since} if isinstance(after, Ref) else set()
+    return then != now
 
 
 def _hidden(slot: tuple[int, str]) -> bool:
