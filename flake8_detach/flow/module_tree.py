@@ -128,6 +128,9 @@ def converted(m: Machine, value: Value) -> None:
     for address in tree(m, value).parameters:
         m.refine(address, storage=m.state.address())
     for owner, name, _, cell in buffers(m, value):
+        if not cell.grad.no:  # then the new one is computed from it
+            m.state.set((owner, name), UNKNOWN)
+            continue
         inference = cell.inference if cell.inference is m.mode.inference else MAYBE  # one of that dtype stays as it was
         made = replace(cell, storage=m.state.address(), view="", base=None, inference=inference)
         m.state.set((owner, name), m.new(made))
