@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flake8_detach.flow import modules
-from flake8_detach.flow.values import Edge, Instance, Layer, Mapping_, Node, Ref, Sequence, Tensor, Tuple, Value
+from flake8_detach.flow.values import Edge, Either, Instance, Layer, Mapping_, Node, Ref, Sequence, Tensor, Tuple, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -43,6 +43,8 @@ def one(m: Machine, value: Value, depth: int = 0) -> Value:
     """One of those that it stands for; the value itself if it stands for itself."""
     if isinstance(value, Tuple):
         return replace(value, items=tuple(one(m, item, depth) for item in value.items))
+    if isinstance(value, Either):
+        return replace(value, object=one(m, value.object, depth))  # type: ignore[arg-type]
     if not isinstance(value, Ref) or len(value.addresses) != 1 or depth > DEPTH:
         return value
     address = value.addresses[0]
@@ -63,7 +65,18 @@ def one(m: Machine, value: Value, depth: int = 0) -> Value:
     return made
 
 
-def _tensor(m: Machine, value: Ref, address: int, cell: Tensor) -> Value:
+def placed(m: Machine, value: Value) -> Value:
+    """A tensor that is put where it is not known, beside others: what stands for it and for those."""
+    cell = m.cell(value)
+    if not isinstance(value, Ref) or not isinstance(cell, Tensor):
+        return value
+    made = _tensor(m, value, value.addresses[0], cell)
+    if made != value:
+        m.state.several.update(made.addresses)
+    return made
+
+
+def _tensor(m: Machine, value: Ref, address: int, cell: Tensor) -> Ref:
     """A leaf that requires grad stays what stands for all: it is that one that an optimizer was given."""
     if cell.base is not None or not (cell.grad.no or cell.leaf.no):
         return value

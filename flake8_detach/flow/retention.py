@@ -71,8 +71,13 @@ class Notes:
     def grow(self, m: Machine, address: int, value: Value, site: cst.CSTNode) -> None:
         """`value` was put into the container at `address`, beside what it held before."""
         if any(f.loops for f in m.frames):
-            self.grown.append((address, value, site))
+            self.store(m, address, value, site)
             self.growers.add(address)
+
+    def store(self, m: Machine, address: int, value: Value, site: cst.CSTNode) -> None:
+        """`value` was put into the container at `address`, in a place that may be another one each time."""
+        if any(f.loops for f in m.frames):
+            self.grown.append((address, value, site))
 
     def growing(self, m: Machine, address: int) -> bool:
         """Does a loop that is being run put things into that container? Then it has another length each time."""
@@ -439,7 +444,9 @@ def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
     todo = [address]
     while todo:
         cell = m.state.cell(todo.pop())
-        if isinstance(cell, Sequence) and cell.items is None:
+        if (isinstance(cell, Sequence) and cell.items is None) or (
+            isinstance(cell, Mapping_) and cell.rest is not None
+        ):
             return True
         values = cell.items or () if isinstance(cell, Sequence) else ()
         if isinstance(cell, Mapping_):

@@ -306,13 +306,18 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
         return
     address = owner.addresses[0]
     cell = m.state.cell(address)
+    places = isinstance(cell, Mapping_) or (isinstance(cell, Sequence) and cell.items is None)  # perhaps many
+    if places and not isinstance(key, Const) and not is_slice(key):
+        m.retention.store(m, address, value, node)
     if isinstance(cell, Mapping_):
         if key == Const("params"):
             gradients.regrouped(m)
         if isinstance(key, Const) and (len(cell.items) < KEYS or cell.get(key.value) is not None):
             m.state.set((address, CELL), cell.put(key.value, value))
         else:
-            rest = value if cell.rest is None or cell.rest == value else _either(m, cell.rest, value)
+            first = cell.rest is None and not isinstance(key, Const)
+            stored = individuals.placed(m, value) if first else value
+            rest = stored if cell.rest is None or cell.rest == value else _either(m, cell.rest, value)
             items = cell.items
             if not isinstance(key, Const):
                 items = tuple((k, v if v == value else _either(m, v, value)) for k, v in items)
@@ -328,7 +333,8 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             element: Value = UNKNOWN
         else:
             have = cell.element if cell.items is None else iteration.common(m, list(cell.items))
-            element = have if have == value else _either(m, have, value)
+            stored = individuals.placed(m, value) if isinstance(have, (Const, Scalar)) else value
+            element = have if have == value else _either(m, have, stored)
         m.state.set((address, CELL), Sequence(cell.kind, None, element, filled=cell.filled))
     elif isinstance(cell, Layer) and not isinstance(key, Const):
         module_groups.grow(m, address, cell, value)

@@ -45,6 +45,8 @@ def detached(event: Retained, source: Source, kind: Applicability) -> Fix | None
         node = event.node
         if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in PLACES:
             value = fixes.place.argument(node, PLACES[node.func.attr.value])
+        elif isinstance(small, cst.Assign) and [t.target for t in small.targets] == [node]:
+            value = small.value
     elif isinstance(small, cst.AugAssign):
         value = small.value
     elif isinstance(small, cst.Assign) and len(small.targets) == 1:
