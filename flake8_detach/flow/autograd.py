@@ -154,7 +154,7 @@ def require(
             node=tensor.node,
         )
         _ask_the_base(m, address)
-    elif tensor.view in ("no_grad", "inference") and not _base_is_without(m, tensor):
+    elif tensor.base is not None and tensor.node is None and not _base_is_without(m, tensor):  # made without grad
         m.change(address, grad=tensor.grad if tensor.grad.no else MAYBE)  # it asks its base
     elif tensor.leaf.yes or tensor.grad.no:
         lost = tensor.grad

@@ -51,6 +51,7 @@ def written(
             before, edges=tuple(dict.fromkeys(edges)), saved=(*before.saved, Saved(0, (0,), NUMBER, site)), drawn=SLICES
         )
     m.change(tensor.base, grad=merged, leaf=~merged & base.leaf, node=node if not merged.no else None)
+    keep_on(m, tensor.base, base.node, node)
     follow(m, site, tensor.base, views)
 
 
@@ -82,3 +83,13 @@ def renewed(m: Machine, site: cst.CSTNode, storage: int, sure: Truth) -> None:
         edge = m.edge(view.base, base)
         edges = (*before, edge if sure.yes else edge._replace(sure=False))
         m.change(address, node=m.graph_node(Node(AGAIN, edges, (), site)))
+
+
+def keep_on(m: Machine, address: int, before: int | None, after: int | None) -> None:
+    """The tensor has a new grad_fn: `retain_grad()` goes with it (set_gradient_edge, torch/csrc/autograd/variable.cpp).
+    A backward by the old one fills nothing."""
+    known: tuple[int, ...] = m.state.get((before or 0, "retained"), ())
+    if address in known and before != after:
+        m.state.set((before or 0, "retained"), tuple(a for a in known if a != address))
+        if after is not None:
+            m.state.set((after, "retained"), (*m.state.get((after, "retained"), ()), address))

@@ -190,6 +190,10 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
     op = op.given(lambda text: condition(m, op, bound, text))
     if op.same == "always" and not op.inplace and conversions.special(m, bound):
         op = replace(op, same="")  # `resolve_conj()`: returns what is stored plainly, and makes plain what is not
+    if op.same == "always" and op.dtype == "real":  # `x.real` of a complex tensor is a part of it
+        kinds = {tensor.dtype for value in bound.values() for _, tensor in m.tensors(value)}
+        if kinds & {"complex", None}:
+            op = replace(op, same="", view="view") if kinds == {"complex"} else replace(op, same="maybe", view="maybe")
     if _drops(op, bound):
         op = replace(op, same="")
     inputs = gather(m, {k: v for k, v in bound.items() if k not in ("out", "generator", "dtype", "device")})

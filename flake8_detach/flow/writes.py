@@ -171,6 +171,7 @@ def write(
             continue
         made = node if not grad.no else None
         m.change(address, grad=grad, leaf=~grad & tensor.leaf, node=made, why=tensor.why)
+        rebasing.keep_on(m, address, tensor.node, made)
         if tensor.base is None:
             rebasing.follow(m, site, address, views(m, address))
         else:  # writing a view writes its base

@@ -155,13 +155,14 @@ class Comparison:
         yield from self.say(path, "type", "Tensor", "Tensor" if isinstance(real, torch.Tensor) else short(real))
         if not isinstance(real, torch.Tensor):
             return
+        # there, to ask a view brings its grad_fn up to date, and what it is told is wrong from then on
+        stale = real._is_view() and torch.is_inference_mode_enabled()
         try:
-            leaf = real.is_leaf
+            leaf = stale or real.is_leaf
         except RuntimeError:  # a view whose base was written in a way that torch forbids: grad_fn itself raises
             return
         if cell.grad.proved:
             yield from self.say(path, "requires_grad", cell.grad is Truth.YES, real.requires_grad)
-        stale = real._is_view() and torch.is_inference_mode_enabled()  # its grad_fn is not brought up to date there
         if cell.leaf.proved and not stale:
             yield from self.say(path, "is_leaf", cell.leaf is Truth.YES, leaf)
         if cell.inference.proved:
@@ -175,9 +176,10 @@ class Comparison:
         if cell.dtype is not None:
             yield from self.say(path, "dtype", cell.dtype, kind_of(real))
         kept = self.visit.slots.get((address, "kept"), Truth.NO)
-        if kept.proved and not leaf:
+        if kept.proved and not leaf and not stale:
             yield from self.say(path, "retains_grad", kept is Truth.YES, real.retains_grad)
-        yield from self.gradient(path, address, cell, real, leaf, kept, depth)
+        if not stale:
+            yield from self.gradient(path, address, cell, real, leaf, kept, depth)
         if cell.storage and real.numel():
             place = real.untyped_storage().data_ptr()
             known, other = self.storages.setdefault(cell.storage, (place, path))
