@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, layer_made, membership, modules
+from flake8_detach.flow import calls, graph_walk, layer_made, membership, modules, origins
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import RECOMPUTED
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.values import NONE, UNKNOWN, YES, Const, Layer, Node, Ref, Tensor, Value
+from flake8_detach.flow.values import MAYBE, NONE, UNKNOWN, YES, Const, Edge, Layer, Node, Ref, Source, Tensor, Value
 from flake8_detach.knowledge.parametrizations import REPLACING, RESTORING
 
 if TYPE_CHECKING:
@@ -37,10 +37,16 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     tensor = m.state.cell(old.addresses[0])
     assert isinstance(tensor, Tensor)
     short = args.called.rpartition(".")[2]
-    graph = None
-    if not tensor.grad.no:
-        graph = m.graph_node(Node(short, (m.edge(old.addresses[0], tensor),), (), node))
-    made = m.tensor(grad=tensor.grad, leaf=~tensor.grad, shape=tensor.shape, dtype=tensor.dtype, node=graph, made=short)
+    given = args.pos[2] if len(args.pos) > 2 and spec.property else args.kw.get("parametrization", NONE)
+    grad, edges, open_ = tensor.grad, [] if tensor.grad.no else [m.edge(old.addresses[0], tensor)], False
+    if modules.is_module(m, given):  # the parametrization itself may have parameters
+        computed = calls.call(m, given, Args([old]), node)
+        tensors = m.tensors(computed)
+        open_ = not tensors or tensor.grad.no  # what is frozen now may be thawed
+        grad = tensors[0][1].grad if tensors else grad | MAYBE
+        edges = _leaves(m, [m.edge(a, t) for a, t in tensors if not t.grad.no])
+    graph = None if grad.no else m.graph_node(Node(short, tuple(edges), (), node, open_))
+    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, node=graph, made=short)
     if spec.property:
         m.state.set((made.addresses[0], RECOMPUTED), YES)
     m.state.put(address, attribute, made)
@@ -50,8 +56,7 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         _put(m, address, original.format(attribute), new)
     m.ledger.registered.update(old.addresses)
     m.state.set((old.addresses[0], membership.MOVED), YES)
-    given = args.pos[2] if len(args.pos) > 2 and spec.property else NONE
-    if modules.is_module(m, given):  # the parametrization itself may have parameters
+    if modules.is_module(m, given):
         m.state.put(address, f"*parametrization {attribute}", given)
     return module
 
@@ -67,6 +72,14 @@ def _restore(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return module
     m.state.put(module.addresses[0], str(name.value), old)  # type: ignore[union-attr]
     return module
+
+
+def _leaves(m: Machine, edges: list[Edge]) -> list[Edge]:
+    """The leaves behind these edges."""
+    tops = [e.node for e in edges if e.node is not None]
+    sure = graph_walk.leaves(m, tops) | {e.leaf for e in edges if e.node is None}
+    _, found = origins.behind(m, Source(tuple(edges)))
+    return [Edge(None, leaf, leaf in sure) for leaf in sorted(found)]
 
 
 def _parameter(m: Machine, module: Value, name: Value) -> tuple[int, str, Ref] | None:

@@ -16,7 +16,7 @@ from flake8_detach.flow import module_tree
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import STEPPED, flag
 from flake8_detach.flow.slots import CELL
-from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
+from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def switched(m: Machine, address: int, node: cst.CSTNode, asked: Truth | None) -> None:
     """`requires_grad` of a tensor is switched on, or perhaps on."""
     if asked is not NO:
-        m.switched[address] = m.event(Misstep, node, what="left-out", sure=PRESUMED_YES, at=None, subject="")
+        sure = PRESUMED_YES if asked is YES else MAYBE
+        m.switched[address] = m.event(Misstep, node, what="left-out", sure=sure, at=None, subject="")
 
 
 def look(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> None:
@@ -86,7 +87,9 @@ def left_out(m: Machine, dropped: Iterable[int], site: cst.CSTNode) -> None:
     before = {address: m.switched.get(address) for address in dropped}
 
     def at_end() -> None:
-        late = {a: now for a in before if (now := m.switched.get(a)) is not None and now is not before[a]}
+        late = {
+            a: now for a in before if (now := m.switched.get(a)) is not before[a] and now is not None and now.sure.yes
+        }
         if late and not m.ledger.unseen_owned and m.owned.isdisjoint(late) and m.escaped.isdisjoint(late):
             m.sink(replace(next(iter(late.values())), at=site))
 
