@@ -137,16 +137,19 @@ def out_of_sight(m: Machine, owner: int) -> list[Value]:
 
 
 def unseen_backward(m: Machine, ran: frozenset[int] = frozenset()) -> None:
-    """A backward may go through graphs that are not seen, and run hooks there."""
+    """A backward may go through graphs that are not seen, and run hooks there, or through none that has any: those of
+    an earlier iteration do not run again. So nothing is told of what they do."""
     if m.bystanding or not m.hooked:
         return
     m.bystanding += 1
+    m.quiet += 1
     try:
         for owner in sorted(m.hooked - ran):
             backwards = on(m, owner).of("tensor", "post", "multi", "node", "node pre", *_OF_MODULES)
             m.hooks_run.update(id(h.site) for h in backwards)
             calls.escape(m, [h.function for h in backwards])
     finally:
+        m.quiet -= 1
         m.bystanding -= 1
 
 
