@@ -406,7 +406,7 @@ def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, sub
     if tensor.leaf.yes:
         return  # a leaf keeps its gradient anyway: torch does nothing, also if it is none any more later
     m.state.set((address, "kept"), YES if tensor.leaf.no else MAYBE)
-    for twin in m.state.twins.get(address, ()):
+    for twin in m.state.alike(address) - {address}:
         if m.state.get((twin, "kept"), NO) is not YES:
             m.state.set((twin, "kept"), MAYBE)
     if tensor.node in m.retention.passes:  # backward has come by already

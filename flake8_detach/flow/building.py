@@ -12,7 +12,7 @@ import libcst as cst
 from flake8_detach import trees
 from flake8_detach.flow import modules
 from flake8_detach.flow.memo import per_file
-from flake8_detach.flow.values import UNKNOWN, Class, External, Function, Layer, Ref, Sequence, Value
+from flake8_detach.flow.values import UNKNOWN, Class, External, Function, Layer, Ref, Sequence, Tuple, Value
 from flake8_detach.imports import canonical
 from flake8_detach.knowledge import layers
 
@@ -113,6 +113,8 @@ def glance(m: Machine, node: cst.BaseExpression) -> Value:
     if not isinstance(node, cst.Attribute):
         return UNKNOWN
     owner = glance(m, node.value)
+    if isinstance(owner, Tuple) and node.attr.value in owner.names:
+        return owner.items[owner.names.index(node.attr.value)]
     if isinstance(owner, External):
         return External(canonical(f"{owner.name}.{node.attr.value}"))
     if isinstance(owner, Ref) and len(owner.addresses) == 1:

@@ -114,7 +114,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     if numbers and building.as_deep(m, node):
         return unrolled(m, node, numbers)
 
-    fresh = grows or _changes_what_it_yields(m, node, source) or (m.is_tensor(source) and _writes(node))
+    fresh = grows or _changes_what_it_yields(m, node, source) or (m.is_tensor(source) and _writes(m, node, source))
 
     rounds = 0
 
@@ -154,7 +154,7 @@ def _changes_what_it_yields(m: Machine, node: cst.For, source: Value) -> bool:
     read = {n.value for n in _below(made) if isinstance(n, cst.Name)}
     targets = [n.target for n in _below(node.body) if isinstance(n, (cst.AssignTarget, cst.AugAssign))]
     bound = {n.value for target in targets for n in _below(target) if isinstance(n, cst.Name)}
-    return not read.isdisjoint(bound) or bool(_called(node.body, lambda name: name.endswith("_")))
+    return not read.isdisjoint(bound) or bool(_written(node.body))
 
 
 GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})
@@ -186,19 +186,22 @@ def _lists(m: Machine, expressions: Iterable[cst.CSTNode]) -> set[int]:
     return {address for address in found if not isinstance(m.state.cell(address), Tensor)}
 
 
-def _writes(node: cst.For) -> bool:
-    """Does the body write in place to the tensor whose rows it goes through, or set an attribute of it? They were made
-    before the first turn."""
+def _writes(m: Machine, node: cst.For, source: Value) -> bool:
+    """Does the body write in place to the tensor whose rows it goes through, or set an attribute of it, or leave it to
+    who takes what it yields? The rows were made before the first turn."""
+    if any(isinstance(part, cst.Yield) for part in _below(node.body)):
+        return True
     targets = (n.target for n in _below(node.body) if isinstance(n, cst.AssignTarget))
-    owners = (t.value for t in targets if isinstance(t, cst.Attribute))
-    changed = _called(node.body, lambda name: name.endswith("_")) | {o.value for o in owners if isinstance(o, cst.Name)}
-    return isinstance(node.iter, cst.Name) and node.iter.value in changed
+    written = [*_written(node.body), *(t.value for t in targets if isinstance(t, cst.Attribute))]
+    values = [building.glance(m, owner) for owner in written]
+    rows = set(source.addresses) if isinstance(source, Ref) else set()
+    return any(isinstance(value, Ref) and not rows.isdisjoint(value.addresses) for value in values)
 
 
-def _called(body: cst.CSTNode, method: Callable[[str], bool]) -> set[str]:
-    """The variables of which such a method is called."""
-    called = (n.func for n in _below(body) if isinstance(n, cst.Call) and isinstance(n.func, cst.Attribute))
-    return {f.value.value for f in called if isinstance(f.value, cst.Name) and method(f.attr.value)}
+def _written(body: cst.CSTNode) -> list[cst.BaseExpression]:
+    """Of what methods are called that write in place."""
+    called = [n.func for n in _below(body) if isinstance(n, cst.Call) and isinstance(n.func, cst.Attribute)]
+    return [f.value for f in called if f.attr.value.endswith("_")]
 
 
 @memo.per_file

@@ -35,6 +35,8 @@ def try_(m: Machine, node: cst.Try) -> bool:
         m.quiet -= skipped
     paths = [m.state.delta(mark)] if alive else []
     m.state.undo(mark)
+    idle = m.caught == caught  # nothing is known to raise: what is wrong in a handler is so if it is ever run
+    m.presumed += idle
     for handler in node.handlers:
         interrupted(m, partial)
         if handler.name is not None and isinstance(handler.name.name, cst.Name):
@@ -42,6 +44,7 @@ def try_(m: Machine, node: cst.Try) -> bool:
         if execute_body(m, handler.body):
             paths.append(m.state.delta(mark))
         m.state.undo(mark)
+    m.presumed -= idle
     if node.finalbody is not None:
         finish(m, node.finalbody, left)
     if paths:
