@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flake8_detach.flow import hidden, linear, origins
+from flake8_detach.flow import hidden, linear, origins, singles
 from flake8_detach.flow.values import UNKNOWN, YES, Cause, Const, Edge, Node, Ref, Scalar, Source, Tensor, Value
 from flake8_detach.knowledge import ops
 
@@ -31,6 +31,8 @@ DISTANCES = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "d
 def derivative_is_zero(m: Machine, op: ops.Op, given: Mapping[str, Value]) -> bool:
     """Does nothing but zeros come through the op, because of what it is applied to?"""
     name = op.name.rpartition(".")[2].strip("_")
+    if name in singles.SOFTMAX:
+        return singles.flat(m, op.name, given)
     if name in linear.SUMS or name in linear.DIFFERENCES:
         return _cancels(m, op.name, given)
     operands = [given.get(parameter) for parameter in op.params[:2]]
@@ -138,6 +140,8 @@ def evidence(m: Machine, node: Node) -> Cause | None:
             f"`{m.text(node.site)}` takes away what it adds, so its derivative is zero; detach what is to stay constant"
         )
         return Cause("cancelled", what, node.site, lost=YES, source=Source(node.edges))
+    if linear.key(node) in singles.SOFTMAX:
+        return Cause("cancelled", singles.evidence(m, node), node.site, lost=YES, source=Source(node.edges))
     inner = node if linear.key(node) in DISTANCES else _made_by_edge(m, node)
     for value in inner.given.values() if inner is not None else ():
         for _, tensor in m.tensors(value):

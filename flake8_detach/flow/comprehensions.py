@@ -12,6 +12,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     NO,
     UNKNOWN,
+    YES,
     Const,
     Edge,
     Mapping_,
@@ -62,6 +63,10 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
             results_ = _exactly(m, node, first, items)
             if results_ is not None:
                 return _collect(m, kind, results_)
+            m.state.rollback(mark)
+            together = _groups(m, node, first, items, kind)
+            if together is not None:
+                return together
             m.state.rollback(mark)
         if every:
             return _each(m, node, first, one, some, kind, each)
@@ -223,6 +228,29 @@ def _exactly(m: Machine, node: Any, clause: cst.CompFor, items: list[Value]) -> 
                 return None
             results += more
     return results
+
+
+def _groups(m: Machine, node: Any, first: cst.CompFor, items: list[Value], kind: str) -> Value | None:
+    """What several groups of tensors give together: `[p for net in (a, b) for p in net.parameters()]`."""
+    from flake8_detach.flow import assignments
+
+    inner = first.inner_for_in
+    if inner is None or inner.inner_for_in is not None or first.ifs or kind == "dict":
+        return None
+    found: list[int] = []
+    for item in items:
+        assignments.assign(m, first.target, item)
+        source = iteration.iterated(m, inner.iter, m.evaluate(inner.iter))
+        if not iteration.once(m, source):
+            return None
+        each = iteration.apart(m, source) if inner.ifs else None
+        cell = m.cell(_each(m, node, inner, iteration.element(m, source), iteration.filled(m, source), kind, each))
+        iteration.consume(m, source)
+        part = cell.element if isinstance(cell, Sequence) and cell.items is None else Ref(())
+        if not isinstance(part, Ref) or len(m.tensors(part)) != len(part.addresses):
+            return None
+        found += part.addresses
+    return m.new(Sequence(kind, None, Ref(tuple(dict.fromkeys(found))), each=True, filled=YES)) if found else None
 
 
 def _element(m: Machine, node: Any, first: cst.CompFor, item: Value) -> Value:

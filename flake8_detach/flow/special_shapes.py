@@ -137,17 +137,18 @@ def _squeezed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 
 
 def _flattened(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
-    start = bound.get("start_dim", Const(0))
-    if first is None or not (isinstance(start, Const) and isinstance(start.value, int)) or "end_dim" in bound:
+    ends = [bound.get("start_dim", Const(0)), bound.get("end_dim", Const(-1))]
+    bounds = [end.value for end in ends if isinstance(end, Const) and isinstance(end.value, int)]
+    if first is None or len(bounds) != 2:
         return None
-    keep = start.value % len(first) if first else 0
-    tail = first[keep:]
+    start, stop = (bound % len(first) if first else 0 for bound in bounds)
+    before, middle, behind = first[:start], first[start : stop + 1], first[stop + 1 :]
     total: int | None = 1
-    for d in tail:
+    for d in middle:
         total = None if total is None or d is None else total * d
-    if total is None and several(tail):
-        return None if not first[:keep] else (*first[:keep], None)
-    return (*first[:keep], total)
+    if total is None and several(middle) and not before and not behind:
+        return None
+    return (*before, total, *behind)
 
 
 def _joined(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:

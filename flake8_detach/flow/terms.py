@@ -197,7 +197,8 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
 
     def add(cause: Cause | None, constant: bool, beside: Iterable[Edge] = (), leaf: int | None = None) -> None:
         loss = cause and cause.loss
-        if cause is None or loss is None or (id(loss.site) in found and not constant):
+        known = found.get(id(loss.site)) if loss is not None else None
+        if cause is None or loss is None or (known is not None and known.constant and not constant):
             return
         nodes, leaves = origins.behind(m, cause.origin)
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
@@ -205,6 +206,8 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         if leaves:
             m.afterwards.missed |= {(id(m.state.graph[n].site), m.state.graph[n].path) for n in nodes}
             size = 0 if loss.kind == "cancelled" else len(nodes)
+            if known is not None and not constant:  # one `no_grad` cuts several values
+                leaves = {**known.leaves, **leaves}
             found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, size)
 
     for cause, beside in part.cuts:
