@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import calls, custom_backward, custom_broken, custom_checks, functions, modules, tensors, writes
+from flake8_detach.flow import (
+    calls,
+    custom_backward,
+    custom_broken,
+    custom_checks,
+    functions,
+    modules,
+    origins,
+    tensors,
+    writes,
+)
 from flake8_detach.flow.custom_ctx import (
     CONTEXT,
     DIRTY,
@@ -43,8 +53,10 @@ from flake8_detach.flow.values import (
     PRESUMED_YES,
     UNKNOWN,
     YES,
+    Cause,
     Class,
     Const,
+    Cut,
     Edge,
     Function,
     Method,
@@ -53,6 +65,7 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Source,
     Tensor,
     Thing,
     Truth,
@@ -210,7 +223,8 @@ def _outputs(m: Machine, call: Call, result: Value) -> Value:
     number = None
     if not call.used.no:
         open_ = not call.exact or any(kind_of(m, v) == "?" for v in call.inputs)
-        node = Node(call.cls.name, tuple(dict.fromkeys(call.edges)), (), call.node, open_)
+        cuts = _taken_from_elsewhere(m, call, values)
+        node = Node(call.cls.name, tuple(dict.fromkeys(call.edges)), (), call.node, open_, cuts=cuts)
         number = m.graph_node(node)
     custom_checks.check_returned_inputs(m, call, values, dirty or ())
     made = [_output(m, call, value, number, inputs, dirty or (), flat or (), known) for value in values]
@@ -219,6 +233,20 @@ def _outputs(m: Machine, call: Call, result: Value) -> Value:
         for event in call.broken:
             custom_broken.hold(m, number if call.applied else None, event)
     return Tuple(tuple(made), result.names) if isinstance(result, Tuple) else made[0]
+
+
+def _taken_from_elsewhere(m: Machine, call: Call, outputs: list[Value]) -> tuple[Cut, ...]:
+    """What forward takes from elsewhere than its arguments, such as the weight of a module, gets no gradient."""
+    given = {m.edge(a, t)[:2] for value in call.inputs for a, t in m.tensors(value)}
+    rest: dict[Edge, None] = {}
+    for _, tensor in (pair for value in outputs for pair in m.tensors(value)):
+        if tensor.grad.no and tensor.why is not None:
+            rest.update((e, None) for e in origins.edges(tensor.why.origin) if e[:2] not in given)
+    if not rest:
+        return ()
+    m.cuts = True
+    what = f"computed in `{call.cls.name}.forward` with what is no argument of it"
+    return (Cut(Cause("mode", what, call.node, m.text(call.node), YES, source=Source(tuple(rest))), False),)
 
 
 def _output(

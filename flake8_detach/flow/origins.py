@@ -36,3 +36,17 @@ def behind(m: Machine, source: Source | None) -> tuple[set[int], dict[int, int]]
                 if cell.why is not None and cell.why.kind == "faked" and cell.why.origin is not None:
                     todo.append(cell.why.origin)
     return nodes, leaves
+
+
+def edges(source: Source | None) -> list[Edge]:
+    """The edges that the cuts nearest to the value took away."""
+    found: list[Edge] = []
+    todo = [source] if source is not None else []
+    seen: set[int] = set()
+    while todo:
+        one = todo.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            found.extend(one.edges)
+            todo.extend(one.behind)
+    return found

@@ -89,7 +89,7 @@ def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     """Is the term meant to train something, and is it no loss that trains elsewhere and is only added for its value?"""
     if suspect.cause.kind == "faked":
         return True
-    direct = _apart(m, [e.node for e in _edges(suspect.cause.origin) if e.node is not None])
+    direct = _apart(m, [e.node for e in origins.edges(suspect.cause.origin) if e.node is not None])
     if suspect.cause.kind != "gradient" and any(reached.term(n) for n in direct):
         return False
     return any(a in m.owned or reached.leaf(a) for a in suspect.leaves)
@@ -127,20 +127,6 @@ def _drifts(m: Machine, suspect: _Suspect, reached: Reached) -> set[int]:
 
 def _stepped(m: Machine, suspect: _Suspect) -> set[int]:
     return {a for a, s in suspect.leaves.items() if a in m.owned and a not in m.escaped and s not in m.steered}
-
-
-def _edges(source: Source | None) -> list[Edge]:
-    """The edges that the cuts nearest to the value took away."""
-    found: list[Edge] = []
-    todo = [source] if source is not None else []
-    seen: set[int] = set()
-    while todo:
-        one = todo.pop()
-        if id(one) not in seen:
-            seen.add(id(one))
-            found.extend(one.edges)
-            todo.extend(one.behind)
-    return found
 
 
 @dataclass
