@@ -215,9 +215,10 @@ def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
     loop = Loop(m.state.mark(), len(m.frame.withs))
     frame = m.frame
     frame.loops.append(loop)
-    alive = True
+    alive, presumed = True, m.presumed
     try:
         for item in items:
+            m.presumed = presumed + bool(loop.breaks)  # the turn before may have been the last
             assignments.assign(m, node.target, item)
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
@@ -225,6 +226,7 @@ def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
                 break
     finally:
         frame.loops.pop()
+        m.presumed = presumed
     if alive and node.orelse is not None:
         alive = execute_body(m, node.orelse.body)
     return leave(m, loop, alive)
@@ -296,8 +298,7 @@ def repeated(
         alive = True
         previous: Delta = {}
         for round_ in range(last + 1):
-            if round_ == 1 and not twice:
-                m.presumed += 1
+            m.presumed = presumed + (round_ > 0 and (not twice or bool(loop.breaks)))
             begun = m.state.address()
             if not start():  # the condition is known to have become false
                 ends = [m.state.delta(loop.mark)]

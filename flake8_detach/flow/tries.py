@@ -46,6 +46,12 @@ def try_(m: Machine, node: cst.Try) -> bool:
         m.state.undo(mark)
     m.presumed -= idle
     if node.finalbody is not None:
+        if m.handlers:  # it also runs on the way to a handler around this statement: see the log
+            interrupted(m, partial)
+            m.quiet += 1
+            execute_body(m, node.finalbody.body)
+            m.quiet -= 1
+            m.state.undo(mark)
         finish(m, node.finalbody, left)
     if paths:
         m.state.join(paths)

@@ -232,7 +232,8 @@ def skipped(finding: Reported, watch: Watch, outcome: Outcome, text: str) -> boo
         return True
     if finding.code in GRADIENT_RULES and seldom and outcome.error is not None and repeats(text, finding.line):
         return True
-    return now_and_then(text, finding, outcome)
+    chosen = (n for n in ast.walk(tree_of(text)) if isinstance(n, ast.IfExp) and n.lineno == finding.line)
+    return now_and_then(text, finding, outcome) or any(unforeseen(n.test) for n in chosen)
 
 
 def answered(code: str, outcome: Outcome, analysis: Analysis) -> bool:
