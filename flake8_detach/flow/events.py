@@ -127,7 +127,7 @@ class InPlace(Event):
 
     base: the tensor that it is a view of. how: the source text of what writes. refusing: is it a view that, by how it
     was made, may not be written while grad mode is on (one of several, made under no_grad)? out: does what is called
-    with `out=` refuse that, as something requires grad? part: is what is written an own view of it, `x[0] = 1`?
+    with `out=` refuse that, as something requires grad? frozen: is it an inference tensor that may not be written here?
     """
 
     tensor: Tensor
@@ -137,7 +137,7 @@ class InPlace(Event):
     mode: Mode
     refusing: Truth
     out: Truth = NO
-    part: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True)

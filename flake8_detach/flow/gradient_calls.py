@@ -165,9 +165,11 @@ def tell_grad_of(
 
 def _anew(m: Machine, roots: list[tuple[int, Tensor]], number: int) -> bool:
     """Was the graph node made when the outputs were there already, or as another one in their graph was made?"""
+    node = m.state.graph[number]
+    if node.op == "join":  # of several tensors, one may be in the graph of the outputs
+        return False
     if all(t.node is not None and t.node < number for _, t in roots):
         return True
-    node = m.state.graph[number]
     nodes, _ = origins.behind(m, Source(tuple(m.edge(a, t) for a, t in roots)))
     others = (m.state.graph[n] for n in nodes if n != number)
     return any(o.op == node.op and o.edges == node.edges and code(o.site) == code(node.site) for o in others)

@@ -101,6 +101,11 @@ def stale(m: Machine, site: cst.CSTNode, address: int, tensor: Tensor) -> None:
         m.state.set((owner, VIEWED), m.version(tensor.storage))
 
 
+APART = frozenset({"detach", "state_dict", "`nn.Buffer(...)`", "`Variable(...)`"})
+"""How another tensor, beside Parameters, is made on the memory of an inference tensor: it may be written outside of
+inference mode, which a view of that tensor may not."""
+
+
 def tell_write(
     m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wanted: Truth = NO, part: bool = False
 ) -> None:
@@ -114,10 +119,9 @@ def tell_write(
             base = None
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        # `y.detach()` of an inference tensor can be written outside, a view of it cannot
-        refused = tensor.inference.yes and m.mode.inference.no and (part or tensor.made != "detach")
+        refused = tensor.inference.yes and m.mode.inference.no and (part or not (tensor.parameter or tensor.made in APART))
         refusing = refuses(tensor, base, wanted)
-        if ((leaf or view or refusing.yes) and m.mode.grad.yes) or refused:
+        if ((leaf or view or refusing.yes) and m.mode.grad.yes) or frozen:
             m.raises()
         m.emit(
             events.InPlace,
@@ -128,7 +132,7 @@ def tell_write(
             how=m.text(site),
             mode=m.mode,
             refusing=refusing,
-            part=part,
+            frozen=frozen,
         )
 
 

@@ -73,8 +73,8 @@ loss = nn.functional.mse_loss(student(x), target)
         elif not event.tensor.inference.yes or not event.mode.inference.no:
             return
         elif isinstance(event, InPlace):
-            if event.tensor.made == "detach" and not event.part:
-                return  # `.detach()` of such a tensor may be written
+            if not event.frozen:
+                return
             problem = f"`{event.how}` changes a tensor"
         elif event.asked.yes:
             problem = f"`{event.subject}` cannot require grad: it is a tensor"
