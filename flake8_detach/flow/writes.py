@@ -119,7 +119,8 @@ def tell_write(
             base = None
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        refused = tensor.inference.yes and m.mode.inference.no and (part or not (tensor.parameter or tensor.made in APART))
+        apart = not part and (tensor.parameter or tensor.made in APART)
+        frozen = tensor.inference.yes and m.mode.inference.no and not apart
         refusing = refuses(tensor, base, wanted)
         if ((leaf or view or refusing.yes) and m.mode.grad.yes) or frozen:
             m.raises()
