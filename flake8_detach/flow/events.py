@@ -503,7 +503,8 @@ class Dropped(Event):
     """The value of a statement that is only an expression: nobody takes it.
 
     what: "method" (it is not called), "mode" (a grad mode, which nothing enters), "result" (a tensor that a method has
-    made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements).
+    made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements), "restored"
+    (a module is given the parameters that it has, which `state_dict()` has told at `at`).
     owner: what `subject` is: "tensor", "module", "optimizer", "scheduler", "scaler", "temporary" (a tensor that nothing
     else holds). name: the method.
     """
@@ -512,6 +513,7 @@ class Dropped(Event):
     owner: str
     subject: Label
     name: str
+    at: Site = None
 
 
 @dataclass(frozen=True)

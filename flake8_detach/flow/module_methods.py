@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     optimizers,
     phases,
     registration,
+    snapshots,
     tensor_methods,
 )
 from flake8_detach.flow.calls import Args, escape
@@ -163,6 +164,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name == "load_state_dict":
             missing.initialised(m, receiver)
+            snapshots.restored(m, node, receiver, args.get(0, "state_dict") or UNKNOWN, m.text(node))
             given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
             hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
             m.steered.update(t.storage for _, t in m.tensors(module_tree.parameters(m, receiver)))

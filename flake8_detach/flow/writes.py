@@ -81,6 +81,8 @@ def refuses(tensor: Tensor, base: Tensor | None, wanted: Truth) -> Truth:
     return NO
 
 
+REWRITTEN = (0, "state_dict written")
+"""Set where somebody writes a value of a `state_dict()` in place, and by that the parameter."""
 VIEWED = "viewed"
 """Slot of the graph node of views of such a kind, or of the view if it has none: the version of its memory then."""
 
@@ -163,6 +165,8 @@ def write(
             m.wrote(tensor.storage, site, MAYBE if target.some else YES)
             if not target.some:
                 hidden.wrote_behind(m, tensor, site)
+            if tensor.made == "state_dict":
+                m.state.set(REWRITTEN, YES)
             if m.owned:
                 m.steer(tensor)
         if m.levels:

@@ -18,7 +18,8 @@ class NoEffectStatement(Rule):
     Reports a method that is named but not called (`loss.backward`, `optimizer.step`, `model.eval`), the result of a
     method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`), a grad mode
     that nothing enters (`torch.no_grad()` as a statement), and `map(lambda p: p.requires_grad_(False), ...)` as a
-    statement, which runs nothing.
+    statement, which runs nothing; `load_state_dict()` of what `state_dict()` of the same module has given, which is
+    the parameters themselves and no copy.
 
     ## Why is this bad?
     Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
@@ -49,6 +50,7 @@ class NoEffectStatement(Rule):
         frozenset({"()", *TRAINING}),
     )
     or_triggers = (
+        (frozenset({"load_state_dict"}), frozenset({"state_dict"})),
         (frozenset(f"{mode}{end}" for mode in contexts.GRAD_MODES for end in (";", "();")),),
         (
             frozenset({"map();"}),
@@ -87,6 +89,9 @@ loss.backward()
             yield Finding(self.code, message, span)
         elif event.what == "unrun":
             yield Finding(self.code, f"never runs: {event.subject} does nothing until it is iterated; use `for`", span)
+        elif event.what == "restored":
+            given = f"`state_dict()` (line {source.line(event.at)}) gives the parameters themselves, not their values"
+            yield Finding(self.code, f"`{event.subject}` changes nothing: {given}; keep a `copy.deepcopy` of it", span)
         elif event.what == "result" and event.owner == "scaler":
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
         elif event.what == "result" and event.owner == "function":
