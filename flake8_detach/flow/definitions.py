@@ -12,6 +12,7 @@ from flake8_detach.flow import (
     contexts,
     idle,
     legacy,
+    membership,
     records,
     transforms,
 )
@@ -140,6 +141,7 @@ def class_def(m: Machine, node: cst.ClassDef) -> bool:
         execute_body(m, node.body)
     finally:
         m.frames.pop()
+    membership.declared(m, cls)
     value: Value = cls
     for decorator in node.decorators:
         made = evaluate(m, decorator.decorator)

@@ -12,7 +12,8 @@ class Holding:
     """Something that trains was put where `parameters()` may not find it.
 
     module: the address of the module (0: a layer made in a forward). name: the attribute. node: where.
-    event: of that moment. made: the address of what a forward has made. single: a display of one element.
+    event: of that moment. made: the address of what a forward has made. single: a display of one element. owner: the
+    class, if it is that which holds it. buffer: is it registered as a buffer?
     """
 
     module: int
@@ -21,6 +22,8 @@ class Holding:
     event: Any
     made: int = 0
     single: bool = False
+    owner: Any = None
+    buffer: bool = False
 
 
 @dataclass
@@ -48,8 +51,8 @@ class Ledger:
     still are; lingered: that of those under which something was used. suspended: generators, with that evidence and
     the mode before. faked: leaves that a backward came to, and that were cut from something. replicated: modules that
     DistributedDataParallel was given, and where. awaited: the call that a `for` statement is about to go through.
-    decided: how often it was known what to do in one iteration of a loop and not in another, as of a number it counts
-    with.
+    declared: attributes of module classes that hold layers or Parameters, by the frame of the class. decided: how often
+    it was known what to do in one iteration of a loop and not in another, as of a number it counts with.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -57,6 +60,7 @@ class Ledger:
     trains: bool = False
     enables: bool = False
     holdings: list[Holding] = field(default_factory=list)
+    declared: dict[tuple[int, str], Any] = field(default_factory=dict)
     watched: set[tuple[int, str]] = field(default_factory=set)
     hidden: list[Hidden] = field(default_factory=list)
     registered: set[int] = field(default_factory=set)

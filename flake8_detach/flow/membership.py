@@ -1,4 +1,5 @@
-"""What a module keeps without registering it: layers in a plain list, computed parameters, layers made in forward.
+"""What a module keeps without registering it: layers in a plain list, computed parameters, layers made in forward,
+attributes of its class; and what it registers as a buffer, though it is to be trained.
 
 Each place that may be one is noted when it is run. When the part of the file that it belongs to has been followed, what
 it holds is looked at; and at the end of the file it is told, unless somebody else registers or optimizes it.
@@ -18,8 +19,10 @@ from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
+    NO,
     UNKNOWN,
     YES,
+    Class,
     Const,
     Function,
     Instance,
@@ -34,18 +37,23 @@ from flake8_detach.flow.values import (
 )
 
 if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
 MOVED = "*moved"
 """Slot of the result of a move that may be the very same tensor: MAYBE where it may not."""
 NEST = 3
 """How deep containers within containers are looked into."""
+CLASS_OVERRIDES = ("__init_subclass__", "__new__")
+"""Methods by which a class may register for its objects what its subclasses declare."""
 OVERRIDES = ("parameters", "named_parameters", "modules", "named_modules", "children", "_apply", "__setattr__")
 """Methods by which a class may find by itself what it keeps."""
 
 
 def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> None:
     """`module.name = value`."""
+    if (address, module_tree.BUFFER + name) in m.state.slots:  # a Parameter takes the place of the buffer
+        m.state.set((address, module_tree.BUFFER + name), NO)
     if isinstance(value, Ref):
         m.ledger.registered.update(value.addresses)
     cell = m.cell(value)
@@ -56,6 +64,39 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
         single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
         single = single or (isinstance(value, Tuple) and len(value.items) == 1)
         _note(m, Holding(address, name, node, _moment(m, node), single=single))
+
+
+def declared(m: Machine, cls: Class) -> None:
+    """The body of a class has been run: which of its attributes hold what only an object can register?"""
+    if m.quiet or not modules.is_module_class(cls) or not isinstance(cls.definition, cst.ClassDef):
+        return
+    if cls.definition.keywords or any(isinstance(modules.find(m, cls, name), Function) for name in CLASS_OVERRIDES):
+        return  # who writes a metaclass may register what the class declares
+    lines = [line for line in cls.definition.body.body if isinstance(line, cst.SimpleStatementLine)]
+    for statement in (part for line in lines for part in line.body):
+        if not isinstance(statement, (cst.Assign, cst.AnnAssign)) or statement.value is None:
+            continue
+        targets = [t.target for t in statement.targets] if isinstance(statement, cst.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, cst.Name) and _inside(m, m.state.get((cls.frame, target.value), UNKNOWN), 0):
+                m.ledger.declared[cls.frame, target.value] = _moment(m, target)
+
+
+def created(m: Machine, address: int, cls: Class) -> None:
+    """An object of a module class: what its class declares is none of its own."""
+    if m.ledger.declared and not m.quiet:
+        for owner in modules.lineage(cls):
+            for (frame, name), event in m.ledger.declared.items():
+                if frame == owner.frame:
+                    m.ledger.holdings.append(Holding(address, name, event.node, event, owner=owner))
+
+
+def buffered(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -> None:
+    """`module.register_buffer(name, value)`: not among the parameters, even if it is a Parameter."""
+    m.state.set((address, module_tree.BUFFER + name), YES)
+    cell = m.cell(value)
+    if isinstance(cell, Tensor) and not cell.grad.no and not m.quiet:
+        _note(m, Holding(address, name, node, _moment(m, node), buffer=True))
 
 
 def made(m: Machine, value: Value, node: cst.CSTNode) -> None:
@@ -115,6 +156,8 @@ def settle(m: Machine, since: int = 0) -> None:
             rest.append(holding)
         elif holding.made:
             _made_in_forward(m, holding)
+        elif holding.owner is not None:
+            _of_the_class(m, holding)
         elif (holding.module, holding.name) in m.state.slots:
             _kept(m, holding)
     m.ledger.holdings = rest
@@ -138,15 +181,16 @@ def _kept(m: Machine, holding: Holding) -> None:
     owner = m.cell(instance)
     if not isinstance(owner, Instance) or not modules.is_module_class(owner.cls) or (address, OPEN) in m.state.slots:
         return
-    by_hand = any(name.startswith(("*registered", module_groups.NAMED)) for name in m.state.names(address))
-    overridden = any(isinstance(modules.find(m, instance, name), Function) for name in OVERRIDES)
-    if by_hand or overridden or m.state.get((address, "*open")) or address in m.escaped:
+    if _registers(m, instance):
         m.ledger.excused.add(id(holding.node))
         return
     held: Value = m.state.get((address, holding.name))
     cell = m.cell(held)
     below = module_tree.tree(m, instance)
     own = frozenset(below.parameters)
+    if holding.buffer:
+        _buffer(m, holding, held, own)
+        return
     if isinstance(cell, Tensor) and isinstance(held, Ref):
         _tensor(m, holding, held.addresses[0], cell, own)
         return
@@ -179,6 +223,58 @@ def _kept(m: Machine, holding: Holding) -> None:
             return
         if isinstance(tensor, Tensor) and _tensor(m, holding, reference.addresses[0], tensor, own, kind):
             return
+
+
+def _registers(m: Machine, instance: Ref) -> bool:
+    """May the module register, or list as its own, what it does not spell?"""
+    address = instance.addresses[0]
+    by_hand = any(name.startswith(("*registered", module_groups.NAMED)) for name in m.state.names(address))
+    overridden = any(isinstance(modules.find(m, instance, name), Function) for name in OVERRIDES)
+    return by_hand or overridden or bool(m.state.get((address, "*open"))) or address in m.escaped
+
+
+def _of_the_class(m: Machine, holding: Holding) -> None:
+    """What the class of a module declares, for one of its objects."""
+    address, instance = holding.module, Ref((holding.module,))
+    own_name = (address, holding.name) in m.state.slots
+    if own_name or (address, OPEN) in m.state.slots or _registers(m, instance):
+        m.ledger.excused.add(id(holding.node))
+        return
+    assert isinstance(holding.owner, Class)
+    held: Value = m.state.get((holding.owner.frame, holding.name), UNKNOWN)
+    found = [r for r in _inside(m, held, 0) if not _evaluating(m, r)]
+    trees = [module_tree.tree(m, r) for r in found]
+    listed = module_tree.tree(m, instance)
+    hidden_one = len(found) == 1 and not isinstance(held, Ref)  # `teacher = (net,)`
+    seen = {a for r in found for a in r.addresses} & {*listed.parameters, *listed.modules, *m.ledger.registered}
+    if hidden_one or seen or not listed.complete or not all(t.complete for t in trees):
+        m.ledger.excused.add(id(holding.node))
+        return
+    leaves = _trainable(m, [a for t in trees for a in t.parameters])
+    _ask(m, holding, leaves, frozenset(listed.parameters), "declared", f"{holding.owner.name}.{holding.name}")
+
+
+def _buffer(m: Machine, holding: Holding, held: Value, own: frozenset[int]) -> None:
+    """A buffer that requires grad."""
+    cell = m.cell(held)
+    if m.state.get((holding.module, module_tree.BUFFER + holding.name)) is not YES or not isinstance(cell, Tensor):
+        m.ledger.excused.add(id(holding.node))
+    elif isinstance(held, Ref) and cell.leaf is YES and cell.grad is YES:
+        _ask(m, holding, held.addresses, own - {*held.addresses}, "buffer", f"self.{holding.name}")
+
+
+def _ask(m: Machine, holding: Holding, leaves: tuple[int, ...], own: frozenset[int], what: str, subject: str) -> None:
+    """Do backwards reach these leaves, while an optimizer has what the module lists, and nobody else touches them?"""
+    storages = {t.storage for _, t in m.tensors(Ref(leaves))}
+
+    def answer(reached: Reached) -> None:
+        by_hand = not leaves or not m.wanted.isdisjoint(leaves) or not m.escaped.isdisjoint(leaves)
+        if by_hand or m.ledger.unseen_owned or not storages.isdisjoint(m.steered):
+            m.ledger.excused.add(id(holding.node))
+        elif own & m.ledger.optimized and any(map(reached.trained, leaves)) and not reached.unclear:
+            _hide(m, holding, leaves, frozenset(), what, "", "", subject, YES, True)
+
+    m.afterwards.ask_last(answer)
 
 
 def _tensor(
@@ -252,7 +348,7 @@ def tell(m: Machine) -> None:
         if by_hand or wanted:
             m.ledger.excused.add(id(holding.node))
         trains = not used.isdisjoint(hidden.leaves)
-        if what == "computed":
+        if what in ("computed", "declared", "buffer"):
             trains = True
         elif what != "call":
             trains = trains or (holding.module, holding.name) in m.ledger.read
@@ -323,4 +419,4 @@ def _captured(m: Machine, function: Function) -> list[Value]:
     return [value for value in found if modules.is_module(m, value)]
 
 
-__all__ = ["MAYBE", "kept", "made", "read", "settle", "tell"]
+__all__ = ["MAYBE", "buffered", "created", "declared", "kept", "made", "read", "settle", "tell"]

@@ -13,6 +13,7 @@ from flake8_detach.flow import (
     iteration,
     layer_calls,
     legacy,
+    membership,
     methods,
     missing,
     module_groups,
@@ -127,6 +128,10 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             if isinstance(key, Const) and isinstance(key.value, str):
                 slot = key.value
             m.state.put(address, slot, value)
+            if name == "register_buffer":
+                membership.buffered(m, address, slot, value, node)
+            elif (address, module_tree.BUFFER + slot) in m.state.slots:
+                m.state.set((address, module_tree.BUFFER + slot), NO)
             if isinstance(cell, Layer) and not isinstance(key, Const):
                 module_groups.grow(m, address, cell, value)
                 return NONE

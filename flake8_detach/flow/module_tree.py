@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
+BUFFER = "*buffer "
+"""Slot of a module, followed by a name: is what has that name a buffer? Then it is no parameter of the module, even if
+it is a Parameter."""
+
+
 def children(m: Machine, address: int) -> Iterator[Value]:
     """The values of the attributes of a module, in the order of registration."""
     for name in m.state.names(address):
@@ -82,6 +87,7 @@ def tree(m: Machine, value: Value) -> Tree:
         if isinstance(cell, Instance) and (modules.open_ended(cell.cls) or m.state.get((address, "*open"))):
             result.complete = False
         inner = {name: v for name in m.state.names(address) if (v := m.state.get((address, name))) is not None}
+        inner = {name: v for name, v in inner.items() if m.state.get((address, BUFFER + name)) is not YES}
         if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner.values()):
             result.complete = False
         todo = [(v, _path(path, name)) for name, v in inner.items() if isinstance(v, Ref)] + todo

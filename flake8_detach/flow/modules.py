@@ -182,6 +182,7 @@ def instantiate(m: Machine, cls: Class, args: calls.Args, node: cst.CSTNode) -> 
     made = m.new(Instance(cls))
     if is_module_class(cls):
         membership.made(m, made, node)
+        membership.created(m, made.addresses[0], cls)
         registration.created(m, made.addresses[0], cls)
     init = find(m, made, "__init__")
     if isinstance(init, Function):

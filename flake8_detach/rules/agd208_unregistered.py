@@ -16,8 +16,9 @@ class UnregisteredModule(Rule):
 
     ## What it does
     Reports, in a class that extends `nn.Module`, layers or Parameters that are kept in a plain list, dict or tuple; a
-    tensor with `requires_grad=True` that is an attribute of a module whose other parameters are optimized; and layers
-    that are made anew in every `forward`.
+    tensor with `requires_grad=True` that is an attribute of a module whose other parameters are optimized, or that is
+    registered as a buffer; layers and Parameters that are attributes of the class, not of its objects; and layers that
+    are made anew in every `forward`.
 
     ## Why is this bad?
     `parameters()`, `state_dict()`, `to()`, `train()` and `eval()` see only what is registered: attributes that are
@@ -97,7 +98,7 @@ def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
     import libcst as cst
 
     line = fixes.place.statement(source, event.node)
-    if line is None or not isinstance(line.body[0], (cst.Assign, cst.AnnAssign)) or event.what in ("call", "objects"):
+    if line is None or not isinstance(line.body[0], (cst.Assign, cst.AnnAssign)) or event.what in NOT_WRAPPED:
         return None
     value = line.body[0].value
     displays = (cst.List, cst.ListComp, cst.Tuple, cst.Dict, cst.DictComp)
@@ -115,7 +116,10 @@ def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
     return fixes.build.offer(f"wrap it in `{name}`", "unsafe", *around)
 
 
+NOT_WRAPPED = ("call", "objects", "declared", "buffer")
 MESSAGES = {
+    "declared": "`{it}` belongs to the class: no object registers it, nothing trains it; make it in `__init__`",
+    "buffer": "`{it}` is a buffer: `parameters()` does not list it, nothing trains it; make it a Parameter attribute",
     "modules": "`{it}` is a plain {held}: its layers are not in `parameters()`, nothing trains them; use nn.{kind}",
     "closure": "`{it}` is a function with layers of its own: they are not in `parameters()`, nothing trains them",
     "objects": "`{it}` holds layers in plain objects: they are not in `parameters()`; make these modules, in nn.{kind}",
