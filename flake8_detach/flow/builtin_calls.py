@@ -117,6 +117,12 @@ def _is_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return Const(known is YES) if known.proved else Scalar("bool")
 
 
+def _extends(cls: Class, name: str) -> Truth:
+    """Does a class of the file extend that class of torch.nn? A base that is a layer may do so itself."""
+    known = all(isinstance(base, External) and base.name in modules.PLAIN for base in modules.outside(cls))
+    return YES if name in modules.outside_names(cls) else NO if known and not name.endswith(".Module") else MAYBE
+
+
 PYTHON_TYPES = {
     "builtins.list": "list",
     "builtins.set": "set",
@@ -148,7 +154,7 @@ def is_instance(m: Machine, value: Value, kind: Value) -> Truth:
     if name.startswith("torch.nn."):
         if isinstance(cell, Layer):
             return YES if cell.kind == name else NO if layers.layer(name) is not None else MAYBE
-        return MAYBE if isinstance(cell, Instance) else NO
+        return _extends(cell.cls, name) if isinstance(cell, Instance) else NO
     if name == "numpy.ndarray":
         return MAYBE if isinstance(value, Array) else NO
     if name == "builtins.tuple":

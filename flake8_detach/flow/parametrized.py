@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, graph_walk, layer_made, membership, modules, origins
+from flake8_detach.flow import calls, graph_walk, layer_made, membership, modules, origins, training
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import RECOMPUTED
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.values import MAYBE, NONE, UNKNOWN, YES, Const, Edge, Layer, Node, Ref, Source, Tensor, Value
-from flake8_detach.knowledge.parametrizations import REPLACING, RESTORING
+from flake8_detach.knowledge.parametrizations import REPLACING, RESTORING, Parametrization
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -37,8 +37,10 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     tensor = m.state.cell(old.addresses[0])
     assert isinstance(tensor, Tensor)
     short = args.called.rpartition(".")[2]
+    originals = _originals(m, spec, old, tensor)
     given = args.pos[2] if len(args.pos) > 2 and spec.property else args.kw.get("parametrization", NONE)
-    grad, edges, open_ = tensor.grad, [] if tensor.grad.no else [m.edge(old.addresses[0], tensor)], False
+    edges = [m.edge(a, t) for a, t in m.tensors(originals) if not t.grad.no]
+    grad, open_ = YES if any(edge.sure for edge in edges) else tensor.grad, False
     if modules.is_module(m, given):  # the parametrization itself may have parameters
         computed = calls.call(m, given, Args([old]), node)
         tensors = m.tensors(computed)
@@ -50,12 +52,13 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if spec.property:
         m.state.set((made.addresses[0], RECOMPUTED), YES)
     m.state.put(address, attribute, made)
-    m.state.set((address, f"{ORIGINAL}{attribute}"), old)
-    for index, original in enumerate(spec.originals):
-        new = old if index == 0 else layer_made.parameter(m, None, tensor.dtype)
-        _put(m, address, original.format(attribute), new)
-    m.ledger.registered.update(old.addresses)
-    m.state.set((old.addresses[0], membership.MOVED), YES)
+    m.state.set((address, f"{ORIGINAL}{attribute}"), Ref(originals.addresses[:1]))
+    for original, new in zip(spec.originals, originals.addresses, strict=True):
+        _put(m, address, original.format(attribute), Ref((new,)))
+        m.state.set((new, membership.MOVED), YES)
+    m.ledger.registered.update((*old.addresses, *originals.addresses))
+    if not spec.keeps and address not in m.escaped:
+        training.exchanged(m, address, old, originals, node)
     if modules.is_module(m, given):
         m.state.put(address, f"*parametrization {attribute}", given)
     return module
@@ -72,6 +75,17 @@ def _restore(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return module
     m.state.put(module.addresses[0], str(name.value), old)  # type: ignore[union-attr]
     return module
+
+
+def _originals(m: Machine, spec: Parametrization, old: Ref, tensor: Tensor) -> Ref:
+    """The parameters that the module has now: the one that was there, or new ones made from its values."""
+    count = len(spec.originals)
+    if spec.keeps:
+        return old
+    new = [layer_made.parameter(m, tensor.shape if i == 0 else None, tensor.dtype) for i in range(count)]
+    for reference in new if spec.follows else ():
+        m.change(reference.addresses[0], grad=tensor.grad)
+    return Ref(tuple(reference.addresses[0] for reference in new))
 
 
 def _leaves(m: Machine, edges: list[Edge]) -> list[Edge]:

@@ -13,23 +13,30 @@ class Parametrization(NamedTuple):
     """originals: the parameters that are there instead, "{}" standing for the name of the old one.
 
     property: is what is computed found anew with every look (and no attribute of the module)? default: the name of the
-    parameter, where none is given. keyword: the name of that argument.
+    parameter, where none is given. keyword: the name of that argument. keeps: is the first of the originals the very
+    parameter that was there? If not, all of them are new, and an optimizer that was made before knows none of them;
+    follows: they require grad if the old one did.
     """
 
     originals: tuple[str, ...]
     property: bool = False
     default: str = ""
     keyword: str = "name"
+    keeps: bool = True
+    follows: bool = True
 
 
 _PRUNE = Parametrization(("{}_orig",))
 _NEW = ("parametrizations.{}.original",)
 
 REPLACING: Mapping[str, Parametrization] = {
-    "torch.nn.utils.weight_norm": Parametrization(("{}_v", "{}_g"), default="weight"),
+    "torch.nn.utils.weight_norm": Parametrization(("{}_v", "{}_g"), default="weight", keeps=False, follows=False),
     "torch.nn.utils.spectral_norm": Parametrization(("{}_orig",), default="weight"),
     "torch.nn.utils.parametrizations.weight_norm": Parametrization(
-        ("parametrizations.{}.original1", "parametrizations.{}.original0"), property=True, default="weight"
+        ("parametrizations.{}.original1", "parametrizations.{}.original0"),
+        property=True,
+        default="weight",
+        keeps=False,
     ),
     "torch.nn.utils.parametrizations.spectral_norm": Parametrization(_NEW, property=True, default="weight"),
     "torch.nn.utils.parametrizations.orthogonal": Parametrization(_NEW, property=True, default="weight"),
