@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, shapes
+from flake8_detach.flow import autograd, shapes, training
 from flake8_detach.flow.values import (
     NONE,
     Array,
@@ -68,7 +68,9 @@ def _gradient(m: Machine, address: int, tensor: Tensor, value: Value) -> str:
 
 
 def deleted(m: Machine, node: cst.Attribute, owner: Value, name: str) -> None:
-    """`del y.grad_fn`."""
+    """`del y.grad_fn`, or `del x.grad`, which clears it."""
+    if name == "grad":
+        training.cleared(m, [address for address, _ in m.tensors(owner)], node)
     for _, tensor in m.tensors(owner) if name in PERMANENT else ():
         autograd.refuse(m, node, tensor, m.text(node.value), "it cannot be deleted")
 

@@ -88,9 +88,10 @@ class Gradient(Joined):
 
     filled: backward has put a gradient there that nobody has cleared. used: an optimizer has stepped with it. cleared:
     it was cleared since the last step or backward. wasted: it was cleared before anybody stepped with it. stale:
-    backward has added to a gradient that an optimizer had stepped with. crossed: a second backward added to it
-    what the first had no business to leave there. scaled: by a GradScaler. clipped: since it was filled. early: nothing
-    was there to clip. late: it was clipped after the step. `when`: how each came to be. stir, opened: the counts then.
+    backward has added to a gradient that an optimizer had stepped with. crossed: a second backward added to it what the
+    first had no business to leave there. scaled: by a GradScaler. clipped: since it was filled. early: nothing was
+    there to clip. late: it was clipped after the step. moved: the leaf was moved along it by hand. heaped: backward has
+    added to one that it was moved along. `when`: how each came to be. stir, opened: the counts then.
     """
 
     filled: Truth = NO
@@ -104,6 +105,8 @@ class Gradient(Joined):
     early: Truth = NO
     late: Truth = NO
     idle: Truth = NO
+    moved: Truth = NO
+    heaped: Truth = NO
     when: Mapping[str, Happening] = field(default_factory=dict, compare=False)
     stir: int = field(default=0, compare=False)
     opened: int = field(default=0, compare=False)
@@ -122,6 +125,11 @@ class Gradient(Joined):
         """With these facts, which come to be so now."""
         changed: dict[str, Any] = {**facts, "when": {**self.when, **dict.fromkeys(facts, now)}}
         return replace(self, **changed)
+
+    @property
+    def spent(self) -> Truth:
+        """Was the leaf moved along it by hand, and has nobody cleared or clipped it since?"""
+        return self.moved & self.filled & ~self.cleared & ~self.clipped
 
     @property
     def leftover(self) -> Truth:

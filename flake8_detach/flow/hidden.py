@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow import gradients
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import GraphDropped, HiddenWrite
 from flake8_detach.flow.values import YES, Array, Label, Mapping_, Node, Ref, Tensor, Value
@@ -82,6 +83,7 @@ def wrote_array(m: Machine, array: Value, site: cst.CSTNode) -> None:
     if isinstance(array, Array) and array.storage:
         known = m.state.get((array.storage, ALIAS))
         original = known[0] if isinstance(known, tuple) else array.storage
+        gradients.rewritten(m, array.storage)
         m.state.set((original, WRITTEN), (m.state.address(), site, "numpy"))
         m.ledger.hidden_writes = True
 

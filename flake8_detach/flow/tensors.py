@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import cancelling, conversions, dropping, events, hidden, levels, op_arguments, shapes, writes
+from flake8_detach.flow import (
+    by_hand,
+    cancelling,
+    conversions,
+    dropping,
+    events,
+    hidden,
+    levels,
+    op_arguments,
+    shapes,
+    writes,
+)
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -227,6 +238,7 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
             if tensor.storage:
                 m.wrote(tensor.storage, site)
     result = _result(m, site, op, bound, inputs, subject)
+    by_hand.computed(m, op, inputs, m.tensors(result))
     conversions.form(m, result, op.name, bound)
     return result
 

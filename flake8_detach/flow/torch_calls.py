@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     contexts,
     conversions,
+    gradients,
     hidden,
     hook_losses,
     layer_made,
@@ -52,6 +53,7 @@ def call_torch(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         return UNKNOWN
     if name.startswith("torch.nn.init.") and name.endswith("_"):
         for address, tensor in m.tensors(args.get(0, "tensor") or UNKNOWN):
+            gradients.rewritten(m, tensor.storage)
             if tensor.storage and tensor.node is not None:  # a leaf is initialised before it is used
                 m.wrote(tensor.storage, node)
             if tensor.inference.yes:  # else nothing is refused: these functions write under no_grad

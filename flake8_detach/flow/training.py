@@ -103,6 +103,8 @@ def filled(
         new = g
         if not (g.leftover & fact).no:
             new = new.marked(now, stale=g.stale | (g.leftover & fact))
+        if not (heaped := g.spent & fact).no:
+            new = new.marked(now, heaped=g.heaped | heaped)
         if g.filled.yes and g.used.no and sure and id(g.at("filled")) in mixed:
             new = new.marked(g.when["filled"], crossed=YES)
         both = scaled if g.filled.no or g.used.yes else scaled.join(g.scaled)

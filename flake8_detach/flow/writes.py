@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import events, freezing, hidden, levels, rebasing, tensors
+from flake8_detach.flow import by_hand, events, freezing, hidden, levels, rebasing, tensors
 from flake8_detach.flow.slots import CELL, Version
 from flake8_detach.flow.values import (
     MAYBE,
@@ -42,6 +42,7 @@ def in_place(
         assert isinstance(target, Ref)
         tell_write(m, site, target, subject or m.text(site), wanted)
         write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
+        by_hand.written(m, site, op, target, inputs)
         result = target
     if node is not None and "result" in op.saves:  # exp_, relu_, leaky_relu_: their own result, as it is now
         kept = tuple(m.save(tensor, "result", site) for _, tensor in m.tensors(result))

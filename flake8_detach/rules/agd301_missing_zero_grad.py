@@ -9,6 +9,8 @@ from flake8_detach.rules._base import Example, register
 from flake8_detach.rules._missteps import OrderRule
 from flake8_detach.source import Source, code
 
+BACKWARDS = frozenset({"backward", "manual_backward", "autograd"})
+
 
 @register
 class MissingZeroGrad(OrderRule):
@@ -17,7 +19,8 @@ class MissingZeroGrad(OrderRule):
     ## What it does
     Follows the gradient of every parameter through backward, step and clearing. Reports the backward that adds to one
     which was used for a step and never cleared, if another step follows: no `zero_grad()` in the loop, `zero_grad()`
-    once per epoch, clearing the gradients of other parameters.
+    once per epoch, clearing the gradients of other parameters. Reports the same of a tensor that the loop moves along
+    its own gradient, `x -= lr * x.grad`, without an optimizer.
 
     Clearing counts in any form: `optimizer.zero_grad()`, `model.zero_grad()`, `p.grad = None`, `p.grad.zero_()`, in a
     helper or a closure. Several backwards before one step are accumulation, and fine.
@@ -40,9 +43,11 @@ class MissingZeroGrad(OrderRule):
     code = "AGD301"
     name = "missing-zero-grad"
     offers = ("unsafe",)
-    triggers = (frozenset({"backward", "manual_backward", "autograd"}), frozenset({"step"}))
+    triggers = (BACKWARDS, frozenset({"step"}))
+    or_triggers = ((BACKWARDS, frozenset({".grad"}), frozenset({"+=", "add_", "sub_", "addcdiv_", "addcmul_"})),)
     messages: ClassVar = {
         "stale": "backward adds to gradients that the step on line {at} has used: nothing clears them in between",
+        "heaped": "backward adds to the gradient that the update on line {at} has used: nothing clears it in between",
     }
     example = Example(
         bad="""\
