@@ -23,18 +23,19 @@ class Reached:
     def __init__(self, graph: Mapping[int, Node], notes: Afterwards) -> None:
         started, leaves, given = notes.started, notes.leaves, notes.given
         self._graph = graph
-        nodes, found = _below(graph, started)
+        nodes, found = below(graph, started)
         self._inside = {_place(graph[n]) for n in nodes}
         self._open: dict[int, list[int]] = {}
         for n in nodes:
             if graph[n].open:
                 self._open.setdefault(id(graph[n].site), []).append(n)
         self._leaves = found | set(leaves)
-        outside, self._outside_leaves = _below(graph, given)
+        outside, self._outside_leaves = below(graph, given)
         self._outside = {_place(graph[n]) for n in outside}
         self._terms = notes.terms | self._outside
         self._missed = notes.missed
         self._starts = (*started, *given)
+        self._numbers = nodes | outside
         self.unclear = any(graph[n].unseen for n in nodes)
         self._trained: set[int] | None = None
         self._bent: set[int] | None = None
@@ -68,6 +69,13 @@ class Reached:
         """Is the node a term of a loss that is backwarded? A helper called in several places makes several values."""
         return _place(self._graph[number]) in self._terms
 
+    def used(self, number: int) -> bool:
+        """Does a backward come by this very node by way of what was computed from it? Not where paths have met only."""
+        return number in self._starts or any(
+            self._graph[n].op != "join" and any(edge.node == number for edge in self._graph[n].edges)
+            for n in self._numbers
+        )
+
     def missed(self, number: int) -> bool:
         """Does the value of a loss depend on the node, which backward does not come by because of a cut?"""
         return _place(self._graph[number]) in self._missed
@@ -75,7 +83,7 @@ class Reached:
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
         if self._trained is None:
-            self._trained = _below(self._graph, self._starts, zeros=False)[1]
+            self._trained = below(self._graph, self._starts, zeros=False)[1]
         return address in self._trained
 
     def leaves(self) -> frozenset[int]:
@@ -135,6 +143,10 @@ class Afterwards:
         if not other.blind:
             self._last += other._last
 
+    def comes_by(self, graph: Mapping[int, Node], number: int, others: Iterable[int]) -> bool:
+        """May a backward that was seen until now, or one from `others`, go through this very node?"""
+        return number in below(graph, (*self.started, *self.given, *others))[0]
+
     def ask_last(self, question: Callable[[Reached], None]) -> None:
         """Have `question` called when all parts of the file have been followed, with what was reached in any."""
         self._last.append(question)
@@ -160,7 +172,7 @@ class Afterwards:
                 question(reached)
 
 
-def _below(graph: Mapping[int, Node], roots: Iterable[int], zeros: bool = True) -> tuple[set[int], set[int]]:
+def below(graph: Mapping[int, Node], roots: Iterable[int], zeros: bool = True) -> tuple[set[int], set[int]]:
     """The nodes and the leaves that backward from `roots` comes by, sure or not; `zeros`: also by derivatives of 0."""
     nodes: set[int] = set()
     leaves: set[int] = set()

@@ -20,6 +20,7 @@ from flake8_detach.flow import (
     iteration,
     lingering,
     operators,
+    replaced,
     subscripts,
     suspects,
     tensors,
@@ -44,6 +45,7 @@ def assign_statement(m: Machine, node: cst.Assign) -> bool:
     before = m.serial
     value = evaluate(m, node.value)
     forgotten.bound(m, node, value)
+    replaced.bound(m, node, value)
     accumulation.named(m, node)
     lingering.kept(m, node, value)
     for target in node.targets:

@@ -28,6 +28,7 @@ from flake8_detach.flow import (
     optimizer_contracts,
     records,
     registration,
+    replaced,
     sampling,
     shapes,
     suspects,
@@ -233,6 +234,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         if name == "grad":
             gradients.stir(m)
         suspects.written(m, owner_node)
+        replaced.stowed(m, value)
         return
     for address in owner.addresses:
         cell = m.state.cell(address)

@@ -58,7 +58,7 @@ def _result(m: Machine, node: cst.Assign, name: str, value: Value) -> None:
     number, how = tensor.node, _unread(m, node, name)
     if not how:
         return
-    storages = {a: t.storage for a, t in m.tensors(Ref(tuple(_leaves(m, number))))}
+    storages = {a: t.storage for a, t in m.tensors(Ref(tuple(leaves(m, number))))}
     event = m.event(LossForgotten, node.value, how=f"{how} result", subject=m.text(node.targets[0].target))
 
     def answer(reached: Reached) -> None:
@@ -91,17 +91,18 @@ def _term(m: Machine, value: Value) -> int | None:
 
 
 def _ask(m: Machine, site: cst.CSTNode, number: int, how: str, subject: object) -> None:
-    leaves = _leaves(m, number)
+    behind = leaves(m, number)
     event = m.event(LossForgotten, site, how=how, subject=subject)
 
     def answer(reached: Reached) -> None:
-        if not reached.node(number) and any(reached.trained(leaf) and leaf in m.owned for leaf in leaves):
+        if not reached.node(number) and any(reached.trained(leaf) and leaf in m.owned for leaf in behind):
             m.sink(event)
 
     m.afterwards.ask_last(answer)
 
 
-def _leaves(m: Machine, start: int) -> set[int]:
+def leaves(m: Machine, start: int) -> set[int]:
+    """The leaves that backward from the node may come to."""
     found: set[int] = set()
     seen: set[int] = set()
     todo = [start]

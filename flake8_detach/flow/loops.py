@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     memo,
     narrowing,
     operators,
+    replaced,
     retention,
     withs,
 )
@@ -213,17 +214,19 @@ def _below(node: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
     """Run the body once for every element."""
     loop = Loop(m.state.mark(), len(m.frame.withs))
+    sums = replaced.Watch(m, node)
     frame = m.frame
     frame.loops.append(loop)
     alive, presumed = True, m.presumed
     try:
-        for item in items:
+        for turn, item in enumerate(items):
             m.presumed = presumed + bool(loop.breaks)  # the turn before may have been the last
             assignments.assign(m, node.target, item)
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
             if not alive:
                 break
+            sums.after(m, turn, m.state.delta(loop.mark))
     finally:
         frame.loops.pop()
         m.presumed = presumed
@@ -285,7 +288,7 @@ def repeated(
     if some is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
     loop = Loop(m.state.mark(), len(m.frame.withs))
-    watch = retention.Watch(m, node)
+    watch, sums = retention.Watch(m, node), replaced.Watch(m, node)
     loop.since = watch.start
     frame = m.frame
     frame.loops.append(loop)
@@ -311,6 +314,7 @@ def repeated(
                 m.quiet = quiet + 1
             changes = m.state.delta(loop.mark)
             watch.after(m, round_, changes)
+            sums.after(m, round_, changes)
             if round_ >= 1 or last == 0:
                 special = round_ == 1 and m.ledger.decided > decided  # the next iteration is the first of its kind
                 if last and not special and settled(m, previous, changes, watch.start, loop.mark):

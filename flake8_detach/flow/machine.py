@@ -208,6 +208,9 @@ class Machine:
         self.tree: ast.Module | None = None
         self.read_names: set[str] | None = None
         self.scopes: dict[int, tuple[set[str], set[int]]] = {}
+        # what `replaced` needs: the variables of frames that were set to zero, where, and to what
+        self.zeros: dict[tuple[int, str], tuple[cst.Assign, Value]] = {}
+        self.stowed: set[int] = set()  # graph nodes of tensors that were put into something unknown
         self.lookup_global: Callable[[str], Value | None] = lambda name: None
         self.define: Callable[[str], Value | None] = lambda name: None
         self.watch: Callable[[Machine, cst.CSTNode], None] | None = None

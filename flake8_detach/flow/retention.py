@@ -225,11 +225,11 @@ class Watch:
 
 def give(m: Machine, values: Iterable[Value]) -> None:
     """Whoever called from outside gets these values, and may backward every tensor that they lead to."""
-    for tensor in _reachable(m, *values):
+    for tensor in reachable(m, *values):
         m.hand_out(tensor)
 
 
-def _reachable(m: Machine, *values: Value) -> Iterator[Tensor]:
+def reachable(m: Machine, *values: Value) -> Iterator[Tensor]:
     """Every tensor that the values lead to."""
     todo = list(values)
     seen: set[int] = set()
@@ -276,7 +276,7 @@ def evaluated(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
     inside = m.frame.owner
     if m.quiet or not any(f.loops for f in m.frames) or (inside is not None and modules.is_module_class(inside)):
         return  # what a module calls is part of its own call
-    outputs = [t for t in _reachable(m, result) if t.node is not None and t.grad.yes]
+    outputs = [t for t in reachable(m, result) if t.node is not None and t.grad.yes]
     leaves = [a for a, t in m.tensors(module_tree.parameters(m, module)) if t.grad.yes]
     if outputs and leaves and m.mode.grad.yes:
         subject = m.text(node.func if isinstance(node, cst.Call) else node)

@@ -17,6 +17,7 @@ from flake8_detach.flow import (
     levels,
     module_groups,
     operators,
+    replaced,
     shapes,
     tensors,
     training,
@@ -303,6 +304,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             operators.to_numpy(m, node, value, node, m.text(node), element=False)
         return
     if not isinstance(owner, Ref) or len(owner.addresses) != 1:
+        replaced.stowed(m, value)
         return
     address = owner.addresses[0]
     cell = m.state.cell(address)

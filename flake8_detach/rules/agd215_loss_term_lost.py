@@ -12,6 +12,9 @@ WHY = {
     "unread result": "`{}` is never used: no backward reaches the parameters behind it, which an optimizer steps",
     "overwritten result": "`{}` is overwritten before anything uses it: no backward reaches the parameters behind it",
     "late": "this is added to `{}` after its `backward()`: no backward sees it, and it trains nothing",
+    "anew": "`{}` began at 0{} and is set anew in each iteration: only the last term trains; add with `+=`",
+    "=+": "`=+` is not `+=`: `{}` is overwritten, and what it held{} is lost",
+    "=-": "`=-` is not `-=`: `{}` is overwritten, and what it held{} is lost",
 }
 
 
@@ -23,6 +26,8 @@ class LossTermLost(Rule):
     Reports a scalar that carries a gradient of parameters that are trained, and that is bound to a name which is never
     read, or overwritten before it is read, or added to a loss that has been backwarded already. Also the result of
     layers that is never read, if an optimizer steps their parameters and no backward of the file reaches them.
+    Also a sum that is none: set to zero before a loop and set anew, not added to, by each iteration; and `loss =+ term`
+    for `loss += term`.
 
     ## Why is this bad?
     The term costs a forward pass and has no effect. Mostly the line that adds it to the total was forgotten, or the
@@ -82,4 +87,5 @@ step(net, torch.optim.SGD(net.parameters(), lr=0.1), torch.randn(8, 4))
 
     def check(self, event: LossForgotten, source: Source) -> Iterable[Finding]:
         if not event.guarded:
-            yield Finding(self.code, WHY[event.how].format(event.subject), source.span(event.node), "likely")
+            line = f" (line {source.line(event.before)})" if event.before is not None else ""
+            yield Finding(self.code, WHY[event.how].format(event.subject, line), source.span(event.node), "likely")

@@ -1,0 +1,229 @@
+"""Sums in which each term replaces the one before: `loss = term` in a loop that began with 0, and `loss =+ term`.
+
+That a sum was meant is told by the zero before the loop, or by the sign; that the term is lost, by the graph: nothing
+else holds what is overwritten, and nothing was made of it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_detach import trees
+from flake8_detach.flow import forgotten, memo, retention
+from flake8_detach.flow.afterwards import below
+from flake8_detach.flow.events import LossForgotten
+from flake8_detach.flow.slots import Delta
+from flake8_detach.flow.values import Const, Mapping_, Sequence, Tensor, Value
+
+if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
+    from flake8_detach.flow.machine import Machine
+
+SIGNS = {cst.Plus: "=+", cst.Minus: "=-"}
+ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
+MADE = frozenset({"tensor", "as_tensor", "new_tensor", "scalar_tensor"})
+MOVES = frozenset({"to", "cuda", "cpu", "float", "double", "half"})
+"""Methods that leave a zero a zero."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+LEAVING = (cst.Break, cst.Return, cst.Continue, cst.Yield)
+"""With one of these in a loop its last term may be the one that was looked for."""
+
+
+def bound(m: Machine, node: cst.Assign, value: Value) -> None:
+    """`name = value`, before the name is bound: is it a zero, to which a loop may add? Is it `name =+ value`?"""
+    target = node.targets[0].target
+    if len(node.targets) != 1 or not isinstance(target, cst.Name):
+        return
+    if _zero(m, node.value, value):
+        m.zeros[m.frame.id, target.value] = (node, value)
+    sign = _sign(node)
+    before = m.state.get((m.frame.id, target.value))
+    if sign and before is not None and not m.quiet:
+        _swapped(m, node, sign, before, value)
+
+
+def _zero(m: Machine, node: cst.BaseExpression, value: Value) -> bool:
+    """Is it the number 0, or a tensor that was made of zeros?"""
+    if isinstance(value, Const):
+        return type(value.value) in (int, float) and value.value == 0
+    if not isinstance(m.cell(value), Tensor):
+        return False
+    while isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in MOVES:
+        node = node.func.value
+    if not isinstance(node, cst.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+    spelt = name.value if isinstance(name, cst.Name) else ""
+    return spelt in ZEROS or (spelt in MADE and bool(node.args) and _nought(node.args[0].value))
+
+
+def _nought(node: cst.BaseExpression) -> bool:
+    if isinstance(node, cst.List) and len(node.elements) == 1:
+        node = node.elements[0].value
+    return isinstance(node, (cst.Integer, cst.Float)) and node.evaluated_value == 0
+
+
+def _sign(node: cst.Assign) -> str:
+    """`=+` or `=-` if the sign stands by the `=` and apart from what follows, as in `x =+ y`; "" if it does not."""
+    value = node.value
+    while isinstance(value, cst.BinaryOperation) and not value.lpar:
+        value = value.left  # the sign binds to the first operand only
+    if not isinstance(value, cst.UnaryOperation) or value.lpar:
+        return ""
+    by, apart = node.targets[0].whitespace_after_equal, value.operator.whitespace_after
+    if not isinstance(by, cst.SimpleWhitespace) or by.value or not isinstance(apart, cst.SimpleWhitespace):
+        return ""
+    return SIGNS.get(type(value.operator), "") if apart.value else ""
+
+
+def _swapped(m: Machine, node: cst.Assign, sign: str, before: Value, value: Value) -> None:
+    """`name =+ value`: is the graph of what the name held lost by it?"""
+    old, new = _graph(m, before), _graph(m, value)
+    if old is None or new is None:
+        return
+    leaves = forgotten.leaves(m, old)
+    site = m.state.graph[old].site
+    event = m.event(LossForgotten, node.value, how=sign, subject=m.text(node.targets[0].target), before=site)
+
+    def answer(reached: Reached) -> None:
+        if reached.node(new) and not reached.used(old) and not m.owned.isdisjoint(leaves):
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
+
+
+def _graph(m: Machine, value: Value | None) -> int | None:
+    """The graph node of a tensor that certainly carries a gradient."""
+    cell = m.cell(value) if value is not None else None
+    return cell.node if isinstance(cell, Tensor) and cell.grad.yes else None
+
+
+def stowed(m: Machine, value: Value) -> None:
+    """An object that is not known was given the value, to keep or to use."""
+    m.stowed.update(t.node for t in retention.reachable(m, value) if t.node is not None)
+
+
+class Watch:
+    """One loop that is being run: which names are set anew in each iteration, to a term that is lost by the next?"""
+
+    def __init__(self, m: Machine, node: cst.For | cst.While) -> None:
+        self.terms: dict[str, int] = {}
+        self.second = self.start = 0
+        self.anew: dict[str, cst.Assign] = {}
+        frame = m.frame.id
+        for name, assign in _anew(node).items() if isinstance(node, cst.For) else ():
+            zero = m.zeros.get((frame, name))
+            if zero is not None and m.state.get((frame, name)) == zero[1] and not _shared(m, name):
+                self.anew[name] = assign
+        if self.anew:
+            self.start = m.state.address()
+
+    def after(self, m: Machine, iteration: int, changes: Delta) -> None:
+        """The state is that at the end of this iteration (0, 1, ...); `changes` is what the loop has changed so far."""
+        if not self.anew or iteration > 1:
+            return
+        found = {name: self._term(m, name, changes) for name in self.anew}
+        if iteration == 0:
+            self.terms = {name: term for name, term in found.items() if term is not None}
+            self.second = m.state.address()
+        elif not m.quiet:
+            for name, first in self.terms.items():
+                term = found[name]
+                if term is not None and term > self.second and not self._goes_on(m, term):
+                    self._ask(m, name, first, term)
+
+    def _term(self, m: Machine, name: str, changes: Delta) -> int | None:
+        """The graph node of the scalar that the name was set to, if nothing but the name holds it or has used it."""
+        slot = (m.frame.id, name)
+        value = m.state.get(slot)
+        cell, term = m.cell(value), _graph(m, value)
+        if term is None or term < self.start or not isinstance(cell, Tensor) or cell.shape != ():
+            return None
+        others = (content for where, content in changes.items() if where[0] < self.start and where != slot)
+        holders = {t.node for content in others for t in _tensors(m, content) if t.node is not None}
+        return None if m.afterwards.comes_by(m.state.graph, term, holders | m.stowed) else term
+
+    def _goes_on(self, m: Machine, term: int) -> bool:
+        """Was the second term made from what the first iteration has computed? Then its graph is not all lost."""
+        return any(self.start <= number < self.second for number in below(m.state.graph, (term,))[0])
+
+    def _ask(self, m: Machine, name: str, first: int, term: int) -> None:
+        leaves = forgotten.leaves(m, first)
+        node = self.anew[name]
+        zero = m.zeros[m.frame.id, name][0]
+        event = m.event(LossForgotten, node.value, how="anew", subject=m.text(node.targets[0].target), before=zero)
+
+        def answer(reached: Reached) -> None:
+            if reached.inside(term) and not m.owned.isdisjoint(leaves):
+                m.sink(event)
+
+        m.afterwards.ask_last(answer)
+
+
+def _tensors(m: Machine, content: Any) -> Iterator[Tensor]:
+    """Every tensor that the content of a slot leads to."""
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, (Sequence, Mapping_)):
+        yield from retention.reachable(m, *content.held)
+    else:
+        yield from retention.reachable(m, content)
+
+
+def _shared(m: Machine, name: str) -> bool:
+    """May another function look at that variable of this frame?"""
+    if (m.frame.id, f"*scope {name}") in m.state.slots:
+        return True
+    function = m.frame.function
+    if function is None:
+        functions = (f for f in ast.walk(m.tree) if isinstance(f, FUNCTIONS)) if m.tree is not None else ()
+        return m.tree is None or any(name in _free(f) for f in functions)
+    inner = (part for part in trees.walk(function.definition.body) if isinstance(part, (cst.FunctionDef, cst.Lambda)))
+    return any(name in forgotten.read(part) for part in inner)
+
+
+@memo.per_file
+def _free(function: ast.AST) -> frozenset[str]:
+    """The names that a function reads and does not bind itself."""
+    names = [part for part in ast.walk(function) if isinstance(part, ast.Name)]
+    own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    own |= {part.arg for part in ast.walk(function) if isinstance(part, ast.arg)}
+    outer = {n for part in ast.walk(function) if isinstance(part, ast.Global) for n in part.names}
+    return frozenset({n.id for n in names if isinstance(n.ctx, ast.Load)} - own | outer)
+
+
+@memo.per_file
+def _anew(loop: cst.For) -> dict[str, cst.Assign]:
+    """The names that each iteration sets once, to what depends on its turn, and that nothing in the loop reads."""
+    inside = tuple(trees.walk(loop.body))
+    if any(isinstance(part, LEAVING) for part in inside) or loop.orelse is not None:
+        return {}
+    reads = list(forgotten.read(loop.body))
+    turn = set(forgotten.read(loop.target))
+    targets = [t for part in inside if isinstance(part, cst.Assign) for t in part.targets]
+    names = [t.target.value for t in targets if isinstance(t.target, cst.Name)]
+    if turn.isdisjoint(reads) or not forgotten.DYNAMIC.isdisjoint(reads):
+        return {}
+    found: dict[str, cst.Assign] = {}
+    for part in _always(loop.body):
+        target = part.targets[0].target
+        if isinstance(target, cst.Name) and len(part.targets) == 1 and not isinstance(part.value, cst.Name):
+            name = target.value
+            if names.count(name) == 1 and name not in reads and name not in turn and not _sign(part):
+                found[name] = part
+    return found
+
+
+def _always(body: cst.BaseSuite) -> Iterator[cst.Assign]:
+    """The assignments of a block that every run of it comes by."""
+    for statement in body.body:
+        if isinstance(statement, cst.With):
+            yield from _always(statement.body)
+        elif isinstance(statement, cst.Assign):
+            yield statement
+        elif isinstance(statement, cst.SimpleStatementLine):
+            yield from (small for small in statement.body if isinstance(small, cst.Assign))
