@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from flake8_detach import trees
-from flake8_detach.flow import alternatives
+from flake8_detach.flow import alternatives, closures
 from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
 from flake8_detach.flow.slots import CELL, Delta
 from flake8_detach.flow.values import (
@@ -191,9 +191,13 @@ class Watch:
                 assert isinstance(tensor, Tensor)
                 assert isinstance(kept, Tensor)
                 assert kept.node is not None
-                if kept.rank != 0 and not _freed(m, kept.node, self.start)[0].no:
+                freed = _freed(m, kept.node, self.start)[0]
+                if closures.calls(value) and not freed.yes:
+                    continue  # who calls it may backward a graph that is whole
+                if kept.rank != 0 and not freed.no:
                     continue  # its elements are wanted, and weigh more than the nodes of a graph that was freed
-                yield self._suspect(m, "container", site, "", tensor, kept.node, address, whole=m.is_tensor(value))
+                place = closures.place(value, site)
+                yield self._suspect(m, "container", place, "", tensor, kept.node, address, whole=m.is_tensor(value))
 
     def _suspect(
         self,
@@ -398,8 +402,7 @@ def _graphs(m: Machine, value: Value, since: int) -> set[int]:
     while todo:
         current, depth = todo.pop()
         current = alternatives.one(current)
-        if isinstance(current, Tuple):
-            todo.extend((item, depth + 1) for item in current.items)
+        todo.extend((item, depth + 1) for item in closures.parts(m, current, since))
         for address, cell in m.cells(current):
             if isinstance(cell, Tensor):
                 if cell.grad.yes and cell.node is not None and cell.node >= since and _saves(m, cell.node, since):
@@ -452,8 +455,7 @@ def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
         if isinstance(cell, Mapping_):
             values = tuple(v for _, v in cell.items)
         for value in values:
-            parts = value.items if isinstance(value, Tuple) else (value,)
-            inner = {a for p in parts if isinstance(p, Ref) for a in p.addresses}
+            inner = {a for p in closures.inside(m, value) if isinstance(p, Ref) for a in p.addresses}
             todo.extend(a for a in inner - found if not isinstance(m.state.cell(a), (Tensor, Instance)))
             found |= inner
     return not tensors.isdisjoint(found)

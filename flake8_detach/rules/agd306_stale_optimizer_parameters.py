@@ -14,10 +14,11 @@ class StaleOptimizerParameters(OrderRule):
     Reports an optimizer that steps after a backward although no backward of the file ever reaches one of its
     parameters: the model was built again after it, or it was given those of another one. Reports a layer or parameter
     of an optimised module that is replaced by one which is trained on but which no optimizer steps (as weight norm
-    replaces the weight of a layer), or that is added to it later; an optimizer that is given the very parameters of another one, while those of another network are trained by none; an optimizer of
-    tensors that do not require grad, and never will (`state_dict().values()`, `p.data`); parameters that are
-    switched on only after an optimizer has been given those that required grad by then; and a loss module with
-    parameters of its own (learned weights of tasks, class centers) that are given to no optimizer.
+    replaces the weight of a layer), or that is added to it later; an optimizer that is given the very parameters of
+    another one, while those of another network are trained by none; an optimizer of tensors that do not require grad,
+    and never will (`state_dict().values()`, `p.data`); parameters that are switched on only after an optimizer has been
+    given those that required grad by then; and a loss module with parameters of its own (learned weights of tasks,
+    class centers) that are given to no optimizer.
 
     ## Why is this bad?
     The model that makes the loss keeps its initial weights. PyTorch says nothing: parameters without a gradient are
