@@ -254,6 +254,8 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
                     continue
                 idle.attribute(m, address, name, value, node, owner_node)
                 membership.kept(m, address, name, value, node)
+            if address in m.state.several:
+                m.retention.store(m, address, value, node)
             m.state.assign(address, name, value)
         elif isinstance(cell, Layer):
             if registration.refuses(m, address, name, value, node):

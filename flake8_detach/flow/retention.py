@@ -41,6 +41,9 @@ FEW = 16
 """A loop that is known to run at most that often: graphs that are still whole may be kept on purpose, unless they are
 those of parameters that an optimizer has moved since, to which no gradient of then can be of use."""
 
+LASTING = frozenset({"list", "tuple", "set", "deque"})
+"""Sequences whose elements live as long as they do."""
+
 ADDING = frozenset(
     {"add", "radd", "iadd", "add_", "sub", "rsub", "isub", "sub_", "mul", "rmul", "imul", "mul_", "truediv", "div"}
     | {"rtruediv", "itruediv", "div_", "neg", "lerp", "lerp_", "copy_", "cat", "concat", "hstack", "vstack", "stack"}
@@ -185,7 +188,9 @@ class Watch:
         for address, value, site in self.notes.grown[self.regrown :]:
             olds = given.get((address, id(site)))
             news = _graphs(m, value, self.second)
-            if address < self.second and olds and news and _holds(m, address, olds):
+            if not olds or not news or address >= self.second:
+                continue
+            if _holds(m, address, olds) or self._each_holds(m, address, news):
                 tensor = m.state.cell(next(iter(news)))
                 kept = m.state.cell(next(iter(olds)))
                 assert isinstance(tensor, Tensor)
@@ -198,6 +203,12 @@ class Watch:
                     continue  # its elements are wanted, and weigh more than the nodes of a graph that was freed
                 place = closures.place(value, site)
                 yield self._suspect(m, "container", place, "", tensor, kept.node, address, whole=m.is_tensor(value))
+
+    def _each_holds(self, m: Machine, address: int, news: set[int]) -> bool:
+        """Does the object stand for each element of a list that a variable holds, and keep what it was given? The other
+        elements keep theirs."""
+        each = address < self.start and address in m.state.several
+        return each and _holds(m, address, news) and _listed(m, address, self.start)
 
     def _suspect(
         self,
@@ -454,11 +465,25 @@ def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
         values = cell.items or () if isinstance(cell, Sequence) else ()
         if isinstance(cell, Mapping_):
             values = tuple(v for _, v in cell.items)
+        if isinstance(cell, Instance):
+            values = tuple(m.state.get((address, name), UNKNOWN) for name in m.state.names(address))
         for value in values:
             inner = {a for p in closures.inside(m, value) if isinstance(p, Ref) for a in p.addresses}
             todo.extend(a for a in inner - found if not isinstance(m.state.cell(a), (Tensor, Instance)))
             found |= inner
     return not tensors.isdisjoint(found)
+
+
+def _listed(m: Machine, address: int, start: int) -> bool:
+    """Is the object an element of a list or dict that a variable or attribute from before the loop holds? What a
+    generator makes goes when the next one comes."""
+    for (owner, name), content in m.state.slots.items():
+        if owner < start and name not in ("", CELL) and name[0] != "*" and isinstance(content, Ref):
+            cells = (cell for _, cell in m.cells(content) if isinstance(cell, (Sequence, Mapping_)))
+            lasting = (cell for cell in cells if isinstance(cell, Mapping_) or cell.kind in LASTING)
+            if any(isinstance(one, Ref) and address in one.addresses for cell in lasting for one in cell.held):
+                return True
+    return False
 
 
 def _let_go(m: Machine, changes: Delta) -> Iterator[int]:

@@ -309,7 +309,8 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
     address = owner.addresses[0]
     cell = m.state.cell(address)
     places = isinstance(cell, Mapping_) or (isinstance(cell, Sequence) and cell.items is None)  # perhaps many
-    if places and not isinstance(key, Const) and not is_slice(key):
+    each = isinstance(cell, Mapping_) and address in m.state.several  # it stands for many dicts
+    if each or (places and not isinstance(key, Const) and not is_slice(key)):
         m.retention.store(m, address, value, node)
     if isinstance(cell, Mapping_):
         if key == Const("params"):
