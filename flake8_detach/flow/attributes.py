@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     hidden,
     hooks,
     idle,
+    individuals,
     layer_made,
     membership,
     missing,
@@ -256,7 +257,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
                 membership.kept(m, address, name, value, node)
             if address in m.state.several:
                 m.retention.store(m, address, value, node)
-            m.state.assign(address, name, value)
+            m.state.assign(address, name, individuals.given(m, address, value))
         elif isinstance(cell, Layer):
             if registration.refuses(m, address, name, value, node):
                 continue

@@ -385,7 +385,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     elif isinstance(consumed, Sequence):
         one = iteration.element(m, source)
         if consumed.kind == "generator" and isinstance(one, Ref) and m.state.several.issuperset(one.addresses):
-            comprehensions.many(m, 0, one)
+            individuals.many(m, 0, one)
         if kind == "reversed" and isinstance(one, Ref):
             one = replace(one, addresses=one.addresses[::-1])
         each = consumed.each and kind in ("list", "tuple", "iter", "reversed")  # the order of others is not known
@@ -514,7 +514,7 @@ def _map(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     one = call_value(m, args.pos[0], Args(given), node)
     individuals.mark(m, one, oldest)
     if not any(comprehensions.shared(m, value) for value in given):
-        comprehensions.many(m, oldest, one)
+        individuals.many(m, oldest, one)
     return m.new(Sequence("generator", None, one, filled=iteration.filled(m, args.pos[1])))
 
 

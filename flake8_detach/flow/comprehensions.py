@@ -14,9 +14,7 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
-    Edge,
     Mapping_,
-    Node,
     Ref,
     Scalar,
     Sequence,
@@ -83,7 +81,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         gradients.several(m, oldest)
         individuals.mark(m, result, oldest)
         if not shared(m, one):
-            many(m, oldest, result)
+            individuals.many(m, oldest, result)
         if kind == "dict":
             assert isinstance(result, Tuple)
             return m.new(Mapping_((), result.items[1]))
@@ -114,21 +112,6 @@ def shared(m: Machine, one: Value) -> bool:
     return any(node.op != "join" or not all(e.sure for e in node.edges) for node in nodes)
 
 
-def many(m: Machine, oldest: int, value: Value) -> None:
-    """A tensor made since the address `oldest` stands for the elements of a list, each with a graph of its own: a
-    backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join"
-    that says so, and whose one edge is sure."""
-    if isinstance(value, Tuple):
-        for item in value.items:
-            many(m, oldest, item)
-    for address, tensor in m.tensors(value):
-        if tensor.node is not None and address >= oldest and tensor.node >= oldest:
-            graph, node = m.state.graph, m.state.address()
-            made = graph[tensor.node]
-            graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path, many=True)
-            m.change(address, node=node)
-
-
 def _each(
     m: Machine, node: Any, first: cst.CompFor, one: Value, some: Truth, kind: str, each: list[Value] | None
 ) -> Value:
@@ -155,7 +138,7 @@ def _each(
     result = _result(m, node)
     individuals.mark(m, result, oldest)
     if kind != "generator":  # who goes through one takes all that it gives, as `sum` does
-        many(m, oldest, result)
+        individuals.many(m, oldest, result)
     if kind == "dict":
         assert isinstance(result, Tuple)
         return m.new(Mapping_((), result.items[1]))

@@ -76,6 +76,33 @@ def placed(m: Machine, value: Value) -> Value:
     return made
 
 
+def many(m: Machine, oldest: int, value: Value) -> None:
+    """A tensor made since the address `oldest` stands for the elements of a list, each with a graph of its own: a
+    backward from one of them does not free the graph of the next. Between the tensor and its graph comes a node "join"
+    that says so, and whose one edge is sure."""
+    if isinstance(value, Tuple):
+        for item in value.items:
+            many(m, oldest, item)
+    for address, tensor in m.tensors(value):
+        if tensor.node is not None and address >= oldest and tensor.node >= oldest:
+            graph, node = m.state.graph, m.state.address()
+            made = graph[tensor.node]
+            graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path, many=True)
+            m.change(address, node=node)
+
+
+def given(m: Machine, owner: int, value: Value) -> Value:
+    """What is stored in the object `owner`. If that stands for several, each of them is given a tensor of its own."""
+    cell = m.cell(value)
+    if owner not in m.state.several or not isinstance(value, Ref) or not isinstance(cell, Tensor) or cell.node is None:
+        return value
+    made = m.new(cell)
+    m.state.pair(made.addresses[0], value.addresses[0])
+    m.state.several.update(made.addresses)
+    many(m, 0, made)
+    return made
+
+
 def _tensor(m: Machine, value: Ref, address: int, cell: Tensor) -> Ref:
     """A leaf that requires grad stays what stands for all: it is that one that an optimizer was given."""
     if cell.base is not None or not (cell.grad.no or cell.leaf.no):

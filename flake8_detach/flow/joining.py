@@ -376,8 +376,9 @@ class _Joiner:
         )
         if all(e.node is None for e in edges) and len(edges) < 2:
             return None
-        node = self.state.address()
-        self.state.graph[node] = Node("join", tuple(edges), (), None, many=self.many)
+        node, graph = self.state.address(), self.state.graph
+        many = self.many or all(e.node is not None and graph[e.node].many for e in edges)
+        graph[node] = Node("join", tuple(edges), (), None, many=many)
         return node
 
     def sequences(self, cells: list[Sequence], depth: int) -> Sequence:

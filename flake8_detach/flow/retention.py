@@ -471,7 +471,7 @@ def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
             inner = {a for p in closures.inside(m, value) if isinstance(p, Ref) for a in p.addresses}
             todo.extend(a for a in inner - found if not isinstance(m.state.cell(a), (Tensor, Instance)))
             found |= inner
-    return not tensors.isdisjoint(found)
+    return any(a in found or not found.isdisjoint(m.state.alike(a)) for a in tensors)
 
 
 def _listed(m: Machine, address: int, start: int) -> bool:

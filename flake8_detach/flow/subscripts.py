@@ -312,6 +312,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
     each = isinstance(cell, Mapping_) and address in m.state.several  # it stands for many dicts
     if each or (places and not isinstance(key, Const) and not is_slice(key)):
         m.retention.store(m, address, value, node)
+    value = individuals.given(m, address, value) if each else value
     if isinstance(cell, Mapping_):
         if key == Const("params"):
             gradients.regrouped(m)
