@@ -292,6 +292,7 @@ def hand_out(m: Machine, receiver: Value) -> None:
 
 def regrouped(m: Machine) -> None:
     """The parameters of some group of an optimizer may have been exchanged."""
+    m.ledger.regroups = True
     m.state.set(LOOSE, YES)
     stir(m)
 

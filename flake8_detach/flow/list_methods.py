@@ -44,6 +44,7 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
 
     if name in ("append", "add", "appendleft", "extend", "extendleft", "update", "insert") and args.pos:
         m.retention.grow(m, address, args.pos[-1], node)
+        m.ledger.regroups = m.ledger.regroups or cell.each  # that may be the parameters of an optimizer
     elif name not in ("put", "put_nowait", "sort", "reverse", "copy", "index", "count", "__len__"):
         m.retention.shrink(address)
     if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:

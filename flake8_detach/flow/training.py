@@ -37,6 +37,7 @@ from flake8_detach.flow.gradients import (
     tell,
 )
 from flake8_detach.flow.happenings import Happening, happening
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Edge, Ref, Tensor, Truth, Value
 
 if TYPE_CHECKING:
@@ -197,6 +198,9 @@ def exchanged(m: Machine, module: int, before: Value | None, after: Value, site:
 
     def answer(reached: Reached) -> None:
         known = m.escaped.isdisjoint(new) and m.owned.isdisjoint(new) and any(map(reached.leaf, m.owned))
+        frozen = any(isinstance(t := m.state.get((a, CELL)), Tensor) and t.grad.no for a in new)
+        if frozen or m.ledger.regroups or not m.wanted.isdisjoint(new):
+            return  # nobody is to train them, or somebody does by hand
         if not known or (not old and (m.ledger.unseen_owned or not storages.isdisjoint(m.steered))):
             return
         if all(reached.leaf(a) or any(map(reached.leaf, m.state.alike(a))) for a in new):
