@@ -64,7 +64,7 @@ MAX_DEPTH = 150
 """Nesting of expressions and statements that is followed; what lies deeper is Unknown."""
 MAX_CALLS = 25
 """Calls within calls that are followed."""
-MAX_CONTEXTS = 16
+MAX_CONTEXTS = 24
 """How often one function is run through before its calls count as unknown."""
 
 C = TypeVar("C", bound=Cell)
