@@ -47,6 +47,7 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
         m.ledger.regroups = m.ledger.regroups or cell.each  # that may be the parameters of an optimizer
     elif name not in ("put", "put_nowait", "sort", "reverse", "copy", "index", "count", "__len__"):
         m.retention.shrink(address)
+        m.ledger.regroups = m.ledger.regroups or cell.each
     if name in ("append", "add", "appendleft", "put", "put_nowait") and first is not None:
         bounded = address in m.retention.bounded  # what is put in may push something else out
         if cell.items is not None and len(cell.items) < 64 and not bounded:

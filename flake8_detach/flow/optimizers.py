@@ -112,7 +112,7 @@ def _add_group(m: Machine, node: cst.CSTNode, receiver: Ref, cell: Optimizer, ar
     tensors_ = [t for a in new or () for _, t in m.tensors(Ref((a,)))]
     if what:
         optimizer_contracts.tell(m, node, f"the new group is {what}")
-    elif again and parted is not None:
+    elif again and parted is not None and not m.ledger.regroups:
         optimizer_contracts.tell(m, node, "a parameter of the new group is in the optimizer already")
     elif any(t.leaf.no and t.grad.yes for t in tensors_):
         optimizer_contracts.tell(m, node, "a tensor of the new group is not a leaf")
