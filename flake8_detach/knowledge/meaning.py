@@ -125,8 +125,7 @@ NUMERIC = ("self", "input", "other", "exponent", "min", "max", "end", "weight", 
 def kind_of(word: str, arguments: Arguments) -> str | None:
     """The dtype kind of the result, None if it is not known.
 
-    `dtype=` decides wherever it is given, and so does `return_complex=`. bool, int, float, complex: always. arg: float
-    unless dtype= says otherwise.
+    `dtype=` decides wherever it is given. bool, int, float, complex: always. arg: float unless dtype= says otherwise.
     same, like: as the first tensor (like: of an op that takes dtype=).
     int_of_bool: the same, but int for bool. promote: the widest of all tensors, and of numbers in their place.
     float_of_int: the same, but float for bool and int. to: as the dtype or tensor that is given beside the first
@@ -137,9 +136,6 @@ def kind_of(word: str, arguments: Arguments) -> str | None:
         return given if isinstance(given, str) and given in ORDER else None
     if word in ORDER or word == "arg":
         return "float" if word == "arg" else word
-    if "return_complex" in arguments:
-        complex_ = _value(arguments, "return_complex", None)
-        return ("complex" if complex_ else "float") if isinstance(complex_, bool) else None
     kinds = [kind for a in arguments.values() for _, kind in a.tensors]
     first = kinds[0] if kinds else None
     if word.startswith("value:"):
