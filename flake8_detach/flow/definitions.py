@@ -63,12 +63,16 @@ BINDING = (
 )
 
 
+PLAIN = (cst.Name, cst.BaseNumber, cst.BaseString)
+"""Defaults that compute nothing."""
+
+
 @statement(cst.FunctionDef)
 def function_def(m: Machine, node: cst.FunctionDef) -> bool:
     every = (*node.params.posonly_params, *node.params.params, *node.params.kwonly_params)
     given = [(p.name.value, p.default) for p in every if p.default is not None]
     mode = m.mode
-    if any(isinstance(default, (cst.Call, cst.BinaryOperation)) for _, default in given):
+    if not all(isinstance(default, PLAIN) for _, default in given):
         _switch(m, node)
     defaults = tuple((name, evaluate(m, default)) for name, default in given)
     m.set_mode(mode)

@@ -33,8 +33,7 @@ def arguments(cell: Thing) -> Args:
 def within(m: Machine, manager: Ref, cell: Thing, place: cst.CSTNode, block: Callable[[Value], bool]) -> bool:
     """Run the function, and `block` with what it yields; False if no path gets past the block."""
     function = cell.part("function")
-    assert isinstance(function, Function)
-    if _yields(function.definition) != 1:
+    if not isinstance(function, Function) or _yields(function.definition) != 1:
         return block(entered(m, cell))  # which of them it comes to, and in what mode, may depend on anything
     depth, guards, saved = m.depth, m.guards, m.block
     frames = len(m.frames)
