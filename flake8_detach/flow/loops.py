@@ -294,6 +294,7 @@ def repeated(
     frame.loops.append(loop)
     depth = sum(len(f.loops) for f in m.frames)
     last = 1 + ROUNDS if depth <= DEEP else 1 if depth == DEEP + 1 else 0
+    m.shortened = m.shortened or depth > DEEP
     ends: list[Delta] = []
     begun = 0
     fatal, quiet, presumed, decided = m.fatal, m.quiet, m.presumed, m.ledger.decided
@@ -341,7 +342,7 @@ def repeated(
     m.state.undo(loop.mark)
     watch.close(m, ends[0] if ends else {})
     ends, breaks = [counting.ended(path) for path in ends], [counting.ended(path) for path in loop.breaks]
-    if forever:
+    if forever and (loop.breaks or depth <= DEEP):  # else it may be left in a later turn
         ends = []
     if ends and node.orelse is not None:
         m.state.join(ends, since=begun)

@@ -156,6 +156,7 @@ class Machine:
         self.doubts = 0
         self.quiet = 0
         self.presumed = 0
+        self.shortened = False
         self.fatal = 0
         self.caught = 0  # the same where a handler waits for it
         self.frames: list[Frame] = []

@@ -96,7 +96,8 @@ def analyse(text: str) -> Analysis:
     result.told = {(finding.code, finding.span.line) for finding in collector.told}
     machine = record.machine
     if machine is not None:
-        result.complete = machine.budget >= 0 and max(machine.contexts.values(), default=0) < MAX_CONTEXTS
+        bounded = machine.budget < 0 or max(machine.contexts.values(), default=0) >= MAX_CONTEXTS
+        result.complete = not bounded and not machine.shortened
     result.freed = record.freed
     return result
 
