@@ -8,7 +8,7 @@ answers: nothing is concluded from not having seen it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from flake8_detach.flow.values import Node
 
@@ -73,6 +73,13 @@ class Reached:
         """Does a backward come by this very node by way of what was computed from it? Not where paths have met only."""
         return number in self._starts or any(
             self._graph[n].op != "join" and any(edge.node == number for edge in self._graph[n].edges)
+            for n in self._numbers
+        )
+
+    def shared(self, numbers: Collection[int]) -> bool:
+        """Does a backward come to one of these nodes by what is none of them? Not where paths have met only."""
+        return any(
+            n not in numbers and self._graph[n].op != "join" and any(e.node in numbers for e in self._graph[n].edges)
             for n in self._numbers
         )
 

@@ -32,6 +32,7 @@ from flake8_detach.flow import (
     replaced,
     sampling,
     shapes,
+    snapshots,
     suspects,
     tensor_hooks,
     tensors,
@@ -308,6 +309,7 @@ def _put_on_tensor(
         else:
             training.assigned(m, address, node, value)
     elif name == "data":
+        snapshots.moved(m)
         m.steered.add(tensor.storage)
         hidden.dropped(m, node, "an assignment to `.data`", m.tensors(value), m.text(node))
         hidden.replaced(m, tensor.storage, node)

@@ -45,6 +45,7 @@ class Ledger:
     trains: is there a backward? enables: is grad mode switched on anywhere? holdings, hidden: see there. registered:
     what became an attribute or child of a module. contained: lists that a container of modules was made from. asked:
     modules whose parameters were asked for. regroups: may the groups of an optimizer have got other parameters by hand?
+    snapshots: by the place of a `state_dict()`, the memory of the parameters then.
     unseen_owned: is there an optimizer whose parameters are not all known? read: attributes read in a forward with grad
     mode on. excused: places that are right for some object. calmed: may anything switch anomaly detection off? clips:
     places that clip too early, and are told of. at_end: what to do when the file has been followed. lingering: evidence
@@ -70,6 +71,7 @@ class Ledger:
     optimized: set[int] = field(default_factory=set)
     unseen_owned: bool = False
     regroups: bool = False
+    snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
     read: set[tuple[int, str]] = field(default_factory=set)
     excused: set[int] = field(default_factory=set)
     freezes: dict[int, Any] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from flake8_detach.flow import (
     registration,
     snapshots,
     tensor_methods,
+    writes,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -87,6 +88,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         "share_memory",
         "to_empty",
     ):
+        snapshots.moved(m)
         if not m.mode.inference.no:  # what is converted there are inference tensors, what is not stays what it was
             for a, t in m.tensors(module_tree.parameters(m, receiver)):
                 m.change(a, inference=MAYBE, grad=t.grad & MAYBE)
@@ -98,6 +100,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if name in ("double", "half", "bfloat16"):
             module_tree.converted(m, receiver)
         return receiver
+    if name in snapshots.HOOKING:
+        m.state.set(writes.REWRITTEN, YES)
     if name == "requires_grad_":
         asked = args.get(0, "requires_grad")
         flag = YES if asked is None else truth(bool(asked.value)) if isinstance(asked, Const) else None
@@ -165,11 +169,15 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         of = m.tensors(module_tree.parameters(m, receiver))  # one value stands for those of all
         lost = YES if any(t.grad.yes for _, t in of) else MAYBE
         why = m.cause("cut", "detached by `state_dict()`", node, m.text(methods.receiver_node(node)), lost, None, of)
+        snapshots.taken(m, node, of)
         return m.new(Mapping_((), m.tensor(grad=NO, leaf=YES, why=why, made="state_dict"), "OrderedDict"))
     if name in ("load_state_dict", "extra_repr", "get_buffer", "buffers", "named_buffers", "type"):
         if name == "load_state_dict":
             missing.initialised(m, receiver)
-            snapshots.restored(m, node, receiver, args.get(0, "state_dict") or UNKNOWN, m.text(node))
+            if "assign" not in args.kw and len(args.pos) < 3 and not args.open:
+                snapshots.restored(m, node, receiver, args.get(0, "state_dict") or UNKNOWN, m.text(node))
+            else:
+                snapshots.moved(m)
             given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
             hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
             m.steered.update(t.storage for _, t in m.tensors(module_tree.parameters(m, receiver)))

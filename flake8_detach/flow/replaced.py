@@ -153,12 +153,14 @@ class Watch:
 
     def _ask(self, m: Machine, name: str, first: int, term: int) -> None:
         leaves = forgotten.leaves(m, first)
+        lost = {number for number in below(m.state.graph, (first,))[0] if number >= self.start}
         node = self.anew[name]
         zero = m.zeros[m.frame.id, name][0]
         event = m.event(LossForgotten, node.value, how="anew", subject=m.text(node.targets[0].target), before=zero)
 
         def answer(reached: Reached) -> None:
-            if reached.inside(term) and not m.owned.isdisjoint(leaves):
+            # what the term was made of may be held by something else that is backwarded
+            if reached.inside(term) and not reached.shared(lost) and not m.owned.isdisjoint(leaves):
                 m.sink(event)
 
         m.afterwards.ask_last(answer)

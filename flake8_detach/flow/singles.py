@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SOFTMAX = frozenset({"softmax", "log_softmax", "softmin", "gumbel_softmax", "cross_entropy"})
 LAST = frozenset({"linear", "bilinear"})
 """Ops whose output has as many entries in its last axis as they were made for."""
-SECOND = frozenset({"conv1d", "conv2d", "conv3d"})
-"""The same of the second axis."""
+CHANNELS = {"conv1d": -2, "conv2d": -3, "conv3d": -4}
+"""The same of the axis of channels, with a batch before it or without."""
 KEEPING = frozenset({"relu", "leaky_relu", "gelu", "tanh", "dropout", "div", "truediv", "mul", "to", "sigmoid"})
 """Ops that leave the shape of their first operand as it is."""
 
@@ -32,7 +32,7 @@ def flat(m: Machine, op: str, given: Mapping[str, Value]) -> bool:
     cell = m.cell(operand)
     if not isinstance(operand, Ref) or len(operand.addresses) != 1 or not isinstance(cell, Tensor) or not cell.shape:
         return False
-    at = _axis(m, name, given.get("dim"), cell.shape)
+    at = _axis(m, name, given.get("dim", given.get("axis")), cell.shape)
     return at is not None and cell.shape[at] == 1 and _by_design(m, cell.node, at, cell.shape)
 
 
@@ -54,11 +54,11 @@ def _by_design(m: Machine, number: int | None, at: int, shape: Shape) -> bool:
         node: Node = m.state.graph[number]
         name = linear.key(node)
         if name == "topk":
-            return shapes.axes(m, node.given.get("dim", Const(-1)), len(shape)) == [at]
+            return shapes.axes(m, node.given.get("dim", node.given.get("axis", Const(-1))), len(shape)) == [at]
         if name in LAST:
             return at == len(shape) - 1
-        if name in SECOND:
-            return at == 1
+        if name in CHANNELS:
+            return at == len(shape) + CHANNELS[name]
         if name not in KEEPING:
             return False
         first = m.cell(next(iter(node.given.values()), NONE))

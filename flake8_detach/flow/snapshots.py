@@ -6,12 +6,30 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import alternatives, module_tree, writes
+from flake8_detach.flow import alternatives, module_tree, modules, writes
 from flake8_detach.flow.events import Dropped
-from flake8_detach.flow.values import Mapping_, Ref, Tensor, Value
+from flake8_detach.flow.values import Instance, Mapping_, Ref, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
+
+
+OVERRIDING = ("_load_from_state_dict", "_save_to_state_dict", "get_extra_state", "set_extra_state")
+"""Methods by which a class of the file takes part in what is told and taken."""
+HOOKING = frozenset(
+    {"register_state_dict_post_hook", "register_state_dict_pre_hook", "_register_state_dict_hook"}
+    | {"register_load_state_dict_post_hook", "register_load_state_dict_pre_hook", "_register_load_state_dict_pre_hook"}
+)
+
+
+def taken(m: Machine, site: cst.CSTNode, parameters: list[tuple[int, Tensor]]) -> None:
+    """`state_dict()` tells the parameters, which lie in this memory now."""
+    m.ledger.snapshots[id(site)] = {address: tensor.storage for address, tensor in parameters}
+
+
+def moved(m: Machine) -> None:
+    """The parameters of a module may lie in other memory from now on; what was told before is apart from them."""
+    m.ledger.snapshots.clear()
 
 
 def restored(m: Machine, node: cst.CSTNode, module: Ref, given: Value, subject: object) -> None:
@@ -21,9 +39,22 @@ def restored(m: Machine, node: cst.CSTNode, module: Ref, given: Value, subject: 
     tensor = m.cell(held.rest) if isinstance(held, Mapping_) and not held.items and held.rest is not None else None
     if m.guards or not isinstance(tensor, Tensor) or tensor.made != "state_dict" or tensor.why is None:
         return
-    taken = {edge.leaf for edge in tensor.why.source.edges} if tensor.why.source is not None else set()
-    own = set(module_tree.parameters(m, module).addresses) & m.owned
-    if taken and taken <= own and own.isdisjoint(m.escaped) and m.state.get(writes.REWRITTEN) is None:
-        m.emit(
-            Dropped, node, what="restored", owner="module", subject=subject, name="load_state_dict", at=tensor.why.site
-        )
+    at = tensor.why.site
+    told = {edge.leaf for edge in tensor.why.source.edges} if tensor.why.source is not None else set()
+    own = module_tree.parameters(m, module)
+    stepped = set(own.addresses) & m.owned
+    now = {address: cell.storage for address, cell in m.tensors(own)}
+    if not told or not told <= stepped or now != m.ledger.snapshots.get(id(at)) or not stepped.isdisjoint(m.escaped):
+        return
+    if m.state.get(writes.REWRITTEN) is None and not _more(m, module):
+        m.emit(Dropped, node, what="restored", owner="module", subject=subject, name="load_state_dict", at=at)
+
+
+def _more(m: Machine, module: Ref) -> bool:
+    """Is there more to it than parameters: buffers of a class of the file, which may be bound anew, or a state that it
+    adds itself?"""
+    if any(isinstance(m.state.cell(owner), Instance) for owner, _, _, _ in module_tree.buffers(m, module)):
+        return True
+    inner = [Ref((address,)) for address in module_tree.tree(m, module).modules]
+    own = [one for one in inner if isinstance(m.cell(one), Instance)]
+    return any(modules.find(m, one, name) is not None for one in own for name in OVERRIDING)

@@ -199,8 +199,10 @@ def _convolved(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     weight = m.cell(bound.get("weight", NONE))
     if first is None or len(first) < 2:
         return None
-    out = weight.shape[0] if isinstance(weight, Tensor) and weight.shape else None
-    return (first[0], out, *(None,) * (len(first) - 2))
+    if not isinstance(weight, Tensor) or not weight.shape:
+        return (None,) * len(first)
+    batch = first[: len(first) + 1 - len(weight.shape)]  # none, if it is one image
+    return (*batch, weight.shape[0], *(None,) * (len(weight.shape) - 2))
 
 
 def _one_hot(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
