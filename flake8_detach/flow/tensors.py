@@ -280,12 +280,10 @@ def _result(
     differentiable = any(c in ("yes", "zero", "raises", "unknown") for c in classes)
     node = None
     wanted = inputs.grad(ignored, [name for name, what in op.nodiff.items() if what == "maybe"])
-    if inputs.tensors and m.mode.inference.no and all(t.inference.yes for _, t, _ in inputs.tensors):
-        # autograd does not see ops on inference tensors alone; a number is none where torch makes a tensor of it
-        numbers = any(isinstance(v, (Const, Scalar)) for v in bound.values())
-        wanted = wanted & MAYBE if inputs.unknown or numbers else NO
-    elif m.mode.inference.no and {t.inference.no for _, t, _ in inputs.tensors if t.grad.yes} == {False}:
-        wanted = wanted & MAYBE  # nor the first step of `@`, if only such tensors require grad
+    if m.mode.inference.no and {t.inference.no for _, t, _ in inputs.tensors if t.grad.yes} == {False}:
+        # autograd does not see most ops on inference tensors alone, but for `clone()`, casts and what makes tensors of
+        # numbers; nor the first step of `@`, if only such tensors require grad
+        wanted = wanted & MAYBE
     given = [v.items[0] if isinstance(v, Tuple) and len(v.items) == 1 else v for v in bound.values()]
     first = next((v for v in given if m.is_tensor(v)), None)
     if differentiable and not wanted.no and not m.mode.grad.no:
