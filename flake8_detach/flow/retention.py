@@ -16,9 +16,11 @@ import libcst as cst
 
 from flake8_detach import trees
 from flake8_detach.flow import alternatives, closures
+from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import Evaluated, NeedlesslyKept, Retained
 from flake8_detach.flow.slots import CELL, Delta
 from flake8_detach.flow.values import (
+    MAYBE,
     NO,
     UNKNOWN,
     Instance,
@@ -314,7 +316,7 @@ def _evaluation(m: Machine, event: Evaluated, nodes: list[int], start: int) -> C
 def retained(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode) -> None:
     """`root.backward(retain_graph=True)` in a loop."""
     found = [t.node for _, t in m.tensors(root) if t.node is not None and t.grad.yes]
-    if m.quiet or not found or not any(f.loops for f in m.frames):
+    if m.quiet or not found or not any(f.loops for f in m.frames) or any(_from_outside(m, n) for n in found):
         return
     known = m.retention.retained.setdefault(id(node), [])
     if not known:
@@ -331,6 +333,13 @@ def retained(m: Machine, node: cst.CSTNode, root: Value, owner: cst.CSTNode) -> 
 
         m.afterwards.ask(answer)
     known.extend((n, m.retention.backwards) for n in found)
+
+
+def _from_outside(m: Machine, top: int) -> bool:
+    """Does the graph lead to a tensor that may be no leaf, so that there is more of it than is seen?"""
+    _, leaves = below(m.state.graph, (top,))
+    cells = (m.state.get((leaf, CELL)) for leaf in leaves)
+    return any(isinstance(cell, Tensor) and cell.leaf is MAYBE for cell in cells)
 
 
 def _used(m: Machine, reached: Reached, top: int, when: int) -> bool:

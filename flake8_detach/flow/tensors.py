@@ -237,6 +237,10 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         for _, tensor in m.tensors(bound.get(name, UNKNOWN)):
             if tensor.storage:
                 m.wrote(tensor.storage, site)
+    if op.either:  # what holds the graph of its operands from now on is not seen
+        for _, tensor, _ in inputs.tensors:
+            m.hand_out(tensor)
+        return UNKNOWN
     result = _result(m, site, op, bound, inputs, subject)
     by_hand.computed(m, op, inputs, m.tensors(result))
     conversions.form(m, result, op.name, bound)

@@ -39,6 +39,7 @@ class Op:
     name: the public name that was looked up ("torch.add", "Tensor.add_", "torch.nn.functional.relu").
     outputs: () if the result is one tensor of class `graph`, else the class of each item of the tuple; `fields` are
         its names if it is a namedtuple. listed: the result is a list or tuple of tensors of any length (split).
+        either: an argument that is not known decides whether it is one tensor or several (`max(x, d)`).
     params: parameter names in positional order ("*size" takes the rest; after a bare "*" they are keyword-only).
     inplace: the first parameter is written and returned. writes: all parameters that are written (`out=` aside).
     bumps: the write bumps the version counter, which detach_ and requires_grad_ do not.
@@ -56,6 +57,7 @@ class Op:
     outputs: tuple[Graph, ...] = ()
     fields: tuple[str, ...] = ()
     listed: bool = False
+    either: bool = False
     params: tuple[str, ...] = ()
     inplace: bool = False
     writes: tuple[str, ...] = ()
@@ -105,7 +107,7 @@ def _common(a: Op, b: Op) -> Op:
         if getattr(a, name) != getattr(b, name):
             together[name] = default
     if a.listed != b.listed or len(a.outputs) != len(b.outputs):
-        together.update(graph="unknown", outputs=(), fields=(), listed=False)
+        together.update(graph="unknown", outputs=(), fields=(), listed=False, either=True)
     elif a.outputs != b.outputs:
         together["outputs"] = tuple(x if x == y else "unknown" for x, y in zip(a.outputs, b.outputs, strict=True))
     saves = a.saves & b.saves
