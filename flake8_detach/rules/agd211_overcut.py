@@ -19,7 +19,8 @@ class Overcut(Rule):
     Reports a forward under `torch.no_grad()`, as a block, a decorator or a mode, of which parameters are made use of
     that an optimizer steps and that no backward in the file ever reaches. Reports a term of a loss that was cut from
     what the next optimizer steps, if the gradient that it does leave elsewhere is thrown away before any step: the
-    generator's half of a GAN step that judges the detached sample.
+    generator's half of a GAN step that judges the detached sample. Reports a custom Function whose forward uses such
+    parameters without being given them, as by a module.
 
     ## Why is this bad?
     The loss is computed, printed and backwarded, but what it should train keeps its initial weights, or is trained by

@@ -16,8 +16,9 @@ class GraphKeptInContainer(Rule):
     ## What it does
     Runs the body of a loop a second time on what the first iteration left, and reports what puts a tensor that carries
     a graph into a list, set or dict that then holds the graphs of both iterations, if no backward ever needs them.
-    So does what stores it in each element of a list from before the loop, be it an entry or an attribute.
-    A lambda, function or `partial` that holds such a tensor for later counts if the graph was backwarded before.
+    So does what stores it under an index or key that may be another one each time, and what stores it in each element
+    of a list from before the loop, be it an entry or an attribute. A lambda, function or `partial` that holds such a
+    tensor for later counts if the graph was backwarded before.
 
     ## Why is this bad?
     A tensor in a list keeps its graph alive: the whole forward pass with its activations if nothing was backwarded, the
