@@ -71,10 +71,7 @@ class Reached:
 
     def used(self, number: int) -> bool:
         """Does a backward come by this very node by way of what was computed from it? Not where paths have met only."""
-        return number in self._starts or any(
-            self._graph[n].op != "join" and any(edge.node == number for edge in self._graph[n].edges)
-            for n in self._numbers
-        )
+        return number in self._starts or self.shared((number,))
 
     def shared(self, numbers: Collection[int]) -> bool:
         """Does a backward come to one of these nodes by what is none of them? Not where paths have met only."""

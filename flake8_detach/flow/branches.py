@@ -150,11 +150,5 @@ def pattern(m: Machine, node: cst.MatchPattern, subject: Value) -> Any:
 
 
 def bound_names(node: cst.CSTNode) -> list[str]:
-    found = []
-    todo: list[cst.CSTNode] = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, (cst.MatchAs, cst.MatchStar)) and current.name is not None:
-            found.append(current.name.value)
-        todo += trees.children(current)
-    return found
+    patterns = (part for part in trees.walk(node) if isinstance(part, (cst.MatchAs, cst.MatchStar)))
+    return [part.name.value for part in patterns if part.name is not None]

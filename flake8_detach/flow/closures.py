@@ -29,7 +29,7 @@ def parts(m: Machine, value: Value, since: int) -> Iterator[Value]:
         yield from (value.function, *value.args, *(v for _, v in value.kwargs))
     elif isinstance(value, Function):
         yield from (v for _, v in value.defaults)
-        for name in _caught(value.definition):
+        for name in caught(value.definition):
             frame = next((f for f in value.scope if (f, name) in m.state.slots), None)
             if frame is not None and frame >= since and frame != m.frames[0].id:
                 yield m.state.get((frame, name))
@@ -58,7 +58,7 @@ def place(value: Value, site: cst.CSTNode) -> cst.CSTNode:
 
 
 @memo.per_file
-def _caught(definition: cst.FunctionDef | cst.Lambda) -> frozenset[str]:
+def caught(definition: cst.FunctionDef | cst.Lambda) -> frozenset[str]:
     """The names that the body of a function reads and that nothing in it binds."""
     inside = list(trees.walk(definition.body))
     own = {part.name.value for part in (*inside, *trees.walk(definition.params)) if isinstance(part, cst.Param)}

@@ -61,15 +61,10 @@ def bound(m: Machine, item: cst.WithItem, body: cst.BaseSuite, value: Value) -> 
     name = item.asname.name if item.asname is not None else None
     if not isinstance(cell, Thing) or cell.kind not in SILENT or not isinstance(name, cst.Name):
         return
-    todo: list[cst.CSTNode] = [body]
-    uses = 0
-    while todo:
-        part = todo.pop()
-        if isinstance(part, cst.AssignTarget) and name.deep_equals(part.target):
-            return
-        uses += isinstance(part, cst.Name) and part.value == name.value
-        todo += trees.children(part)
-    if uses:
+    parts = list(trees.walk(body))
+    if any(isinstance(part, cst.AssignTarget) and name.deep_equals(part.target) for part in parts):
+        return
+    if any(isinstance(part, cst.Name) and part.value == name.value for part in parts):
         m.emit(ContextNotCalled, item.item, what="bound", name=f"{cell.kind}:{name.value}")
 
 

@@ -141,10 +141,9 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
                 leaf = YES if cell.parameter else cell.leaf  # Parameter.__deepcopy__ makes a new one
                 node = None if leaf.yes else cell.node
                 now = m.mode.inference if not m.mode.inference.no else cell.inference & MAYBE
-                own = {"made": ""} if cell.made == "state_dict" else {}  # it is not the parameter any more
-                m.change(
-                    copy, storage=m.state.address(), view="", base=None, node=node, leaf=leaf, inference=now, **own
-                )
+                m.change(copy, storage=m.state.address(), view="", base=None, node=node, leaf=leaf, inference=now)
+                if cell.made == "state_dict":
+                    m.refine(copy, made="")  # it is not the parameter any more
             elif isinstance(cell, Sequence):
                 items = None if cell.items is None else tuple(clone(m, i, done, depth + 1) for i in cell.items)
                 element = clone(m, cell.element, done, depth + 1)

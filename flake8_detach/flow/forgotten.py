@@ -164,10 +164,7 @@ def read(node: cst.CSTNode) -> Iterator[str]:
 def _overwritten(definition: cst.CSTNode) -> set[int]:
     """Assignments to a name that is stored again, in the same block and on every path, before anything reads it."""
     found: set[int] = set()
-    todo = [definition]
-    while todo:
-        one = todo.pop()
-        todo += trees.children(one)
+    for one in trees.walk(definition):
         if not isinstance(one, cst.IndentedBlock):
             continue
         last: dict[str, cst.Assign] = {}

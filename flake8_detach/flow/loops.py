@@ -226,7 +226,8 @@ def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
             alive = meet(m, loop, alive)
             if not alive:
                 break
-            sums.after(m, turn, m.state.delta(loop.mark))
+            if sums.anew:
+                sums.after(m, turn, m.state.delta(loop.mark))
     finally:
         frame.loops.pop()
         m.presumed = presumed

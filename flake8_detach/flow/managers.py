@@ -65,13 +65,7 @@ def within(m: Machine, manager: Ref, cell: Thing, place: cst.CSTNode, block: Cal
 
 def _yields(definition: cst.CSTNode) -> int:
     """The number of `yield` in the function, apart from those of functions in it."""
-    found, todo = 0, trees.children(definition)
-    while todo:
-        node = todo.pop()
-        found += isinstance(node, cst.Yield)
-        if not isinstance(node, (cst.FunctionDef, cst.Lambda)):
-            todo += trees.children(node)
-    return found
+    return sum(isinstance(part, cst.Yield) for part in trees.run_by(definition))
 
 
 def entered(m: Machine, cell: Thing) -> Value:

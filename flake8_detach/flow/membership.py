@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import forgotten, module_groups, module_tree, modules
+from flake8_detach.flow import closures, module_groups, module_tree, modules
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
@@ -412,10 +412,8 @@ def _first(m: Machine, held: Value) -> list[Value]:
 
 def _captured(m: Machine, function: Function) -> list[Value]:
     """The layers that a function uses which are variables of the one that it stands in."""
-    frame, parameters = function.scope[0], function.definition.params
-    own = {p.name.value for p in (*parameters.posonly_params, *parameters.params, *parameters.kwonly_params)}
-    names = set(forgotten.read(function.definition)) - own
-    found = [m.state.get((frame, name), UNKNOWN) for name in sorted(names)]
+    frame = function.scope[0]
+    found = [m.state.get((frame, name), UNKNOWN) for name in sorted(closures.caught(function.definition))]
     return [value for value in found if modules.is_module(m, value)]
 
 

@@ -25,7 +25,6 @@ from flake8_detach.flow import (
     registration,
     snapshots,
     tensor_methods,
-    writes,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -101,7 +100,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             module_tree.converted(m, receiver)
         return receiver
     if name in snapshots.HOOKING:
-        m.state.set(writes.REWRITTEN, YES)
+        snapshots.hooked(m)
     if name == "requires_grad_":
         asked = args.get(0, "requires_grad")
         flag = YES if asked is None else truth(bool(asked.value)) if isinstance(asked, Const) else None

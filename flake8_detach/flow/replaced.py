@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from flake8_detach import trees
-from flake8_detach.flow import forgotten, memo, retention
+from flake8_detach.flow import building, closures, forgotten, memo, retention
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LossForgotten
 from flake8_detach.flow.slots import Delta
-from flake8_detach.flow.values import Const, Mapping_, Sequence, Tensor, Value
+from flake8_detach.flow.values import Const, External, Mapping_, Sequence, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
 SIGNS = {cst.Plus: "=+", cst.Minus: "=-"}
-ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
-MADE = frozenset({"tensor", "as_tensor", "new_tensor", "scalar_tensor"})
+ZEROS = frozenset({"torch.zeros", "torch.zeros_like", "Tensor.new_zeros"})
+MADE = frozenset({"torch.tensor", "torch.as_tensor", "Tensor.new_tensor", "torch.scalar_tensor"})
 MOVES = frozenset({"to", "cuda", "cpu", "float", "double", "half"})
 """Methods that leave a zero a zero."""
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -56,9 +56,10 @@ def _zero(m: Machine, node: cst.BaseExpression, value: Value) -> bool:
         node = node.func.value
     if not isinstance(node, cst.Call):
         return False
-    name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
-    spelt = name.value if isinstance(name, cst.Name) else ""
-    return spelt in ZEROS or (spelt in MADE and bool(node.args) and _nought(node.args[0].value))
+    called = building.glance(m, node.func)
+    method = f"Tensor.{node.func.attr.value}" if isinstance(node.func, cst.Attribute) else ""
+    name = called.name if isinstance(called, External) else method
+    return name in ZEROS or (name in MADE and bool(node.args) and _nought(node.args[0].value))
 
 
 def _nought(node: cst.BaseExpression) -> bool:
@@ -185,7 +186,7 @@ def _shared(m: Machine, name: str) -> bool:
         functions = (f for f in ast.walk(m.tree) if isinstance(f, FUNCTIONS)) if m.tree is not None else ()
         return m.tree is None or any(name in _free(f) for f in functions)
     inner = (part for part in trees.walk(function.definition.body) if isinstance(part, (cst.FunctionDef, cst.Lambda)))
-    return any(name in forgotten.read(part) for part in inner)
+    return any(name in closures.caught(part) for part in inner)
 
 
 @memo.per_file

@@ -8,7 +8,7 @@ import libcst as cst
 
 from flake8_detach.flow import alternatives, module_tree, modules, writes
 from flake8_detach.flow.events import Dropped
-from flake8_detach.flow.values import Instance, Mapping_, Ref, Tensor, Value
+from flake8_detach.flow.values import YES, Instance, Mapping_, Ref, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -25,6 +25,11 @@ HOOKING = frozenset(
 def taken(m: Machine, site: cst.CSTNode, parameters: list[tuple[int, Tensor]]) -> None:
     """`state_dict()` tells the parameters, which lie in this memory now."""
     m.ledger.snapshots[id(site)] = {address: tensor.storage for address, tensor in parameters}
+
+
+def hooked(m: Machine) -> None:
+    """A hook takes part in what is told and taken."""
+    m.state.set(writes.REWRITTEN, YES)
 
 
 def moved(m: Machine) -> None:

@@ -87,9 +87,8 @@ def left_out(m: Machine, dropped: Iterable[int], site: cst.CSTNode) -> None:
     before = {address: m.switched.get(address) for address in dropped}
 
     def at_end() -> None:
-        late = {
-            a: now for a in before if (now := m.switched.get(a)) is not before[a] and now is not None and now.sure.yes
-        }
+        now = {a: event for a, then in before.items() if (event := m.switched.get(a)) is not None and event is not then}
+        late = {a: event for a, event in now.items() if event.sure.yes}
         if late and not m.ledger.unseen_owned and m.owned.isdisjoint(late) and m.escaped.isdisjoint(late):
             m.sink(replace(next(iter(late.values())), at=site))
 
