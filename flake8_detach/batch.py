@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -23,6 +23,9 @@ Work = Callable[[AsFlake8, str], T]
 
 FILES_A_WORKER = 4
 """A worker takes as long to start as four files take to be linted."""
+
+A_MOMENT = 0.1
+"""Seconds from Ctrl-C to the end of waiting for a result, at most."""
 
 MANY = 8
 """From so many files on, the progress is shown."""
@@ -81,17 +84,57 @@ def each(flake8: AsFlake8, work: Work[T], names: Sequence[str]) -> list[T]:
     Raises what `work` raises, and BrokenProcessPool if a worker is killed. Ctrl-C ends the workers, too.
     """
     workers = min(flake8.jobs, len(names) // FILES_A_WORKER)
-    pool = _pool(workers, flake8) if workers > 1 else None
-    if pool is None:
-        _import_all()
-        return _watched((work(flake8, name) for name in names), len(names))
+    with ctrl_c_noted() as noted:  # before workers start: they have it from here
+        pool = _pool(workers, flake8) if workers > 1 else None
+        if pool is not None:
+            try:
+                futures = [pool.submit(_in_worker, work, name) for name in names]  # before the display starts anything
+                return _watched(_in_order(futures, noted), len(names))
+            finally:
+                pool.shutdown(cancel_futures=True)
+    _import_all()
+    return _watched((work(flake8, name) for name in names), len(names))
+
+
+@contextmanager
+def ctrl_c_noted() -> Iterator[Callable[[], bool]]:
+    """Has Ctrl-C come? Meanwhile it raises nothing; KeyboardInterrupt is raised at the end, if it came.
+
+    Raised wherever the main thread happens to be, it may meet a lock between its release and the `try` that takes it
+    again: `Condition.wait` then ends in a RuntimeError (Python's documentation, signal, "Note on Signal Handlers and
+    Exceptions"). Only what Python itself would do about Ctrl-C is put off, and only in the main thread.
+    """
+    came = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal came
+        came = True
+
+    def noted() -> bool:
+        return came
+
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield noted
+        return
+    signal.signal(signal.SIGINT, note)
     try:
-        results = pool.map(
-            partial(_in_worker, work), names
-        )  # starts the workers, before the display could start anything
-        return _watched(results, len(names))
+        yield noted
     finally:
-        pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if came:
+            raise KeyboardInterrupt
+
+
+def _in_order(futures: Sequence[Future[T]], stop: Callable[[], bool]) -> Iterator[T]:
+    """The results of `futures`, up to the moment when `stop` says so: KeyboardInterrupt is raised then."""
+    for future in futures:
+        while not (stop() or future.done()):
+            wait([future], timeout=A_MOMENT)
+        if stop():
+            raise KeyboardInterrupt
+        yield future.result()
 
 
 def _import_all() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from flake8_detach.batch import ctrl_c_noted
+
 if sys.platform == "win32":
     pytest.skip("terminals and signals are those of POSIX", allow_module_level=True)
 
@@ -100,6 +102,53 @@ def test_ctrl_c_leaves_every_file_whole(tree: Path, jobs: str) -> None:
     assert "Traceback" not in run.shown
     assert {path.read_text() for path in paths} == {BAD}, "nothing is written before all has been linted"
     assert sorted(tree.iterdir()) == paths, "no temporary file is left"
+
+
+BETWEEN_LOCKS = """\
+import os, signal, sys, threading
+
+made, first = threading.Condition.__init__, os.getpid()
+
+def make(condition, lock=None):
+    made(condition, lock)
+    release = condition._release_save
+
+    def released():
+        state = release()
+        if os.getpid() == first and threading.current_thread() is threading.main_thread():
+            signal.raise_signal(signal.SIGINT)
+        return state
+
+    condition._release_save = released
+
+threading.Condition.__init__ = make
+from flake8_detach.cli import main
+
+sys.exit(main(["fix", "--isolated", "--jobs", "2", "src"]))
+"""
+"""A run that Ctrl-C meets while it waits for a worker, when the lock has just been let go."""
+
+
+def test_ctrl_c_between_two_locks_is_ctrl_c(tree: Path) -> None:
+    paths = fill(tree, 60)
+    done = subprocess.run([sys.executable, "-c", BETWEEN_LOCKS], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert {path.read_text() for path in paths} == {BAD}
+
+
+def test_ctrl_c_is_raised_at_the_end_of_what_it_must_not_break() -> None:
+    seen = []
+
+    def work() -> None:
+        with ctrl_c_noted() as noted:
+            seen.append(noted())
+            signal.raise_signal(signal.SIGINT)
+            seen.append(noted())
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert seen == [False, True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.3])
