@@ -396,6 +396,15 @@ def clear(m: Machine, addresses: Iterable[int], to_none: Truth, why: Cause) -> N
             m.state.set((address, "grad"), Const(None, why))
         elif to_none is MAYBE and held != NONE:
             m.state.set((address, "grad"), UNKNOWN)
+    if not to_none.no:
+        lose(m, m.state.alike(*addresses))
+
+
+def lose(m: Machine, addresses: Iterable[int]) -> None:
+    """The gradients that are there may be None from here on: these may be tensors whose gradients were cleared."""
+    for address in addresses:
+        if m.state.get((address, "grad"), NONE) != NONE:
+            m.state.set((address, "grad"), UNKNOWN)
 
 
 def retain_grad(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label) -> None:

@@ -156,6 +156,14 @@ def _cast_kind(name: str, args: Args) -> Dtype | None:
     return None
 
 
+def float_dtype(name: str, args: Args) -> str | None:
+    """The dtype of floats that `x.double()` or `x.to(torch.float64)` asks for, if it can be told."""
+    if name in FLOATS:
+        return FLOATS[name]
+    asked = {FLOATS.get(v.name.rpartition(".")[2]) for v in args.values() if isinstance(v, External)} - {None}
+    return asked.pop() if len(asked) == 1 else None
+
+
 def _device_only(m: Machine, args: Args) -> bool:
     return (
         bool(args.pos)
@@ -165,8 +173,18 @@ def _device_only(m: Machine, args: Args) -> bool:
     )
 
 
-OTHER_FLOATS = frozenset({"float64", "double", "float16", "half", "bfloat16"})
-"""Names of dtypes, and of methods that cast to them, which torch's factories do not give by default."""
+FLOATS = {
+    "float32": "float32",
+    "float": "float32",
+    "float64": "float64",
+    "double": "float64",
+    "float16": "float16",
+    "half": "float16",
+    "bfloat16": "bfloat16",
+}
+"""The dtype by its names, which are also those of the methods that cast to it (torch/_tensor_docs.py)."""
+OTHER_FLOATS = frozenset(name for name, dtype in FLOATS.items() if dtype != "float32")
+"""Those that torch's factories do not give by default."""
 DEFAULT = (0, "default dtype")
 """Set once the program has chosen another default dtype."""
 

@@ -31,7 +31,8 @@ class Comparison:
 
     def __init__(self, state: State, first: Delta, second: Delta, covers: bool = False) -> None:
         self.state, self.first, self.second, self.covers = state, first, second, covers
-        self.assumed: set[tuple[int, int]] = set()
+        self.known: dict[tuple[int, int], bool | None] = {}  # None: they are being compared, and taken to agree
+        self.leaning = False  # was anything taken to agree that is still being compared?
 
     def contents(self, a: Any, b: Any) -> bool:
         if a is b or (self.covers and a == UNKNOWN):
@@ -59,9 +60,25 @@ class Comparison:
         return bool(a == b)
 
     def objects(self, x: int, y: int) -> bool:
-        if (x, y) in self.assumed:
-            return True
-        self.assumed.add((x, y))
+        """Do they agree in their facts? Objects that lead to themselves agree until something differs."""
+        if (x, y) in self.known:
+            known = self.known[x, y]
+            self.leaning |= known is None
+            return known is not False
+        leant, self.leaning = self.leaning, False
+        self.known[x, y] = None
+        same = self._facts_agree(x, y)
+        if not same and self.leaning:  # what was found to agree meanwhile may rest on what they were taken for
+            for pair in [*reversed(self.known)]:
+                if pair == (x, y):
+                    break
+                if self.known[pair]:
+                    del self.known[pair]
+        self.known[x, y] = same
+        self.leaning |= leant
+        return same
+
+    def _facts_agree(self, x: int, y: int) -> bool:
         slots = self.state.slots
         a: Any = self.first.get((x, CELL), slots.get((x, CELL)))
         b: Any = self.second.get((y, CELL), slots.get((y, CELL)))
@@ -73,7 +90,8 @@ class Comparison:
                 self.second.get((y, "grad"), slots.get((y, "grad"), NONE)),
             ]
             joined = join_tensors(a, b) if self.covers else b
-            return (a.node is None) == (b.node is None) and _facts(a) == _facts(joined) and self.contents(*filled)
+            nodes = (a.node is None) == (b.node is None) or (self.covers and b.grad.no)
+            return nodes and _facts(a) == _facts(joined) and self.contents(*filled)
         if isinstance(a, Sequence):
             if (a.items is None) != (b.items is None) or a.filled is not b.filled:
                 return False

@@ -299,7 +299,7 @@ class _Joiner:
         owners = [r.addresses[0] for r in refs]
         names = dict.fromkeys(n for path, o in enumerate(owners) for n in (self.look(path, (o, "*names")) or ()))
         names["kept"] = None
-        if isinstance(joined, Tensor) and joined.grad.no:
+        if isinstance(joined, Tensor) and (joined.grad.no or joined.leaf.no):  # else see `entangle`
             names["grad"] = None
         if isinstance(joined, Tensor):
             self.state.note_view(address, joined)

@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_detach.flow import (
     autograd,
+    casts,
     hidden,
     iteration,
     layer_calls,
@@ -91,13 +92,16 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if not m.mode.inference.no:  # what is converted there are inference tensors, what is not stays what it was
             for a, t in m.tensors(module_tree.parameters(m, receiver)):
                 m.change(a, inference=MAYBE, grad=t.grad & MAYBE)
+                for gradient, _ in m.tensors(m.state.get((a, "grad"), NONE)):
+                    m.change(gradient, inference=MAYBE)
             for _, _, a, _ in module_tree.buffers(m, receiver):
                 m.change(a, inference=MAYBE)
         if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
                 m.refine(a, made="")  # they are not known to be float32 any more
-        if name in ("double", "half", "bfloat16"):
-            module_tree.converted(m, receiver)
+        dtype = casts.float_dtype(name, args)
+        if dtype is not None:
+            module_tree.converted(m, receiver, dtype)
         return receiver
     if name in snapshots.HOOKING:
         snapshots.hooked(m)

@@ -10,8 +10,10 @@ from flake8_detach.flow import module_groups, modules
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     UNKNOWN,
     YES,
+    Const,
     Either,
     External,
     Instance,
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
+DTYPE = "*dtype"
+"""Slot of a module: the name of the dtype that it was last converted to; none: never, its tensors are float32."""
+DTYPE = "*dtype"
+"""Slot of a module: the name of the dtype that it was last converted to; none: never, its tensors are float32."""
 BUFFER = "*buffer "
 """Slot of a module, followed by a name: is what has that name a buffer? Then it is no parameter of the module, even if
 it is a Parameter."""
@@ -129,17 +135,29 @@ def each(m: Machine, found: Ref, kind: str = "generator") -> Value:
     return m.new(Sequence(kind, None, found, each=True, filled=YES if found.addresses else NO))
 
 
-def converted(m: Machine, value: Value) -> None:
+def converted(m: Machine, value: Value, dtype: str) -> None:
     """All of the module becomes another dtype: a Parameter gets new memory, a buffer is another tensor from now on."""
-    for address in tree(m, value).parameters:
-        m.refine(address, storage=m.state.address())
+    made = tree(m, value)
+    before = {m.state.get((owner, DTYPE), Const("float32")) for owner in made.modules}
+    for owner in made.modules:
+        m.state.set((owner, DTYPE), Const(dtype))
+    if before == {Const(dtype)}:
+        return
+    sure = all(isinstance(known, Const) and known.value != dtype for known in before)
+    for address in made.parameters:
+        m.refine(address, storage=m.state.address() if sure else 0)
+        for gradient, _ in m.tensors(m.state.get((address, "grad"), NONE)):
+            m.refine(gradient, storage=m.state.address() if sure else 0)
     for owner, name, _, cell in buffers(m, value):
-        if not cell.grad.no:  # then the new one is computed from it
+        if cell.dtype in ("int", "bool"):
+            continue
+        if cell.dtype != "float" or not cell.grad.no or not sure:  # with a gradient, it is computed from the old one
             m.state.set((owner, name), UNKNOWN)
             continue
         inference = cell.inference if cell.inference is m.mode.inference else MAYBE  # one of that dtype stays as it was
-        made = replace(cell, storage=m.state.address(), view="", base=None, inference=inference)
-        m.state.set((owner, name), m.new(made))
+        new = m.new(replace(cell, storage=m.state.address(), view="", base=None, inference=inference))
+        m.state.set((owner, name), new)
+        m.ledger.registered.update(new.addresses)
 
 
 def buffers(m: Machine, value: Value) -> list[tuple[int, str, int, Tensor]]:

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from flake8_detach.flow.calls import Args
     from flake8_detach.flow.machine import Machine
 
+PERHAPS = "*perhaps"
+"""Slot of an optimizer: its tensors, if two of them may be one, so that it is not known how many there are."""
+
 
 def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
     """`torch.optim.SGD(...)`."""
@@ -65,10 +68,13 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     sizes = None if parted is None or owned is None else tuple(len(group) for group in parted)
     if given is not None:
         iteration.consume(m, given)
-    if owned is not None and any(not m.state.alike(a).isdisjoint(owned) for a in owned):
+    perhaps = owned if owned is not None and any(not m.state.alike(a).isdisjoint(owned) for a in owned) else None
+    if perhaps is not None:
         owned = None  # two of them may be one
     made = m.new(Optimizer(name, None if owned is None else tuple(owned), sizes, tuple(args.kw.items())))
     training.made(m, made.addresses[0], node)
+    if perhaps is not None:
+        m.state.set((made.addresses[0], PERHAPS), Ref(tuple(perhaps)))
     if owned is not None:
         unfed.look(m, made.addresses[0], owned, node)
         unfed.twice(m, made.addresses[0], owned, node)

@@ -78,6 +78,10 @@ def call(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) 
         why = m.cause("constant", "cleared by `zero_grad()`", node)
         if mine is None:
             gradients.stir(m)
+            perhaps = (
+                m.state.get((receiver.addresses[0], optimizer_made.PERHAPS)) if isinstance(receiver, Ref) else None
+            )
+            autograd.lose(m, perhaps.addresses if isinstance(perhaps, Ref) else ())
         else:
             autograd.clear(m, mine, fact(args.get(0, "set_to_none"), None if args.open else True), why)
         return NONE

@@ -117,9 +117,9 @@ class State:
             elif isinstance(cell, Mapping_):
                 self.place((other, CELL), Mapping_((), UNKNOWN))
 
-    def alike(self, address: int) -> frozenset[int]:
-        """What may be the tensor at `address`, be it by way of others."""
-        return _reached(self.twins, address)
+    def alike(self, *addresses: int) -> frozenset[int]:
+        """What may be the tensor at one of these addresses, be it by way of others."""
+        return _reached(self.twins, *addresses)
 
     def weaken(self, address: int, changed: Tensor) -> None:
         """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
@@ -236,11 +236,11 @@ class State:
         joining.join(self, deltas, presume, written, many, since)
 
 
-def _reached(pairs: dict[int, set[int]], address: int) -> frozenset[int]:
-    """What `address` is paired with, be it by way of others."""
-    found, todo = set[int](), [address]
+def _reached(pairs: dict[int, set[int]], *addresses: int) -> frozenset[int]:
+    """What these are paired with, be it by way of others."""
+    found, given, todo = set[int](), frozenset(addresses), [*addresses]
     while todo:
-        new = pairs.get(todo.pop(), set()) - found - {address}
+        new = pairs.get(todo.pop(), set()) - found - given
         found |= new
         todo.extend(new)
     return frozenset(found)
