@@ -572,14 +572,15 @@ class Unregistered(Event):
 class HiddenWrite(Event):
     """Memory that backward needs is written so that autograd cannot notice; `node` is the write.
 
-    via: ".data" or "numpy". op: what saved it, at `saved_at`. backward: the call that computes with it. Or
-    "detach": then nothing saved it, and `op` is what takes the new values, at both of these.
+    via: ".data", "numpy" or "detach". op: what saved it, at `saved_at`. backward: the call that computes with it.
+    graph: nothing saved it; `op` takes, at `backward`, the new values of a tensor whose graph is that of the old ones.
     """
 
     via: str
     op: str
-    saved_at: Site
+    saved_at: Site | None
     backward: Site
+    graph: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ ALIAS = "*alias of"
 WRITTEN = "*hidden write"
 """Slot of a storage: when (a number, as graph nodes have), where and how it was last written through an alias."""
 BEHIND = "*written behind"
-"""Slot of a storage: when it was last written through what `detach()` made of a computed tensor, and where."""
+"""Slot of a storage: when it was last written through what `detach()` or `.data` made of a computed tensor, where, and
+through which of them."""
+SCALES = frozenset({"mul_", "multiply_", "div_", "divide_", "true_divide_", "masked_fill_", "zero_"})
+"""Writes whose derivative is not that of doing nothing."""
 REACH = 64
 """How many nodes of the graph of a value are looked at."""
 
@@ -55,11 +58,19 @@ def replaced(m: Machine, storage: int, site: cst.CSTNode) -> None:
         m.ledger.hidden_writes = True
 
 
-def wrote_behind(m: Machine, alias: Tensor, site: cst.CSTNode) -> None:
-    """What `detach()` made of a computed tensor is written in place: so is the tensor, whose graph does not tell."""
+def wrote_behind(m: Machine, alias: Tensor, site: cst.CSTNode, op: str, constant: bool) -> None:
+    """What `detach()` made of a computed tensor is written in place: so is the tensor, whose graph does not tell.
+
+    Through `.data` it may be meant: a straight-through gradient of what rounds, clamps or adds noise. Scaling is not,
+    nor is cutting out (constant: nothing but numbers is written): no gradient is to come where no value does.
+    """
     source = alias.why.source if alias.made == "detach" and alias.why is not None else None
-    if source is not None and len(source.edges) == 1 and source.edges[0].node is not None and alias.storage:
-        m.state.set((alias.storage, BEHIND), (m.state.address(), site))
+    if source is None or len(source.edges) != 1 or source.edges[0].node is None or not alias.storage:
+        return
+    storage = original(m, alias.storage)
+    via = "detach" if storage == alias.storage else ".data"
+    if via == "detach" or op.rpartition(".")[2] in SCALES or constant:
+        m.state.set((storage, BEHIND), (m.state.address(), site, via))
         m.ledger.hidden_writes = True
 
 
@@ -68,7 +79,7 @@ def taken(m: Machine, tensor: Tensor, op: str, number: int, site: cst.CSTNode) -
     known = m.state.get((tensor.storage, BEHIND)) if tensor.storage else None
     if not isinstance(known, tuple) or tensor.node is None or tensor.node > known[0] or m.quiet or m.guards:
         return
-    event = m.event(HiddenWrite, known[1], via="detach", op=op, saved_at=site, backward=site)
+    event = m.event(HiddenWrite, known[1], via=known[2], op=op, saved_at=None, backward=site, graph=True)
     fatal = m.fatal
 
     def answer(reached: Reached) -> None:

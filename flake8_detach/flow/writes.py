@@ -165,7 +165,7 @@ def write(
                 hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
             m.wrote(tensor.storage, site, MAYBE if target.some else YES)
             if not target.some:
-                hidden.wrote_behind(m, tensor, site)
+                hidden.wrote_behind(m, tensor, site, op.name, not others and op.name == "Tensor.copy_")
             if tensor.made == "state_dict":
                 m.state.set(REWRITTEN, YES)
             if m.owned:

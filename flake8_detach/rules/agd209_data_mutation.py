@@ -17,14 +17,15 @@ class DataMutation(Rule):
     Reports a write through `.data` (`x.data.mul_(2)`, `w.data -= ...`, `x.data[0] = 1`) or through a numpy array that
     shares the memory (`x.detach().numpy()[:] = 0`), between the forward that saved the tensor and the backward that
     uses it. Also a write to what `detach()` made of a computed tensor, if a backward comes by what is computed from
-    that tensor later on.
+    that tensor later on; through `.data`, only a write that scales or cuts out (`h.data.mul_(mask)`).
 
     ## Why is this bad?
     `.data` and numpy do not count the write as autograd counts others, so that it cannot refuse. Backward computes with
     the new values: the gradient is wrong, and nothing is said.
 
     ## Known problems
-    Straight-through tricks do this on purpose. What an assignment to `.data` replaces is not followed.
+    Straight-through tricks do this on purpose: what rounds, clamps or adds through `.data` is left alone. What an
+    assignment to `.data` replaces is not followed.
 
     ## Fix safety
     Unsafe: the write is moved behind the backward, if both stand in the same block and nothing between them uses what
@@ -66,13 +67,14 @@ with torch.no_grad():
 
     def check(self, event: HiddenWrite, source: Source) -> Iterable[Finding]:
         op = event.op.rpartition(".")[2].strip("_")
-        if event.via == "detach":
-            line = source.line(event.backward)
+        line = source.line(event.backward)
+        if event.graph:
             message = f"`detach()` copies nothing: this also changes what the loss is made of (line {line}); clone it"
+            if event.via == ".data":
+                message = f"`.data` hides this from autograd: gradients come as if line {line} took the old values"
             yield Finding(self.code, message, source.span(event.node), "likely")
             return
         saved = f" (line {source.line(event.saved_at)})" if event.saved_at is not None else ""
-        line = source.line(event.backward)
         via = "`.data`" if event.via == ".data" else "numpy"
         message = (
             f"written through {via} unnoticed: `{op}`{saved} saved the old values, backward (line {line}) takes these"
