@@ -26,6 +26,7 @@ from flake8_detach.flow.values import (
     Edge,
     Node,
     Ref,
+    Saved,
     Tensor,
     Truth,
     Value,
@@ -108,11 +109,14 @@ def freed(
     """Has backward already used up a node that is reached for sure and that saved a tensor? site: the backward now."""
     unsure: list[int] = []
 
+    def saved(number: int, node: Node) -> tuple[Saved, ...] | None:
+        return node.saved or None if only is None or number in only else None
+
     def used_up(number: int, node: Node) -> tuple[Truth, cst.CSTNode | None] | None:
         freed: Truth = m.state.get((number, "freed"), NO)
         if freed.no or not (only is None or number in only):
             return None
-        if not node.saved and _behind(m, number, lambda _, inner: inner.saved or None) is None:
+        if not node.saved and _behind(m, number, saved) is None:
             return None  # it is used up as a whole, see `walk`, but perhaps nothing that it leads to had saved anything
         again = freed is PRESUMED_YES and m.state.get((number, "freed at")) is not site
         if freed is MAYBE or again:  # a branch that frees and this one may exclude each other, unless they are one

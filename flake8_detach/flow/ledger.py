@@ -54,7 +54,8 @@ class Ledger:
     came to, and that were cut from something. replicated: modules that DistributedDataParallel was given, and where.
     awaited: the call that a `for` statement is about to go through. declared: attributes of module classes that hold
     layers or Parameters, by the frame of the class. decided: how often it was known what to do in one iteration of a
-    loop and not in another, as of a number it counts with.
+    loop and not in another, as of a number it counts with. chosen: what was indexed with what is not known, and how
+    many objects were in it.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -76,6 +77,7 @@ class Ledger:
     excused: set[int] = field(default_factory=set)
     freezes: dict[int, Any] = field(default_factory=dict)
     hidden_writes: bool = False
+    chosen: dict[tuple[int, ...], int] = field(default_factory=dict)
     calmed: bool = False
     clips: set[int] = field(default_factory=set)
     at_end: list[Callable[[], None]] = field(default_factory=list)

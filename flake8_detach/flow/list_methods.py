@@ -128,6 +128,12 @@ def _with(known: tuple[Value, ...], value: Value, name: str) -> tuple[Value, ...
     return (value, *known[:MEMBERS]) if name == "appendleft" else (*known[:MEMBERS], value)
 
 
+def _lose_one(m: Machine, address: int, cell: Mapping_) -> None:
+    """One of the keys is gone, not known which: any of them may be there."""
+    rest = subscripts.one_of(m, list(cell.held)) if cell.held else None
+    m.state.set((address, CELL), replace(cell, items=(), rest=rest))
+
+
 def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, name: str, args: Args) -> Value:
     assert isinstance(receiver, Ref)
     address = receiver.addresses[0]
@@ -147,6 +153,10 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
             default = args.get(1, "default") or NONE
             m.state.set((address, CELL), cell.put(key.value, default))
             return default
+        if name == "setdefault" and found is None:
+            return subscripts.missing(m, address, cell, args.get(1, "default") or NONE)
+        if name == "pop" and not isinstance(key, Const):
+            _lose_one(m, address, cell)
         if found is not None:
             if name == "pop":
                 m.state.set((address, CELL), Mapping_(tuple(i for i in cell.items if i[0] != key.value), cell.rest))  # type: ignore[union-attr]
@@ -165,6 +175,9 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
             merged = Mapping_((), UNKNOWN)
         m.state.set((address, CELL), merged)
         return NONE
+    if name == "popitem":
+        _lose_one(m, address, cell)
+        return UNKNOWN
     if name == "clear":
         m.state.set((address, CELL), Mapping_())
         return NONE

@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     operators,
     replaced,
     shapes,
+    suspects,
     tensors,
     training,
     writes,
@@ -31,7 +32,6 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     Array,
     Const,
-    External,
     Foreign,
     Instance,
     Layer,
@@ -62,6 +62,13 @@ KEYS = 64
 
 def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
     """`owner[key]`."""
+    found = _item(m, node, owner, key)
+    if found == UNKNOWN and not isinstance(key, Const):
+        suspects.chosen(m, owner)
+    return found
+
+
+def _item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
     operators.use_none(m, node, owner, node.value)
     if m.is_tensor(owner):
         return _index_tensor(m, node, owner, key)
@@ -95,7 +102,7 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
             if found is not None:
                 return found
         if cell.default is not None and cell.rest is None and isinstance(owner, Ref):
-            return _missing(m, node, owner.addresses[0], cell, key)
+            return _default(m, node, owner.addresses[0], cell, key)
         candidates = [v for _, v in cell.items] if not isinstance(key, Const) else []
         if cell.rest is not None:
             rest = individuals.one(m, module_groups.one(cell.rest))
@@ -120,24 +127,31 @@ def get_item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value
     return UNKNOWN
 
 
-def _missing(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: Value) -> Value:
-    """What a defaultdict makes for a key that it does not have.
+def _default(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: Value) -> Value:
+    """What a defaultdict makes for a key that it does not have."""
+    from flake8_detach.flow import calls
+
+    made = calls.call(m, cell.default or UNKNOWN, calls.Args([]), node)
+    now = m.state.cell(address)
+    if not isinstance(now, Mapping_):
+        return made
+    if not isinstance(key, Const):
+        return missing(m, address, now, made)
+    m.state.set((address, CELL), now.put(key.value, made))
+    return made
+
+
+def missing(m: Machine, address: int, cell: Mapping_, default: Value) -> Value:
+    """What a dict gives for a key that is not known, and which it has from then on, be it with this default.
 
     One list stands for the lists of all keys that are not known; nothing is known of what is in it.
     """
-    from flake8_detach.flow import calls
-
-    if isinstance(key, Const):
-        made = calls.call(m, cell.default or UNKNOWN, calls.Args([]), node)
-        now = m.state.cell(address)
-        if isinstance(now, Mapping_):
-            m.state.set((address, CELL), now.put(key.value, made))
-        return made
-    if cell.items or cell.default != External("builtins.list"):
-        return UNKNOWN
-    made = m.new(Sequence("list", None, UNKNOWN))
-    m.state.set((address, CELL), Mapping_((), made))
-    return made
+    made = m.cell(default)
+    if isinstance(made, Sequence) and made.items == () and cell.rest is None:
+        default = m.new(Sequence(made.kind, None, UNKNOWN))
+    rest = one_of(m, [default if cell.rest is None else cell.rest, *(held for _, held in cell.items)])
+    m.state.set((address, CELL), replace(cell, rest=rest))
+    return rest
 
 
 def _members(cell: Sequence, key: Value) -> tuple[Value, ...]:

@@ -6,11 +6,12 @@ indexed with an unknown number gives something unknown. To read it claims nothin
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls
+from flake8_detach.flow import calls, module_tree
 from flake8_detach.flow.narrowing import quiet
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import MAYBE, UNKNOWN, Layer, Mapping_, Ref, Sequence, Tuple, Value
@@ -27,15 +28,32 @@ def of(m: Machine, node: cst.CSTNode) -> list[Value]:
     if isinstance(node, cst.Attribute):
         return of(m, node.value)
     if isinstance(node, cst.Subscript):
-        owner = quiet(m, node.value)
-        cell = m.cell(owner)
-        inner: list[Value] = list(owner.items) if isinstance(owner, Tuple) else []
-        if isinstance(cell, (Sequence, Mapping_)):
-            inner = list(cell.held)
-        elif isinstance(cell, Layer) and isinstance(owner, Ref):
-            inner = [m.state.get((owner.addresses[0], name), UNKNOWN) for name in cell.children or ()]
-        return [v for v in inner if isinstance(v, Ref)] or of(m, node.value)
+        return _inside(m, quiet(m, node.value)) or of(m, node.value)
     return []
+
+
+def _inside(m: Machine, owner: Value) -> list[Value]:
+    """The objects that a key that is not known may choose."""
+    cell = m.cell(owner)
+    inner: Iterable[Value] = owner.items if isinstance(owner, Tuple) else ()
+    if isinstance(cell, (Sequence, Mapping_)):
+        inner = cell.held
+    elif isinstance(cell, Layer) and isinstance(owner, Ref):
+        inner = (m.state.get((owner.addresses[0], name), UNKNOWN) for name in cell.children or ())
+    return [v for v in inner if isinstance(v, Ref)]
+
+
+def chosen(m: Machine, owner: Value) -> None:
+    """A key that is not known chose one of these: any parameter among them may be used where nobody sees it."""
+    inside = _inside(m, owner)
+    if isinstance(owner, Ref):
+        if m.ledger.chosen.get(owner.addresses) == len(inside):  # it is told already
+            return
+        m.ledger.chosen[owner.addresses] = len(inside)
+    for value in inside:
+        m.step()
+        found = value if m.is_tensor(value) else module_tree.parameters(m, value)
+        m.escaped.update(address for address, tensor in m.tensors(found) if not tensor.leaf.no)
 
 
 def named(m: Machine, name: str, value: Value, node: cst.CSTNode) -> None:
