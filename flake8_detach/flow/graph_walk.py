@@ -271,6 +271,7 @@ def walk(
         if edge.node is None:
             if edge.leaf is not None:
                 leaves[edge.leaf] = leaves.get(edge.leaf, False) or edge.sure
+                opened = opened or _unseen_behind(m, edge.leaf)
             continue
         if surely.get(edge.node, False) or (edge.node in surely and not edge.sure):
             continue
@@ -320,6 +321,12 @@ def walk(
         backward_hooks.accumulated(m, site, chosen)
     if opened:
         m.state.set(autograd.SPOILED, YES)
+
+
+def _unseen_behind(m: Machine, address: int) -> bool:
+    """Is it not known whether the tensor is a leaf or has a graph, of which nothing was seen?"""
+    cell = m.state.cell(address)
+    return isinstance(cell, Tensor) and cell.node is None and cell.leaf is MAYBE and cell.grad is MAYBE
 
 
 def one_of_several(m: Machine, address: int) -> bool:

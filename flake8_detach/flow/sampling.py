@@ -83,10 +83,22 @@ VALUED = ("log_prob", "cdf", "icdf")
 """Methods of a value, which may require grad as well."""
 
 
+def _parts(m: Machine, cell: Thing, unused: frozenset[str] = frozenset()) -> dict[str, Value]:
+    """What the distribution is made of; of one that it is made of, as `Independent(Normal(...), 1)`, its parts."""
+    found: dict[str, Value] = {}
+    for part, value in cell.parts:
+        inner = m.cell(value)
+        if isinstance(inner, Thing) and inner.kind.startswith("torch.distributions."):
+            found.update({f"{part}.{name}": v for name, v in _parts(m, inner).items()})
+        elif part not in unused:
+            found[part] = value
+    return found
+
+
 def _inputs(m: Machine, cell: Thing, name: str, args: Args) -> tensors.Inputs:
     """What the result of a method hangs on."""
     unused, place = distributions.UNUSED.get((cell.kind.rpartition(".")[2], name), ("", -1))
-    parts = {part: value for part, value in cell.parts if part not in (unused, f"*{place}")}
+    parts = _parts(m, cell, frozenset({unused, f"*{place}"}))
     if name in VALUED:
         parts["value"] = args.get(0, "value") or UNKNOWN
     return tensors.gather(m, parts)
@@ -110,7 +122,7 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
         kind = distributions.SAMPLE_DTYPE.get(short, "float")
         shape = drawn(m, cell) if not args.pos and not args.kw else None
         return m.tensor(grad=NO, leaf=YES, shape=shape, dtype=kind, why=why, made="sample", inference=m.mode.inference)
-    if name in ("rsample", "log_prob", "entropy", "cdf", "icdf") and wanted is not MAYBE:
+    if name in ("rsample", "log_prob", "entropy", "cdf", "icdf"):
         # log_prob and rsample use all that the distribution is made of; of the others that is not sure
         lacking = _lacking(m, short, name, inputs)
         sure = name in ("log_prob", "rsample") or bool(lacking) or all(t.grad.yes for _, t, _ in inputs.tensors)
@@ -131,7 +143,7 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             made = Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown, derivative, lacking)
             graph = m.graph_node(made)
             if name == "log_prob" and args.pos:
-                leaks.score(m, graph, args.pos[0], tensors.gather(m, dict(cell.parts)).pairs())
+                leaks.score(m, graph, args.pos[0], tensors.gather(m, _parts(m, cell)).pairs())
         lost = tensors.mode_cause(m, node, short, wanted) if grad.no else None
         cause = inputs.why() if wanted.no else lost
         value = m.cell(args.pos[0]) if name == "log_prob" and args.pos else None
@@ -150,6 +162,4 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             made=name,
             inference=m.mode.inference,
         )
-    if name in ("rsample", "log_prob", "entropy"):
-        return m.tensor(grad=NO if wanted is NO else MAYBE, leaf=MAYBE, inference=m.mode.inference)
     return UNKNOWN
