@@ -60,6 +60,7 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
     container = isinstance(value, Tuple) or isinstance(cell, (Sequence, Mapping_))
     loose = isinstance(cell, Tensor) and not cell.parameter and not cell.grad.no
     container = container or (isinstance(value, Function) and value.scope[:1] == (m.frame.id,))  # with its variables
+    container = container or (isinstance(cell, Instance) and not modules.is_module(m, value))
     if (container or loose) and not m.quiet and _in_method(m):
         single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
         single = single or (isinstance(value, Tuple) and len(value.items) == 1)
@@ -207,20 +208,24 @@ def _kept(m: Machine, holding: Holding) -> None:
     kind = (
         "dict" if isinstance(cell, Mapping_) else "tuple" if isinstance(held, Tuple) else getattr(cell, "kind", "list")
     )
-    kind = "function" if isinstance(held, Function) else kind
+    kind = "function" if isinstance(held, Function) else cell.cls.name if isinstance(cell, Instance) else kind
     layers = [r for r in found if modules.is_module(m, r)]
     addresses = [a for r in layers for a in module_tree.tree(m, r).parameters if not _evaluating(m, r)]
     if layers:
         kinds = frozenset(_kind(m.cell(r)) for r in layers)
         what = "modules" if all(modules.is_module(m, r) for r in _first(m, held)) else "objects"
+        what = "object" if isinstance(cell, Instance) else what
         _hide(m, holding, _trainable(m, addresses), kinds, what, kind, "", f"self.{holding.name}", YES, bool(own))
         return
     for reference in found:
         tensor = m.cell(reference)
         if isinstance(tensor, Tensor) and tensor.parameter and tensor.grad.yes:
             leaves = _trainable(m, [r.addresses[0] for r in found])
-            _hide(m, holding, leaves, frozenset(), "parameters", kind, "", f"self.{holding.name}", YES, bool(own))
+            what = "object" if isinstance(cell, Instance) else "parameters"
+            _hide(m, holding, leaves, frozenset(), what, kind, "", f"self.{holding.name}", YES, bool(own))
             return
+        if isinstance(cell, Instance):
+            continue
         if isinstance(tensor, Tensor) and _tensor(m, holding, reference.addresses[0], tensor, own, kind):
             return
 
@@ -343,14 +348,14 @@ def tell(m: Machine) -> None:
     for hidden in m.ledger.hidden:
         holding, what = hidden.holding, hidden.event.what
         by_hand = not asked.isdisjoint(hidden.kinds) or not m.owned.isdisjoint(hidden.leaves)
-        by_hand = by_hand or (what in ("tensor", "parameters") and m.ledger.unseen_owned)
+        by_hand = by_hand or (what in ("tensor", "parameters", "object") and m.ledger.unseen_owned)
         wanted = what in ("tensor", "computed") and not m.wanted.isdisjoint(hidden.leaves)
         if by_hand or wanted:
             m.ledger.excused.add(id(holding.node))
         trains = not used.isdisjoint(hidden.leaves)
         if what in ("computed", "declared", "buffer"):
             trains = True
-        elif what != "call":
+        elif what not in ("call", "object"):  # an object may well switch grad mode off itself
             trains = trains or (holding.module, holding.name) in m.ledger.read
         if trains:
             told.append(hidden)

@@ -116,13 +116,14 @@ def _registered(event: Unregistered, kind: str, source: Source) -> Fix | None:
     return fixes.build.offer(f"wrap it in `{name}`", "unsafe", *around)
 
 
-NOT_WRAPPED = ("call", "objects", "declared", "buffer")
+NOT_WRAPPED = ("call", "object", "objects", "declared", "buffer")
 MESSAGES = {
     "declared": "`{it}` belongs to the class: no object registers it, nothing trains it; make it in `__init__`",
     "buffer": "`{it}` is a buffer: `parameters()` does not list it, nothing trains it; make it a Parameter attribute",
     "modules": "`{it}` is a plain {held}: its layers are not in `parameters()`, nothing trains them; use nn.{kind}",
     "closure": "`{it}` is a function with layers of its own: they are not in `parameters()`, nothing trains them",
     "objects": "`{it}` holds layers in plain objects: they are not in `parameters()`; make these modules, in nn.{kind}",
+    "object": "`{it}` is no module: what it holds is not in `parameters()`, nothing trains it; make `{held}` one",
     "parameters": "`{it}` is a plain {held}: its Parameters are not in `parameters()`; use nn.{kind}",
     "tensor": "`{it}` is no Parameter: `parameters()` does not list it, the optimizer does not train it",
     "call": "`{it}` is made anew in every forward: random and never trained; make it in `__init__`",
