@@ -11,6 +11,7 @@ from flake8_detach.flow import conversions, gradients, individuals, iteration, n
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    PRESUMED_YES,
     UNKNOWN,
     YES,
     Const,
@@ -73,7 +74,10 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
             one = iteration.common(m, items)
         sure = iteration.member(m, source) if simple and kind != "dict" else None
         members = () if sure is None else (_element(m, node, first, sure),)
+        passed = m.retention.backwards
         result = _nested(m, node, first, one)
+        if m.retention.backwards > passed:
+            _once_more(m, node, first, one)
         deep = simple and (modules.is_module(m, result) or _blank(m, result))
         numbers = iteration.numbers(m, source) if deep else ()
         if numbers:  # a list of layers, or of their states, is as long as the net is deep; any other stands for data
@@ -88,6 +92,17 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         return m.new(Sequence(kind, None, result, filled=some if not first.ifs else MAYBE, members=members))
     finally:
         m.frames.pop()
+
+
+def _once_more(m: Machine, node: Any, first: cst.CompFor, one: Value) -> None:
+    """Elements that run a backward, as `[step(batch) for batch in loader]`: the next one starts from what one left."""
+    mark, begun, presumed = m.state.mark(), m.state.address(), m.presumed
+    m.presumed = presumed + 1
+    try:
+        _nested(m, node, first, iteration.another(m, one))
+    finally:
+        m.presumed = presumed
+    m.state.join([{}, m.state.rollback(mark)], written=PRESUMED_YES, since=begun)
 
 
 MOST = 32
