@@ -648,8 +648,9 @@ class LossForgotten(Event):
     tensor does not, the only one made of leaves that an optimizer steps ("unread result", "overwritten result").
 
     how: "unread" (its name is not read), "overwritten" (its name is bound again at once), "late" (it is added to a loss
-    that has been backwarded already), "anew" (each iteration of a loop sets it, and adds nothing), "=+" and "=-" (that
-    was written for `+=`). subject: the name. before: where it was set to zero; what computed the value that is lost.
+    that has been backwarded already), "anew" (each iteration of a loop sets it, and adds nothing), "cut short" (a loop
+    returns it after one term), "=+" and "=-" (that was written for `+=`). subject: the name. before: where it was set
+    to zero; what computed the value that is lost.
     """
 
     how: str

@@ -225,6 +225,8 @@ def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
             if not alive:
+                if turn + 1 < len(items):
+                    sums.cut_short(m)
                 break
             if sums.anew:
                 sums.after(m, turn, m.state.delta(loop.mark))
@@ -311,6 +313,7 @@ def repeated(
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
             if not alive:
+                sums.cut_short(m)
                 break
             if m.fatal > fatal:  # there is no next iteration; run it only for the state behind the loop
                 m.quiet = quiet + 1

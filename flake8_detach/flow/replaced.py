@@ -115,13 +115,37 @@ class Watch:
         self.terms: dict[str, int] = {}
         self.second = self.start = 0
         self.anew: dict[str, cst.Assign] = {}
-        frame = m.frame.id
+        self.left: cst.Return | None = None
+        self.sums: tuple[str, ...] = ()
         for name, assign in _anew(node).items() if isinstance(node, cst.For) else ():
-            zero = m.zeros.get((frame, name))
-            if zero is not None and m.state.get((frame, name)) == zero[1] and not _shared(m, name):
+            if self._begins_at_zero(m, name) and not _shared(m, name):
                 self.anew[name] = assign
         if self.anew:
             self.start = m.state.address()
+        if isinstance(node, cst.For) and (end := _last_return(node)) is not None:
+            read = set(forgotten.read(end))
+            self.sums = tuple(n for n in _added(node) if n in read and self._begins_at_zero(m, n))
+            self.left = end if self.sums else None
+
+    def _begins_at_zero(self, m: Machine, name: str) -> bool:
+        zero = m.zeros.get((m.frame.id, name))
+        return zero is not None and bool(m.state.get((m.frame.id, name)) == zero[1])
+
+    def cut_short(self, m: Machine) -> None:
+        """The body did not come to its end: it ends with a `return`, of a sum that has got its first term."""
+        if self.left is None or m.quiet or not m.frame.returns:
+            return
+        node = _graph(m, m.frame.returns[-1].get((m.frame.id, "*return")))
+        if node is None:
+            return
+        zero = m.zeros[m.frame.id, self.sums[0]][0]
+        event = m.event(LossForgotten, self.left, how="cut short", subject=self.sums[0], before=zero)
+
+        def answer(reached: Reached) -> None:
+            if reached.inside(node):
+                m.sink(event)
+
+        m.afterwards.ask_last(answer)
 
     def after(self, m: Machine, iteration: int, changes: Delta) -> None:
         """The state is that at the end of this iteration (0, 1, ...); `changes` is what the loop has changed so far."""
@@ -197,6 +221,38 @@ def _free(function: ast.AST) -> frozenset[str]:
     own |= {part.arg for part in ast.walk(function) if isinstance(part, ast.arg)}
     outer = {n for part in ast.walk(function) if isinstance(part, ast.Global) for n in part.names}
     return frozenset({n.id for n in names if isinstance(n.ctx, ast.Load)} - own | outer)
+
+
+@memo.per_file
+def _last_return(loop: cst.For) -> cst.Return | None:
+    """The `return` with a value that ends the body of a loop, which no `continue` goes round."""
+    last = loop.body.body[-1] if isinstance(loop.body, cst.IndentedBlock) and loop.body.body else None
+    end = last.body[-1] if isinstance(last, cst.SimpleStatementLine) else None
+    if not isinstance(end, cst.Return) or end.value is None or loop.orelse is not None:
+        return None
+    return None if any(isinstance(part, (cst.Continue, cst.Yield)) for part in trees.walk(loop.body)) else end
+
+
+@memo.per_file
+def _added(loop: cst.For) -> tuple[str, ...]:
+    """The names to which the body of a loop always adds: `x += ...`, `x = x + ...`."""
+    found = []
+    for line in loop.body.body:
+        for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            target: cst.BaseExpression | None = None
+            if isinstance(small, cst.AugAssign) and isinstance(small.operator, cst.AddAssign):
+                target = small.target
+            elif isinstance(small, cst.Assign) and len(small.targets) == 1:
+                target = small.targets[0].target if _adds(small.value, small.targets[0].target) else None
+            if isinstance(target, cst.Name):
+                found.append(target.value)
+    return tuple(found)
+
+
+def _adds(value: cst.BaseExpression, target: cst.BaseExpression) -> bool:
+    if not isinstance(value, cst.BinaryOperation) or not isinstance(value.operator, cst.Add):
+        return False
+    return target.deep_equals(value.left) or target.deep_equals(value.right)
 
 
 @memo.per_file
