@@ -187,7 +187,14 @@ def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return Const(True)
     if isinstance(value, Ref) and len(value.addresses) == 1 and (value.addresses[0], name) in m.state.slots:
         return Const(True)
-    return Scalar("bool")
+    return Const(False) if _absent(m, value, name) else Scalar("bool")
+
+
+def _absent(m: Machine, value: Value, name: str) -> bool:
+    """Has the object surely no such attribute? Of what every object has, and every module, nothing is said."""
+    if not isinstance(value, Ref) or name.startswith("_") or modules.is_module(m, value):
+        return False
+    return modules.lacks(m, value, name) and m.escaped.isdisjoint(value.addresses)
 
 
 PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "complex": complex}
@@ -208,6 +215,8 @@ def _getattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         if m.is_tensor(owner):
             m.state.set(autograd.SPOILED, YES)
         return External("?") if isinstance(owner, External) else UNKNOWN
+    if len(args.pos) > 2 and _absent(m, owner, name.value):
+        return args.pos[2]
     m.quiet += len(args.pos) > 2  # a default is at hand
     try:
         found = attributes.get(m, owner, name.value, node, args.node(0, "object", node))

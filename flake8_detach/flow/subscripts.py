@@ -92,9 +92,9 @@ def _item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
         if is_slice(key):
             members = _members(cell, key)
             element = cell.element if cell.element == UNKNOWN else module_groups.one(cell.element)
-            return m.new(
-                replace(cell, element=element, each=False, filled=truth(True) if members else MAYBE, members=members)
-            )
+            whole = isinstance(key, Tuple) and key.items[:2] == (NONE, NONE)  # `[:]`, `[::-1]`
+            filled = cell.filled if whole else truth(True) if members else MAYBE
+            return m.new(replace(cell, element=element, each=False, filled=filled, members=members))
         return iteration.at(m, owner, key)
     if isinstance(cell, Mapping_):
         if isinstance(key, Const):
@@ -155,7 +155,7 @@ def missing(m: Machine, address: int, cell: Mapping_, default: Value) -> Value:
 
 
 def _members(cell: Sequence, key: Value) -> tuple[Value, ...]:
-    """What of a list's members, which stand in it in this order, is surely in `xs[:-1]` or `xs[1:]`."""
+    """What of a list's members, which stand in it in this order, is surely in `xs[:-1]`, `xs[1:]` or `xs[::-1]`."""
     bounds = [b.value if isinstance(b, Const) else ... for b in key.items] if isinstance(key, Tuple) else [...]
     match bounds:
         case [None, int(end), None] if end < 0:
@@ -164,6 +164,8 @@ def _members(cell: Sequence, key: Value) -> tuple[Value, ...]:
             return cell.members[start:]
         case [None, None, None]:
             return cell.members
+        case [None, None, -1]:
+            return cell.members[::-1]
     return ()
 
 
