@@ -25,10 +25,13 @@ from flake8_detach.flow.gradients import (
     refuse,
     tell,
 )
-from flake8_detach.flow.values import NO, YES, Truth
+from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Truth
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
+
+DOUBTS = "*unscaled in doubt"
+"""Slot of an optimizer: how many conditions of unknown outcome had been asked when its gradients were last unscaled."""
 
 
 def unscaled(
@@ -41,9 +44,12 @@ def unscaled(
         refuse(m, "unscale-after-step", site, on)
     elif flag(m, optimizer, f"{UNSCALED} {scaler}").yes:
         refuse(m, "unscale-twice", site, on)
+    elif flag(m, optimizer, f"{UNSCALED} {scaler}") is MAYBE and m.state.get((optimizer, DOUBTS)) == m.doubts:
+        tell(m, "unscale-twice", site, on & PRESUMED_YES)  # some turns came by there, and they come by here, too
     elif flag(m, scaler, SCALED).no:
         refuse(m, "before-scale", site, on, None, "unscale_")
     note(m, optimizer, f"{UNSCALED} {scaler}", YES)
+    m.state.set((optimizer, DOUBTS), m.doubts)
     _asked(m, scaler, optimizer)
     for address in parameters(m, owned):
         keep(m, address, replace(look(m, address), scaled=NO))
