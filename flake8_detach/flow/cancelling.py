@@ -27,12 +27,16 @@ FLAT = frozenset({"square", "abs", "norm", "vector_norm", "dist"})
 DISTANCES = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "dist"})
 """Ops of two operands whose slope is zero where the two are equal."""
 
+PRODUCTS = frozenset({"mul", "rmul", "multiply"})
+
 
 def derivative_is_zero(m: Machine, op: ops.Op, given: Mapping[str, Value]) -> bool:
     """Does nothing but zeros come through the op, because of what it is applied to?"""
     name = op.name.rpartition(".")[2].strip("_")
     if name in singles.SOFTMAX:
         return singles.flat(m, op.name, given)
+    if name in PRODUCTS:
+        return _rounded(given) is not None
     if name in linear.SUMS or name in linear.DIFFERENCES:
         return _cancels(m, op.name, given)
     operands = [given.get(parameter) for parameter in op.params[:2]]
@@ -48,6 +52,12 @@ def derivative_is_zero(m: Machine, op: ops.Op, given: Mapping[str, Value]) -> bo
     if node is None or linear.key(node) not in linear.DIFFERENCES or "alpha" in node.given:
         return False
     return len(node.given) == 2 and _one_memory(m, *node.given.values())
+
+
+def _rounded(given: Mapping[str, Value]) -> Cause | None:
+    """A factor that is 0 because a division of two numbers was rounded down. A plain 0 is there on purpose."""
+    factors = (v.why for v in given.values() if isinstance(v, Const) and v == Const(0) and v.why is not None)
+    return next((why for why in factors if why.kind == "rounded"), None)
 
 
 def _cancels(m: Machine, op: str, given: Mapping[str, Value]) -> bool:
@@ -140,6 +150,9 @@ def evidence(m: Machine, node: Node) -> Cause | None:
             f"`{m.text(node.site)}` takes away what it adds, so its derivative is zero; detach what is to stay constant"
         )
         return Cause("cancelled", what, node.site, lost=YES, source=Source(node.edges))
+    if (rounded := _rounded(node.given)) is not None:
+        what = f"{rounded.what}, and nothing comes through a product with it (`/` does not round)"
+        return Cause("cancelled", what, rounded.site, lost=YES, source=Source(node.edges))
     if linear.key(node) in singles.SOFTMAX:
         return Cause("cancelled", singles.evidence(m, node), node.site, lost=YES, source=Source(node.edges))
     inner = node if linear.key(node) in DISTANCES else _made_by_edge(m, node)

@@ -95,7 +95,10 @@ def binary(
     if m.is_tensor(left) or m.is_tensor(right):
         return _tensor_binary(m, node, name, left, right, left_node, right_node)
     if isinstance(left, Const) and isinstance(right, Const):
-        return _fold(name, left, right)
+        result = _fold(name, left, right)
+        if name == "floordiv" and result == Const(0) and left.value:
+            return Const(0, m.cause("rounded", f"`{m.text(node)}` is {left.value} // {right.value} = 0", node))
+        return result
     if tensors.BATCH in (left, right):
         return tensors.BATCH
     if isinstance(left, Array) or isinstance(right, Array):

@@ -77,11 +77,11 @@ def truth(fact: bool | None) -> Truth:
     return MAYBE if fact is None else YES if fact else NO
 
 
-CauseKind = Literal["cut", "mode", "op", "frozen", "constant", "scalar", "gradient", "faked", "cancelled"]
+CauseKind = Literal["cut", "mode", "op", "frozen", "constant", "scalar", "gradient", "faked", "cancelled", "rounded"]
 """Why a value carries no gradient: cut (detach, data, copy), mode (no_grad), op (no derivative), frozen (parameters
 that were switched off), constant (it never had one), scalar (it became a Python number), gradient (it is a gradient
 without a graph of its own). faked: it was cut, and made a leaf that requires grad afterwards. cancelled: it was added
-and taken away again."""
+and taken away again. rounded: a number was rounded down to zero."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -21,7 +21,8 @@ class NondifferentiableInLoss(Rule):
     parameters that an optimizer steps are reached by no backward in the file because of them. So are sums that take
     away what they add (`torch.exp(logp - logp)`, `w + (q - w)`), where a `.detach()` is missing, and the distance of a
     parameter from its own `.detach()`, which shares its memory and goes along; and a softmax or cross entropy over the
-    single output of a layer, or over the one that `topk(1)` picked, which is the same whatever goes in.
+    single output of a layer, or over the one that `topk(1)` picked, which is the same whatever goes in. So is a product
+    with a number that `//` rounded down to 0, as `alpha // rank`.
 
     ## Why is this bad?
     Such an op has no derivative, or one that is zero everywhere. The loss goes on falling because of its other terms;
