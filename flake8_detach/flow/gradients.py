@@ -190,6 +190,12 @@ def flag(m: Machine, address: int, name: str) -> Truth:
     return found.fact
 
 
+def on_some_paths(m: Machine, address: int, name: str) -> bool:
+    """Was it noted on some of the paths that met, and on others not? Not: may unknown code have changed it?"""
+    found: Any = m.state.get((address, name))
+    return isinstance(found, Flag) and found.stir == now(m) and found.fact is MAYBE
+
+
 def note(m: Machine, address: int, name: str, fact: Truth) -> None:
     m.state.set((address, name), Flag(fact, now(m)))
 

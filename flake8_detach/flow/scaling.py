@@ -21,11 +21,12 @@ from flake8_detach.flow.gradients import (
     keep,
     look,
     note,
+    on_some_paths,
     parameters,
     refuse,
     tell,
 )
-from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Truth
+from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Truth
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -44,7 +45,7 @@ def unscaled(
         refuse(m, "unscale-after-step", site, on)
     elif flag(m, optimizer, f"{UNSCALED} {scaler}").yes:
         refuse(m, "unscale-twice", site, on)
-    elif flag(m, optimizer, f"{UNSCALED} {scaler}") is MAYBE and m.state.get((optimizer, DOUBTS)) == m.doubts:
+    elif on_some_paths(m, optimizer, f"{UNSCALED} {scaler}") and m.state.get((optimizer, DOUBTS)) == m.doubts:
         tell(m, "unscale-twice", site, on & PRESUMED_YES)  # some turns came by there, and they come by here, too
     elif flag(m, scaler, SCALED).no:
         refuse(m, "before-scale", site, on, None, "unscale_")

@@ -72,7 +72,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
                 continue  # a leaf on purpose: somebody reads its gradient
             if suspect.constant:
                 if _constant(m, suspect, reached):
-                    m.sink(event)
+                    cause = _decisive(m, suspect, reached)
+                    m.sink(replace(event, node=cause.site, cause=cause))
                     if suspect.cause.kind == "cancelled":
                         m.mourned |= _dead(m, suspect, reached)
                 continue
@@ -93,6 +94,17 @@ def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     if suspect.cause.kind != "gradient" and any(reached.term(n) for n in direct):
         return False
     return any(a in m.owned or reached.leaf(a) for a in suspect.leaves)
+
+
+def _decisive(m: Machine, suspect: _Suspect, reached: Reached) -> Cause:
+    """Of several cuts that make a term constant together, the one but for which the most would be trained."""
+    best, least = suspect.cause, len(suspect.leaves) + 1
+    for rival in suspect.cause.rivals if not reached.unclear else ():
+        _, leaves = origins.behind(m, rival.origin)
+        trained = sum(a not in m.owned or reached.trained(a) for a in leaves)
+        if rival.loss is not None and trained < min(len(leaves), least):
+            best, least = rival.loss, trained
+    return best
 
 
 def _apart(m: Machine, nodes: list[int]) -> set[int]:

@@ -102,7 +102,8 @@ class Cause:
     what: "cut by `.detach()`". subject: the source text of the value that it happened to. lost: did that value have a
     gradient to lose? before: the evidence of the value that it was made from. name: what the result was assigned to.
     source: what the value still depends on, without a gradient (None: on nothing, as a tensor of zeros does). either:
-    was this on one of several paths, and something else on the others?
+    was this on one of several paths, and something else on the others? rivals: all that were lost at once, as in a
+    product of two values that were both cut.
     """
 
     kind: CauseKind
@@ -114,6 +115,7 @@ class Cause:
     name: Label = ""
     source: Source | None = None
     either: bool = False
+    rivals: tuple[Cause, ...] = ()
 
     @property
     def divided(self) -> bool:
@@ -570,7 +572,13 @@ def worst(causes: Iterable[Cause | None]) -> Cause | None:
     origins = {id(o): o for c in found if (o := c.origin) is not None}
     if len(origins) < 2 or best.origin is None:
         return best
-    return replace(best, source=Source((), tuple(origins.values())))
+    lost = sorted((c for c in found if c.loss is not None), key=_rank)[:RIVALS]
+    rivals = tuple(replace(c, rivals=()) for c in lost) if len(lost) > 1 else best.rivals
+    return replace(best, source=Source((), tuple(origins.values())), rivals=rivals)
+
+
+RIVALS = 4
+"""So many causes are remembered where several values were lost at once."""
 
 
 def _rank(cause: Cause) -> tuple[int, int]:
