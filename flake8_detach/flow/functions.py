@@ -104,7 +104,7 @@ def run(
 
     m.step()
     frame_id = m.state.address()
-    mode = m.mode
+    mode, doubts, proved = m.mode, m.doubts, m.proved
     depth, m.depth = m.depth, 0
     guards = m.guards
     path = m.frame.path if node is None else hash((m.frame.path, id(node)))
@@ -141,7 +141,8 @@ def run(
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
         if early and isinstance(result, Either):
-            result = replace(result, since=m.doubts)
+            both = m.doubts > doubts and m.proved - proved >= m.doubts - doubts
+            result = replace(result, since=m.doubts, proved=both)
         if frame.yields:
             retention.give(m, frame.yields)
             made = m.new(Sequence("generator", None, _common(m, frame.yields)))
