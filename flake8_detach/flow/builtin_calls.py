@@ -426,8 +426,8 @@ def _dict(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if args.pos:
         cell = m.cell(args.pos[0])
         if not isinstance(cell, Mapping_):
-            pairs = iteration.apart(m, args.pos[0]) or ()
-            named = [p.items for p in pairs if isinstance(p, Tuple)]
+            pairs = iteration.apart(m, args.pos[0]) or iteration.exact(m, args.pos[0]) or ()
+            named = [p.items for p in pairs if isinstance(p, Tuple) and len(p.items) == 2]
             known = [(items[0].value, items[1]) for items in named if isinstance(items[0], Const)]
             if known and len(known) == len(pairs):
                 return m.new(result.merged(known))

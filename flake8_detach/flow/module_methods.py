@@ -73,6 +73,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         return named
     if name in ("children", "modules", "named_children", "named_modules"):
         return _submodules(m, receiver, name)
+    if name == "get_submodule":
+        return _below(m, receiver, args.get(0, "target"))
     if name in ("train", "eval"):
         modules.set_training(m, receiver, args.get(0, "mode") or Const(True) if name == "train" else Const(False))
         return receiver
@@ -204,19 +206,37 @@ def _submodules(m: Machine, receiver: Ref, name: str) -> Value:
     if name in ("modules", "named_modules"):
         found = module_tree.tree(m, receiver)
         items: list[Value] = [Ref((a,)) for a in found.modules]
+        if name == "named_modules":
+            items = [Tuple((_key(path), v)) for path, v in zip(found.paths, items, strict=True)]
         complete = found.complete and found.counted
     else:
-        items = [v for v in module_tree.children(m, receiver.addresses[0]) if modules.is_module(m, v)]
+        children = dict.fromkeys(module_tree.children(m, receiver.addresses[0]))  # each once, as in torch
+        items = [v for v in children if modules.is_module(m, v)]
         complete = module_tree.tree(m, receiver).complete and module_groups.told_apart(m, receiver.addresses[0])
     if name == "named_children":
         address = receiver.addresses[0]
-        named = {m.state.get((address, n)): n for n in m.state.names(address)}
-        items = [Tuple((Const(named[v]) if v in named else Scalar("str"), v)) for v in items]
-    elif name.startswith("named"):
-        items = [Tuple((Scalar("str"), v)) for v in items]
+        named = {m.state.get((address, n)): n for n in reversed(m.state.names(address))}
+        items = [Tuple((_key(named.get(v)), v)) for v in items]
     if not complete:
         return m.new(Sequence("generator", None, UNKNOWN))
     return m.new(Sequence("generator", tuple(items), filled=truth(bool(items))))
+
+
+def _below(m: Machine, receiver: Ref, path: Value | None) -> Value:
+    """The module that is registered under that path, as `"stage.0"`, below another."""
+    found: Value = receiver
+    for name in path.value.split(".") if isinstance(path, Const) and path.value else ():
+        if not isinstance(found, Ref) or len(found.addresses) != 1 or name.startswith("*"):
+            return UNKNOWN
+        found = m.state.get((found.addresses[0], name), UNKNOWN)
+        if not modules.is_module(m, found):
+            return UNKNOWN
+    return found if isinstance(path, Const) else UNKNOWN
+
+
+def _key(name: str | None) -> Value:
+    """The name under which a module is registered; None: it is not known."""
+    return Scalar("str") if name is None or name[:1] == "*" else Const(name)
 
 
 def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:

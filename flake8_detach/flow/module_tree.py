@@ -50,7 +50,7 @@ def children(m: Machine, address: int) -> Iterator[Value]:
 
 @dataclass
 class Tree:
-    """What is found below a module: parameters, with their names, and modules, by address.
+    """What is found below a module: parameters and modules, by address, each with its name as torch gives it.
 
     complete: nothing is hidden. counted: none stands for several. some: of what stands for several not all belong to
     it.
@@ -59,6 +59,7 @@ class Tree:
     parameters: list[int]
     modules: list[int]
     names: list[str | None] = field(default_factory=list)
+    paths: list[str | None] = field(default_factory=list)
     complete: bool = True
     counted: bool = True
     some: bool = False
@@ -87,6 +88,7 @@ def tree(m: Machine, value: Value) -> Tree:
         if not modules.is_module(m, current):
             continue
         result.modules.append(address)
+        result.paths.append(path)
         result.counted = result.counted and module_groups.told_apart(m, address)
         if isinstance(cell, Layer) and cell.children is None and not module_groups.complete(m, address):
             result.complete = False
