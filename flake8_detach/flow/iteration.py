@@ -85,6 +85,10 @@ def exact(m: Machine, value: Value) -> list[Value] | None:
         return list(cell.items) if cell.items is not None else None
     if isinstance(cell, Mapping_) and cell.rest is None:
         return [Const(k) for k, _ in cell.items]
+    if isinstance(cell, Instance) and isinstance(value, Ref):
+        from flake8_detach.flow import layer_calls
+
+        cell = layer_calls.as_container(m, value, cell, "__iter__")
     if isinstance(cell, Layer) and cell.children is not None and isinstance(value, Ref):
         if cell.kind in KEYED:
             return [Const(name) for name in cell.children]

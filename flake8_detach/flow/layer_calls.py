@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
+CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
+"""Layers that are iterated over and indexed like lists and dicts of what is registered in them."""
+
+
 def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
     """Call an instance of a class of the file or a torch.nn module."""
     crossing.handed(m, args.values(), node)
@@ -99,6 +103,14 @@ def as_layer(m: Machine, address: int, base: str) -> Layer:
     if m.state.get((address, "*open")) or any(isinstance(v, (External, Unknown)) for v in inner.values()):
         return Layer(base, (), None)
     return Layer(base, (), tuple(name for name, child in inner.items() if modules.is_module(m, child)))
+
+
+def as_container(m: Machine, value: Ref, cell: Instance, method: str) -> Layer | None:
+    """The container of modules that an instance of a class of the file is, if that leaves the method as it is."""
+    base, address = modules.base_layer(cell.cls), value.addresses[0]
+    if base not in CONTAINERS or modules.open_ended(cell.cls) or modules.find(m, value, method) is not None:
+        return None
+    return as_layer(m, address, base) if module_groups.told_apart(m, address) else None
 
 
 def loosened(m: Machine, value: Value) -> Value:

@@ -117,11 +117,15 @@ def _item(m: Machine, node: cst.Subscript, owner: Value, key: Value) -> Value:
             return module_groups.one(m.state.get((owner.addresses[0], module_groups.ELEMENT), UNKNOWN))
         return _index_layer(m, owner.addresses[0], cell, key)
     if isinstance(cell, Instance):
-        from flake8_detach.flow import calls, modules
+        from flake8_detach.flow import calls, layer_calls, modules
 
         found_method = modules.find(m, owner, "__getitem__")
         if found_method is not None:
             return calls.call(m, found_method, calls.Args([key]), node)
+        if isinstance(owner, Ref) and not is_slice(key):
+            container = layer_calls.as_container(m, owner, cell, "__getitem__")
+            if container is not None and container.children is not None:
+                return _index_layer(m, owner.addresses[0], container, key)
     if isinstance(cell, Thing):
         return cell.part("element") or UNKNOWN
     return UNKNOWN
