@@ -48,16 +48,17 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         conversions.iterate(m, first.iter, source)
         items = iteration.exact(m, source)
         every, some = iteration.once(m, source), iteration.filled(m, source)
-        one = iteration.element(m, source) if items is None or len(items) > iteration.UNROLL else UNKNOWN
+        few = items is not None and iteration.few(m, items)
+        one = UNKNOWN if few else iteration.element(m, source)
         each = iteration.apart(m, source) if every and first.ifs else None
         iteration.consume(m, source)
         simple = first.inner_for_in is None and not first.ifs
-        if items is not None and simple and len(items) <= iteration.UNROLL:
+        if items is not None and simple and few:
             results = [_element(m, node, first, item) for item in items]
             return _collect(m, kind, results)
         if items is not None and not items:
             return _collect(m, kind, [])
-        if items is not None and len(items) <= iteration.UNROLL:
+        if items is not None and few:
             mark = m.state.mark()
             results_ = _exactly(m, node, first, items)
             if results_ is not None:
@@ -70,7 +71,7 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         if every:
             return _each(m, node, first, one, some, kind, each)
         oldest = m.state.address()
-        if items is not None and len(items) <= iteration.UNROLL:
+        if items is not None and few:
             one = iteration.common(m, items)
         sure = iteration.member(m, source) if simple and kind != "dict" else None
         members = () if sure is None else (_element(m, node, first, sure),)
@@ -220,7 +221,7 @@ def _exactly(m: Machine, node: Any, clause: cst.CompFor, items: list[Value]) -> 
                 continue
             source = iteration.iterated(m, inner.iter, m.evaluate(inner.iter))
             found = iteration.exact(m, source)
-            more = _exactly(m, node, inner, found) if found is not None and len(found) <= iteration.UNROLL else None
+            more = _exactly(m, node, inner, found) if found is not None and iteration.few(m, found) else None
             iteration.consume(m, source)
             if more is None or len(results) + len(more) > MOST:
                 return None

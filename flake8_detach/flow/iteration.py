@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import libcst as cst
 
@@ -13,6 +13,7 @@ from flake8_detach.flow import (
     individuals,
     loading,
     module_groups,
+    modules,
     operators,
     subscripts,
     tensors,
@@ -58,6 +59,8 @@ NAMES = "*parameter names"
 """Slot of `named_parameters()`: the names, one for each (None: it is not known)."""
 UNROLL = 8
 """A sequence of known elements up to this length is gone through one by one."""
+MODULES = 40
+"""So are the modules of a net, each of which is of another kind, up to so many."""
 
 
 def iterated(m: Machine, node: cst.CSTNode, value: Value) -> Value:
@@ -94,6 +97,17 @@ def exact(m: Machine, value: Value) -> list[Value] | None:
             return [Const(name) for name in cell.children]
         return [m.state.get((value.addresses[0], c), UNKNOWN) for c in cell.children]
     return None
+
+
+def few(m: Machine, items: list[Value]) -> bool:
+    """Are they gone through one by one?"""
+    if len(items) <= UNROLL:
+        return True
+    return len(items) <= MODULES and all(modules.is_module(m, v.items[-1] if _pair(v) else v) for v in items)
+
+
+def _pair(value: Value) -> TypeGuard[Tuple]:
+    return isinstance(value, Tuple) and len(value.items) == 2
 
 
 def element(m: Machine, value: Value) -> Value:

@@ -100,7 +100,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     grows = known is not None and _grows(m, node)
     if grows:
         known = None
-    if known is not None and len(known) <= iteration.UNROLL:
+    if known is not None and iteration.few(m, known):
         return unrolled(m, node, known)
     if iteration.once(m, source):
         one = iteration.element(m, source)
