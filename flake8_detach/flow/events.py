@@ -128,6 +128,7 @@ class InPlace(Event):
     base: the tensor that it is a view of. how: the source text of what writes. refusing: is it a view that, by how it
     was made, may not be written while grad mode is on (one of several, made under no_grad)? out: does what is called
     with `out=` refuse that, as something requires grad? frozen: is it an inference tensor that may not be written here?
+    hook: the call that registered the full backward hook that made it a view.
     """
 
     tensor: Tensor
@@ -138,6 +139,7 @@ class InPlace(Event):
     refusing: Truth
     out: Truth = NO
     frozen: bool = False
+    hook: Any = None
 
 
 @dataclass(frozen=True)

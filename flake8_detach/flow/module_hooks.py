@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, hooks
+from flake8_detach.flow import calls, hooks, writes
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.events import HookMisuse
@@ -111,7 +111,7 @@ def around(m: Machine, module: Ref, args: Args, node: cst.CSTNode, forward: Call
     for hook in known.of("forward pre", "forward pre with kwargs"):
         args = _before(m, hook, module, args, node)
     behind = known.of("full backward", "full backward pre")
-    wrapped = _Wrapped(m, args, node) if behind and not args.open else None
+    wrapped = _Wrapped(m, args, behind[0], node) if behind and not args.open else None
     if wrapped is not None:
         args = wrapped.args
     result = forward(args)
@@ -165,16 +165,16 @@ def _before(m: Machine, hook: Hook, module: Ref, args: Args, node: cst.CSTNode) 
 class _Wrapped:
     """The inputs of a module with full backward hooks, as its forward gets them."""
 
-    def __init__(self, m: Machine, args: Args, node: cst.CSTNode) -> None:
+    def __init__(self, m: Machine, args: Args, hook: Hook, node: cst.CSTNode) -> None:
         self.before = tuple(args.pos)
         self.needs = NO
         for value in args.pos:
             self.needs = self.needs | _requires(m, value)
-        pos = [self._view(m, v, node) for v in args.pos] if (self.needs & m.mode.grad).yes else args.pos
+        pos = [self._view(m, v, hook, node) for v in args.pos] if (self.needs & m.mode.grad).yes else args.pos
         self.args = replace(args, pos=pos)
 
-    def _view(self, m: Machine, value: Value, node: cst.CSTNode) -> Value:
-        return _view(m, value, node) if _requires(m, value).yes else value
+    def _view(self, m: Machine, value: Value, hook: Hook, node: cst.CSTNode) -> Value:
+        return _view(m, value, hook, node) if _requires(m, value).yes else value
 
 
 def _requires(m: Machine, value: Value) -> Truth:
@@ -187,13 +187,15 @@ def _requires(m: Machine, value: Value) -> Truth:
     return MAYBE if kind_of(m, value) == "?" else NO
 
 
-def _view(m: Machine, value: Value, node: cst.CSTNode) -> Value:
+def _view(m: Machine, value: Value, hook: Hook, node: cst.CSTNode) -> Value:
     """What comes out of torch's own Function for this tensor."""
     cell = m.cell(value)
     if not isinstance(cell, Tensor) or not isinstance(value, Ref):
         return value
     edge = m.edge(value.addresses[0], cell)
     number = m.graph_node(Node(OP, (edge,), (), node))
+    m.state.set((number, writes.HOOK), hook.site)
+    m.state.set((number, writes.VIEWED), m.version(cell.storage))
     return m.tensor(
         grad=cell.grad,
         leaf=NO if cell.grad is YES else ~cell.grad,
@@ -201,8 +203,8 @@ def _view(m: Machine, value: Value, node: cst.CSTNode) -> Value:
         dtype=cell.dtype,
         node=number,
         storage=cell.storage,
-        view="custom",
-        base=value.addresses[0],
+        view="hooked",
+        base=value.addresses[0] if cell.base is None else cell.base,
         made=OP,
         inference=cell.inference,
         device=cell.device,
@@ -228,7 +230,7 @@ def _behind(
         if not isinstance(cell, Tensor) or not (cell.grad & m.mode.grad).yes or cell.dtype in ("int", "bool"):
             made.append(value)
             continue
-        view = _view(m, value, node)
+        view = _view(m, value, behind[0], node)
         seen = m.cell(view)
         if not sure or not isinstance(seen, Tensor) or seen.node is None:
             made.append(value)

@@ -341,7 +341,8 @@ class Tensor:
 
     grad: requires_grad. leaf: is_leaf. shape: its dimensions (None: unknown). node: its grad_fn, an index into the
     graph. storage: tensors with the same storage share memory and version counter. view: "" or how it is a view
-    ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function). base: the address of the tensor
+    ("view", "multi", "no_grad", "inference", "custom": returned by a custom Function, "hooked": by that
+    of a full backward hook). base: the address of the tensor
     that it is a view of. why: evidence for having no gradient (or for having lost it). made: the op that made it.
     inference: made in inference mode. form: how it is stored, if numpy has nothing like it ("bfloat16", "sparse",
     "quantized", "conjugated"); "" says nothing. batched: the calls of vmap, by number, over whose samples it varies.
@@ -354,7 +355,7 @@ class Tensor:
     dtype: Dtype | None = None
     node: int | None = None
     storage: int = 0
-    view: Literal["", "view", "multi", "no_grad", "inference", "custom", "maybe"] = ""
+    view: Literal["", "view", "multi", "no_grad", "inference", "custom", "hooked", "maybe"] = ""
     base: int | None = None
     why: Cause | None = field(default=None, compare=False)
     made: str = field(default="", compare=False)

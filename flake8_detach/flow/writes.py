@@ -68,7 +68,7 @@ def views(m: Machine, base: int) -> list[tuple[int, Tensor]]:
     return [(a, cell) for a, cell in found if isinstance(cell, Tensor) and cell.base == base]
 
 
-REFUSING = ("multi", "no_grad", "inference")
+REFUSING = ("multi", "no_grad", "inference", "hooked")
 """Kinds of views that may not be written in place while grad mode is on; a view of one is one, too."""
 
 
@@ -84,6 +84,8 @@ def refuses(tensor: Tensor, base: Tensor | None, wanted: Truth) -> Truth:
 
 REWRITTEN = (0, "state_dict written")
 """Set where somebody writes a value of a `state_dict()` in place, and by that the parameter."""
+HOOK = "*hook of view"
+"""Slot of the graph node of a view that a full backward hook has made: the call that registered the hook."""
 VIEWED = "viewed"
 """Slot of the graph node of views of such a kind, or of the view if it has none: the version of its memory then."""
 
@@ -137,6 +139,7 @@ def tell_write(
             mode=m.mode,
             refusing=refusing,
             frozen=frozen,
+            hook=m.state.get((tensor.node, HOOK)) if tensor.node is not None else None,
         )
 
 

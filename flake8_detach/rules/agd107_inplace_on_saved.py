@@ -18,9 +18,9 @@ class InplaceOnSaved(Rule):
     ## What it does
     Knows for every operation what it saves for backward (`exp` its result, `mul` the operand that the other side
     needs), keeps a version for every storage as PyTorch does, and reports the backward that finds a newer version. A
-    view that may not be written at all, because `chunk`, `split`, `unbind` or iteration made it together with others or
-    because it was made under `no_grad`, is reported where it is written; if its base or another part was written since
-    it was made, where it is used.
+    view that may not be written at all, because `chunk`, `split`, `unbind` or iteration made it together with others,
+    because it was made under `no_grad`, or because it goes into or comes out of a module with a full backward hook, is
+    reported where it is written; if its base or another part was written since it was made, where it is used.
 
     ## Why is this bad?
     PyTorch raises "one of the variables needed for gradient computation has been modified by an inplace operation",
@@ -73,7 +73,9 @@ y.sum().backward()
             return
         if isinstance(event, InPlace):
             if event.refusing.yes and event.mode.grad.yes and not event.guarded:
-                message = f"`{event.how}` raises: `{event.subject}` is {VIEWS[event.tensor.view]}; write a copy of it"
+                at = f" (line {source.line(event.hook)})" if event.hook is not None else ""
+                what = f"`{event.subject}` is {VIEWS[event.tensor.view]}{at}"
+                message = f"`{event.how}` raises: {what}; write a copy of it"
                 yield Finding(self.code, message, source.span(event.node), confidence(event.refusing, event.mode.grad))
             return
         written = event.written
@@ -138,6 +140,7 @@ VIEWS = {
     "multi": "one of several views that one call has made",
     "no_grad": "a view of a graph tensor that was made under `no_grad`",
     "inference": "a view of a graph tensor that was made in inference mode",
+    "hooked": "a view that a full backward hook of the module has made",
 }
 
 
