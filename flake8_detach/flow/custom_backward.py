@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, custom, custom_checks, functions
+from flake8_detach.flow import calls, custom, custom_checks, functions, shapes
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.custom_ctx import (
     LATE,
@@ -147,6 +147,7 @@ def _backward(m: Machine, call: custom.Call, outputs: list[Value]) -> tuple[Call
         call.node,
         lambda place, value: _check_gradients(m, call, place, value),
     )
+    _only_place(call)
     for value in arrived:
         for _, tensor in m.tensors(value):
             if m.written_since(tensor.storage, (tensor.storage,)) and call.used.yes:
@@ -210,11 +211,30 @@ def _check_gradients(m: Machine, call: custom.Call, place: cst.CSTNode, value: V
         implicit=isinstance(place, cst.Name),
         used=call.used,
         applied=call.node if call.applied else None,
+        misfit=_misfit(m, call, gradients) if call.exact and call.applied else "",
     )
     if event.implicit and most <= 1 and not m.quiet:
         m.sink(event)  # nothing is returned for the only input: torch says nothing
     else:
         call.broken.append(event)
+
+
+def _misfit(m: Machine, call: custom.Call, gradients: tuple[Value, ...]) -> str:
+    """A gradient of a shape that torch does not sum up to that of its input."""
+    for gradient, taken, name in zip(gradients, call.inputs, call.names, strict=False):
+        got, due = m.cell(gradient), m.cell(taken)
+        if not isinstance(got, Tensor) or not isinstance(due, Tensor) or not custom.requires(m, taken).yes:
+            continue
+        if shapes.never_broadcasts(due.shape, got.shape):
+            given, wanted = shapes.spelled(got.shape), shapes.spelled(due.shape)
+            return f"a gradient of the shape {given} for `{name}`, which has the shape {wanted}"
+    return ""
+
+
+def _only_place(call: custom.Call) -> None:
+    """Of several places where backward returns, each may have the shapes that are right where it is taken."""
+    if len({id(place) for place, _ in call.returned}) > 1:
+        call.broken[:] = [replace(e, misfit="") if isinstance(e, GradientsReturned) else e for e in call.broken]
 
 
 def arity(m: Machine, cls: Class) -> tuple[int, int]:

@@ -48,4 +48,4 @@ def _key(event: Held) -> Hashable:
     if isinstance(event, CustomMisuse):
         return id(event.node), event.kind
     kinds = tuple(item.kind for item in (*event.gradients, *event.inputs))
-    return id(event.node), event.least, event.most, kinds
+    return id(event.node), event.least, event.most, kinds, event.misfit

@@ -344,7 +344,7 @@ class GradientsReturned(Event):
     least, most: how many inputs forward is given. inputs: these, as far as they are known; gradients: what is
     returned. used: does an input require grad, and is grad mode on? applied: the call of `apply`, None if the file has
     none. implicit: backward ends without `return`. at: the place in the class, if `node` is the backward that comes to
-    it.
+    it. misfit: which gradient has a shape that its input refuses, in words.
     """
 
     function: str
@@ -356,6 +356,7 @@ class GradientsReturned(Event):
     used: Truth
     applied: Site | None
     at: Site | None = None
+    misfit: str = ""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,14 @@ def broadcast(shapes: list[Shape | None]) -> Shape | None:
     return tuple(reversed(result))
 
 
+def never_broadcasts(shape: Shape | None, target: Shape | None) -> bool:
+    """Can a tensor of that shape certainly not be expanded to `target`?"""
+    if shape is None or target is None:
+        return False
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) > len(target) or any(None not in (a, b) and a not in (1, b) for a, b in pairs)
+
+
 def _loss(bound: Bound, shapes: list[Shape | None]) -> Shape | None:
     how = bound.get("reduction")
     if bound.get("reduce") not in (None, NONE) or bound.get("size_average") not in (None, NONE):

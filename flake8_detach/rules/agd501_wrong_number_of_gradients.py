@@ -16,17 +16,18 @@ class WrongNumberOfGradients(Rule):
     ## What it does
     Compares what `backward` returns with what `apply` was given: there must be one gradient for each argument, in
     order, and None where the argument is no tensor. Reports too few, too many, a gradient at the place of a number,
-    list or None, something that is no tensor, and a `backward` that ends without returning anything.
+    list or None, something that is no tensor, a gradient of a shape that the input's does not broadcast to, and a
+    `backward` that ends without returning anything.
 
     ## Why is this bad?
-    PyTorch raises "returned an incorrect number of gradients", "returned a gradient different than None" or "expected
-    Variable or None" in `loss.backward()`, far from this class. A `backward` of one input that returns nothing is
-    silent: the input gets no gradient.
+    PyTorch raises "returned an incorrect number of gradients", "returned a gradient different than None", "expected
+    Variable or None" or "returned an invalid gradient" in `loss.backward()`, far from this class. A `backward` of one
+    input that returns nothing is silent: the input gets no gradient.
 
     ## Known problems
     The report stands at the `return`, as the class is to be mended; the trail names the backward that raises.
     Where the file does not call `apply`, only the number is checked, against the
-    parameters of `forward`. Shapes of gradients are not compared.
+    parameters of `forward`. Shapes are compared where they are known, and `backward` returns in one place only.
 
     ## Fix safety
     Shown only.
@@ -83,6 +84,8 @@ Scale.apply(x, 2.0).sum().backward()
             return
         where = "" if event.applied is None else f" (line {source.line(event.applied)})"
         problem = _number(event, where) or _kinds(event, where)
+        if not problem and event.misfit:
+            problem = f"`{event.function}.backward` returns {event.misfit}{where}: backward will raise"
         if not problem:
             return
         trail: tuple[Note, ...] = ()
