@@ -32,7 +32,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
-from flake8_detach.knowledge.linear import CURVED, LINEAR, POWERS, PRODUCTS
+from flake8_detach.knowledge.linear import CURVED, FACTORS, LINEAR, POWERS, PRODUCTS
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -65,111 +65,102 @@ def gradient(
     if not only or not tensor.grad.yes or m.state.get(PACKED) is not None:
         return MAYBE, None
     root = roots[0][1].node
-    verdict, once = _graph(m, root, only)
+    verdict = _graph(m, root, only)
     if verdict is not NO and graph_walk.one_of_several(m, address):
         return MAYBE, None  # what lies between may lead to the other outputs alone
-    raises = once is not None
-    bent = _bent(m, root, only, address, tensor) if once is None and verdict is MAYBE else ()
-    if once is None and not bent:
+    bent = _bent(m, root, only, address, tensor) if verdict is MAYBE else Bent()
+    if not bent.operands and bent.once is None:
         return verdict, None
     # what the gradient was computed from is somewhere in the graph of the root, and its own graph saves some of that
-    edges = (m.edge(*roots[0])._replace(sure=raises),)
-    if once is not None:
-        graph = m.graph_node(Node("once_differentiable", edges, (), once, derivative="raises"))
+    edges = (m.edge(*roots[0])._replace(sure=bent.once is not None),)
+    if bent.once is not None:
+        graph = m.graph_node(Node("once_differentiable", edges, (), bent.once, derivative="raises"))
     else:
-        graph = m.graph_node(Node("grad", (*bent, *edges), (Saved(0, (0,), "gradient", site),), site))
+        graph = m.graph_node(Node("grad", (*bent.operands, *edges), (Saved(0, (0,), "gradient", site),), site))
     made = m.tensor(grad=YES, leaf=NO, node=graph, shape=tensor.shape, dtype=tensor.dtype, made="grad")
     return YES, made.addresses[0]
 
 
-def _graph(m: Machine, start: int, only: frozenset[int]) -> tuple[Truth, cst.CSTNode | None]:
-    """Does the gradient that comes out of the nodes `only`, from `start` on, require grad?
-
-    The second result is a call of a Function that is once_differentiable, if what arrives there has a graph: to
-    differentiate what it gives once more raises.
-    """
-    once: list[int] = []
-    verdict = NO
+def _graph(m: Machine, start: int, only: frozenset[int]) -> Truth:
+    """Does the gradient that comes out of the nodes `only`, from `start` on, require grad? NO if none of them bends."""
     for number in only:
         m.step()
         node = m.state.graph[number]
         applied = m.state.get((number, APPLIED))
         if isinstance(applied, Applied):
-            if _once(m, applied.cls):
-                once.append(number)
-            elif not _constant(m, applied):
-                verdict = MAYBE
+            if not _once(m, applied.cls) and not _constant(m, applied):
+                return MAYBE
         elif not _linear(node) or number in m.hooked:
-            verdict = MAYBE
-    if len(once) == 1 and verdict is MAYBE and _bent_above(m, start, once[0]):
-        return YES, m.state.graph[once[0]].site
-    return (MAYBE, None) if once and verdict is MAYBE else (verdict, None)
+            return MAYBE
+    return NO
 
 
 def _linear(node: Node) -> bool:
     return not node.tensors and not node.open and node.derivative == "yes" and node.op.rpartition(".")[2] in LINEAR
 
 
-def _curved(node: Node) -> bool:
-    """Does its derivative depend on an operand that requires grad, so that it requires grad itself?"""
+def _operands(m: Machine, node: Node, towards: Edge) -> tuple[Edge, ...]:
+    """The operands that require grad on which the gradient that goes this way surely depends."""
     if node.open or node.derivative != "yes" or not all(e.sure for e in node.edges):
-        return False
+        return ()
     name = node.op.rpartition(".")[2]
+    if name in FACTORS:
+        pair = [m.edge(a, t) for n in FACTORS[name] for a, t in m.tensors(node.given.get(n, UNKNOWN))]
+        return tuple(e for e in pair if e != towards and e in node.edges) if towards in pair and len(pair) == 2 else ()
     # of a product each factor is saved for the other one: both are if both require grad
     if name in PRODUCTS:
-        return len(node.tensors) == 2
+        others = tuple(edge for edge in node.edges if edge != towards)
+        return (others or node.edges) if len(node.tensors) == 2 else ()
     if name in POWERS:
-        return len(node.edges) == 1 and any(isinstance(v, Const) and v.value not in (0, 1) for v in node.given.values())
-    return name in CURVED
+        bends = any(isinstance(v, Const) and v.value not in (0, 1) for v in node.given.values())
+        return node.edges if bends and len(node.edges) == 1 else ()
+    return node.edges if name in CURVED else ()
 
 
-def _operands(node: Node, towards: Edge) -> tuple[Edge, ...]:
-    """What the gradient depends on that goes this way: of a product, the other factor."""
-    others = tuple(edge for edge in node.edges if edge != towards)
-    return others if others and node.op.rpartition(".")[2] in PRODUCTS else node.edges
+@dataclass(frozen=True, slots=True)
+class Bent:
+    """Why a gradient has a graph: the operands on which it depends. once: the call of a Function that is
+    once_differentiable, if a gradient with a graph arrives there: to differentiate what it gives raises."""
+
+    operands: tuple[Edge, ...] = ()
+    once: Any = None
 
 
-def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Tensor) -> tuple[Edge, ...]:
-    """If backward surely goes from `start` to the tensor, by an op that is curved: the operands of that op, on which
-    the gradient depends."""
-    seen: set[tuple[int, bool]] = set()
-    todo: list[tuple[int, tuple[Edge, ...]]] = [(start, ())]
+def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Tensor) -> Bent:
+    """If backward surely goes from `start` to the tensor, by an op that is curved: what the gradient depends on."""
+    seen: set[tuple[int, bool, bool]] = set()
+    todo: list[tuple[int, Bent]] = [(start, Bent())]
+    found = Bent()
     while todo:
-        number, bent = todo.pop()
+        number, before = todo.pop()
         node = m.state.graph[number]
-        if (number, bool(bent)) in seen or number not in only or number in m.hooked or node.derivative != "yes":
+        key = (number, bool(before.operands), before.once is not None)
+        if key in seen or number not in only or number in m.hooked or node.derivative != "yes" or node.op == "join":
             continue
-        if node.op == "join" or m.state.get((number, APPLIED)) is not None:
-            continue
-        seen.add((number, bool(bent)))
+        applied = m.state.get((number, APPLIED))
+        if isinstance(applied, Applied):
+            if not _once(m, applied.cls):
+                continue
+            # it computes without grad mode: what comes out has no graph but the one that raises
+            before = Bent((), before.once or (node.site if before.operands else None))
+        seen.add(key)
         m.step()
-        curved = not bent and _curved(node)
-        before = bent
         for edge in node.edges:
-            bent = _operands(node, edge) if curved else before
+            bent = before
+            if applied is None and before.once is None and not before.operands:
+                bent = Bent(_operands(m, node, edge))
             if edge.sure and (edge.leaf == address if edge.node is None else edge.node == tensor.node):
-                if bent:
+                if bent.once is not None:
                     return bent
+                found = found if found.operands else bent
             elif edge.sure and edge.node is not None:
                 todo.append((edge.node, bent))
-    return ()
+    return found
 
 
 def _once(m: Machine, cls: Class) -> bool:
     backward = find_method(m, cls, "backward")
     return backward is not None and ONCE in backward.wrappers
-
-
-def _bent_above(m: Machine, start: int, end: int) -> bool:
-    """Is there only one way from `start` to `end`, and on it an op whose derivative depends on its one operand?"""
-    number, bent = start, False
-    while number != end:
-        node = m.state.graph[number]
-        if len(node.edges) != 1 or not node.edges[0].sure or node.edges[0].node is None or node.open:
-            return False
-        bent = bent or _curved(node)
-        number = node.edges[0].node
-    return bent
 
 
 def _constant(m: Machine, applied: Applied) -> bool:

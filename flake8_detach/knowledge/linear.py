@@ -157,3 +157,14 @@ PRODUCTS = frozenset(
 
 POWERS = frozenset({"pow", "__pow__"})
 """Likewise if the exponent is a number other than 0 and 1."""
+
+FACTORS = {
+    "linear": ("input", "weight"),
+    "conv1d": ("input", "weight"),
+    "conv2d": ("input", "weight"),
+    "conv3d": ("input", "weight"),
+    "conv_transpose1d": ("input", "weight"),
+    "conv_transpose2d": ("input", "weight"),
+    "conv_transpose3d": ("input", "weight"),
+}
+"""Products to which a bias is added: the gradient of each of the two depends on the other one, and not on the bias."""

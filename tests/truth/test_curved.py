@@ -54,3 +54,12 @@ def test_the_gradient_of_a_power_requires_grad(exponent: float) -> None:
     x = (torch.rand(3) + 1).requires_grad_()
     assert gradient(x**exponent, x).requires_grad
     assert gradient(x.pow(exponent), x).requires_grad
+
+
+@pytest.mark.parametrize("name", sorted(linear.FACTORS))
+def test_the_gradient_of_a_factor_depends_on_the_other_one(name: str) -> None:
+    size = () if name == "linear" else (3,) * int(name[-2])
+    for one, other in (linear.FACTORS[name], linear.FACTORS[name][::-1]):
+        given = {n: torch.rand(2, 2, *size).requires_grad_() for n in linear.FACTORS[name]}
+        of_one = gradient(function(name)(**given, bias=torch.rand(2, requires_grad=True)), given[one])
+        assert torch.autograd.grad(of_one.sum(), given[other])[0].any()
