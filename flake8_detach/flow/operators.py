@@ -320,6 +320,11 @@ def condition(m: Machine, value: Value) -> Truth:
         return YES
     if isinstance(cell, Mapping_) and cell.items:
         return YES
+    if isinstance(cell, Instance):
+        from flake8_detach.flow import modules
+
+        if all(modules.lacks(m, value, name) for name in ("__bool__", "__len__")):
+            return YES
     return counting.true(m, value)
 
 

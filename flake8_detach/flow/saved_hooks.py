@@ -67,7 +67,7 @@ def packed(m: Machine, tensor: Tensor, site: cst.CSTNode) -> None:
         seen = m.cell(given)
         held = hooks.run(m, hook, [given], site)
         if isinstance(seen, Tensor) and m.written_since(seen.storage, (seen.storage,)):
-            hooks.tell(m, site, "pack writes", hook)
+            hooks.tell(m, m.state.get((seen.storage, "written at")) or site, "pack writes", hook)
             m.raises()
         m.state.set((address, HELD), held)
     m.block = block

@@ -6,6 +6,7 @@ one element?
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -143,6 +144,12 @@ def numbers(m: Machine, shape: Shape | None) -> Value:
 def spelled(shape: Shape | None) -> str:
     """The shape as messages show it."""
     return "(" + ", ".join("?" if d is None else str(d) for d in shape or ()) + ")"
+
+
+def count(shape: Shape | None) -> int | None:
+    """How many elements a tensor of that shape has; None: not known."""
+    sizes = () if shape is None else tuple(size for size in shape if size is not None)
+    return math.prod(sizes) if shape is not None and (len(sizes) == len(shape) or 0 in sizes) else None
 
 
 def several(shape: Shape | None) -> bool:

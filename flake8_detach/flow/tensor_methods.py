@@ -202,6 +202,13 @@ def _has_kind(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: c
     return Scalar("bool") if kind is None else Const(kind == ("float" if asked == "is_floating_point" else "complex"))
 
 
+@tensor_method("numel", "nelement")
+def _count(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
+    counts = {shapes.count(tensor.shape) for _, tensor in m.tensors(receiver)}
+    count = counts.pop() if len(counts) == 1 else None
+    return Scalar("int") if count is None else Const(count)
+
+
 @tensor_method("as_subclass")
 def _as_subclass(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CSTNode) -> Value:
     return UNKNOWN  # the subclass may define any method anew

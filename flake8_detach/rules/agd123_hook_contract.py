@@ -22,7 +22,8 @@ MESSAGES = {
     "no tensor": "raises: the hook{where} returns a {what}; return a tensor, or None to leave the gradient as it is",
     "no tuple": "raises: the hook on the graph node{where} returns a {what}; return a tuple, or None",
     "not nothing": "raises: the post-accumulate hook{where} returns a {what}; return nothing, change `.grad` in place",
-    "pack writes": "raises: the pack hook{where} changes the tensor that it is given; return a new one",
+    "pack writes": "changes the tensor that the pack hook{where} is given: the operation that saves it raises; "
+    "return a new one",
     "regular": "warns: `register_backward_hook`{where} sees wrong gradients here, {what}; use "
     "`register_full_backward_hook`",
     "shape": "raises: the hook{where} returns a gradient of another shape",
@@ -101,8 +102,11 @@ x.register_hook(lambda grad: grad / grad.norm())
             return
         where = f" (line {source.line(event.at)})" if event.at is not None else ""
         message = MESSAGES[event.kind].format(hook=event.hook, where=where, what=event.what)
+        first = event.kind == "pack writes"  # whatever is saved, the hook is wrong
         trail = (Note(source.span(event.at), "registered here"),) if event.at is not None else ()
-        yield Finding(self.code, message, source.span(event.node), confidence(event.sure), trail, cause=event.at)
+        yield Finding(
+            self.code, message, source.span(event.node), confidence(event.sure), trail, cause=event.at, first_only=first
+        )
 
 
 NEGATIVE = ("no leaf", "no input grad", "gradients for nothing")
