@@ -18,6 +18,7 @@ from flake8_detach.flow.machine import MAX_CONTEXTS, PACKED
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    TWICE,
     UNKNOWN,
     YES,
     Class,
@@ -32,14 +33,14 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
-from flake8_detach.knowledge.linear import CURVED, FACTORS, LINEAR, POWERS, PRODUCTS
+from flake8_detach.knowledge.linear import CURVED, FACTORS, LINEAR, ONCE, POWERS, PRODUCTS, ROWS
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 APPLIED = "applied"
 """Slot of the graph node of a custom Function: the `Applied` that made it."""
-ONCE = "torch.autograd.function.once_differentiable"
+MARKED = "torch.autograd.function.once_differentiable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def gradient(
     # what the gradient was computed from is somewhere in the graph of the root, and its own graph saves some of that
     edges = (m.edge(*roots[0])._replace(sure=bent.once is not None),)
     if bent.once is not None:
-        graph = m.graph_node(Node("once_differentiable", edges, (), bent.once, derivative="raises"))
+        graph = m.graph_node(Node(TWICE, edges, (), bent.once, derivative="raises"))
     else:
         graph = m.graph_node(Node("grad", (*bent.operands, *edges), (Saved(0, (0,), "gradient", site),), site))
     made = m.tensor(grad=YES, leaf=NO, node=graph, shape=tensor.shape, dtype=tensor.dtype, made="grad")
@@ -119,8 +120,8 @@ def _operands(m: Machine, node: Node, towards: Edge) -> tuple[Edge, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Bent:
-    """Why a gradient has a graph: the operands on which it depends. once: the call of a Function that is
-    once_differentiable, if a gradient with a graph arrives there: to differentiate what it gives raises."""
+    """Why a gradient has a graph: the operands on which it depends. once: the call of what can be differentiated once
+    (a Function, if a gradient with a graph arrives there): to differentiate what it gives raises."""
 
     operands: tuple[Edge, ...] = ()
     once: Any = None
@@ -143,6 +144,8 @@ def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Te
                 continue
             # it computes without grad mode: what comes out has no graph but the one that raises
             before = Bent((), before.once or (node.site if before.operands else None))
+        elif _once_only(m, node):
+            before = Bent((), before.once or node.site)
         seen.add(key)
         m.step()
         for edge in node.edges:
@@ -158,9 +161,24 @@ def _bent(m: Machine, start: int, only: frozenset[int], address: int, tensor: Te
     return found
 
 
+def _once_only(m: Machine, node: Node) -> bool:
+    """Is it an op of torch whose derivative has none?"""
+    name = node.op.rpartition(".")[2]
+    if name != "cdist" or not all(e.sure for e in node.edges):
+        return name in ONCE and all(e.sure for e in node.edges)
+    power, how = node.given.get("p", Const(2.0)), node.given.get("compute_mode", Const(None))
+    if not isinstance(power, Const) or not isinstance(how, Const) or power.value != 2:
+        return isinstance(power, Const)
+    if how.value is not None:
+        return bool(how.value == "donot_use_mm_for_euclid_dist")
+    cells = [m.cell(node.given.get(name, UNKNOWN)) for name in ("x1", "x2")]
+    rows = [c.shape[-2] if isinstance(c, Tensor) and c.shape and len(c.shape) > 1 else None for c in cells]
+    return all(count is not None and 0 < count <= ROWS for count in rows)
+
+
 def _once(m: Machine, cls: Class) -> bool:
     backward = find_method(m, cls, "backward")
-    return backward is not None and ONCE in backward.wrappers
+    return backward is not None and MARKED in backward.wrappers
 
 
 def _constant(m: Machine, applied: Applied) -> bool:

@@ -44,6 +44,31 @@ def _matmul(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return (*batch, a[-2], b[-1])
 
 
+def _pair(m: Machine, bound: Bound, one: str, other: str) -> tuple[Shape, Shape] | None:
+    """The shapes of two tensors of at least two dimensions."""
+    cells = [m.cell(bound.get(name, NONE)) for name in (one, other)]
+    shapes = [c.shape for c in cells if isinstance(c, Tensor) and c.shape is not None and len(c.shape) > 1]
+    return (shapes[0], shapes[1]) if len(shapes) == 2 else None
+
+
+def _distances(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    pair = _pair(m, bound, "x1", "x2")
+    if pair is None:
+        return None
+    batch = broadcast([pair[0][:-2], pair[1][:-2]])
+    return None if batch is None else (*batch, pair[0][-2], pair[1][-2])
+
+
+def _attended(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    pair = _pair(m, bound, "query", "value")
+    return None if pair is None else (*((None,) * (len(pair[0]) - 2)), pair[0][-2], pair[1][-1])
+
+
+def _product_added(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
+    pair = _pair(m, bound, *(("batch1", "batch2") if "batch1" in bound else ("mat1", "mat2")))
+    return None if pair is None else (*pair[0][:-1], pair[1][-1])
+
+
 def _transposed(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     return None if first is None else (None,) * len(first) if len(first) > 2 else tuple(reversed(first))
 
@@ -347,5 +372,8 @@ SPECIAL: Mapping[str, Callable[[Machine, Bound, Shape | None], Shape | None]] = 
     "outer": _outer,
     "repeat": _repeated,
     "diag": _diagonal,
-    **dict.fromkeys(["tensordot", "tile", "repeat_interleave"], _unknown),
+    "cdist": _distances,
+    "scaled_dot_product_attention": _attended,
+    **dict.fromkeys(["addmm", "baddbmm"], _product_added),
+    **dict.fromkeys(["tensordot", "tile", "repeat_interleave", "kron", "embedding_bag"], _unknown),
 }

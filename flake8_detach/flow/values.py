@@ -509,6 +509,10 @@ NUMBER = "number"
 """The role of a saved tensor that was made of a Python number."""
 
 
+TWICE = "second derivative"
+"""The op of a node that stands for a derivative which cannot be differentiated once more."""
+
+
 class Cut(NamedTuple):
     """An operand of a graph node that had lost its gradient before. scalar: a number, or a tensor of one element."""
 

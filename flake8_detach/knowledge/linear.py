@@ -98,7 +98,6 @@ CURVED = frozenset(
         "expit",
         "expm1",
         "gelu",
-        "hardsigmoid",
         "hardswish",
         "hardtanh",
         "leaky_relu",
@@ -168,3 +167,10 @@ FACTORS = {
     "conv_transpose3d": ("input", "weight"),
 }
 """Products to which a bias is added: the gradient of each of the two depends on the other one, and not on the bias."""
+
+ONCE = frozenset({"cdist", "ctc_loss", "hardsigmoid", "multi_margin_loss", "multilabel_margin_loss", "pdist"})
+"""Those whose derivative has none itself: what comes out with `create_graph=True` raises when it is differentiated.
+`cdist` may also compute by a matrix product, which has one: see ROWS."""
+
+ROWS = 25
+"""`cdist` of more rows than these computes euclidean distances as a matrix product, which has a second derivative."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.flow.events import Backward, Event, Refused
+from flake8_detach.flow.values import TWICE
 from flake8_detach.rules._base import Example, Finding, Note, Rule, register
 from flake8_detach.rules._evidence import confidence
 from flake8_detach.source import Source, code
@@ -15,7 +16,9 @@ class NoDerivative(Rule):
     ## What it does
     Reports a backward on whose way stands an operation that torch has no derivative for: `//`, `torch.heaviside`,
     `torch.histogram`, `torch.unique`, `torch.geqrf`; or none with respect to the operand that is trained: the first
-    of `torch.special.gammainc`, and so the concentration in the `cdf` of a `Gamma` distribution. Also operations that
+    of `torch.special.gammainc`, and so the concentration in the `cdf` of a `Gamma` distribution. Likewise what has no
+    second derivative (`cdist`, `pdist`, `hardsigmoid`, `ctc_loss`, what is marked `once_differentiable`), where a
+    gradient that was computed with `create_graph=True` is differentiated. Also operations that
     refuse a tensor which requires grad at once: `sum(dtype=torch.int64)`, `rsample()` of a discrete distribution. And
     functions of `torch.special` that are smooth but have no derivative in PyTorch (`airy_ai`, `bessel_j0`), of a
     tensor that requires grad.
@@ -77,12 +80,13 @@ minutes.sum().backward()
             text = text if len(text) <= 40 else text[:37] + "..."
             lacking = dict(event.underived.lacking)
             of = f" with respect to {' and '.join(f'`{name}`' for name in lacking)}" if lacking else ""
+            lacks = f"has no {TWICE if event.underived.op == TWICE else 'derivative'}{of}"
             yield Finding(
                 self.code,
-                f"{what} raises: it comes to `{text}` (line {source.line(site)}), which has no derivative{of}",
+                f"{what} raises: it comes to `{text}` (line {source.line(site)}), which {lacks}",
                 source.span(event.node),
                 confidence(event.root.grad),
-                (Note(source.span(site), f"has no derivative{of}"),),
+                (Note(source.span(site), lacks),),
                 cause=site,
                 first_only=True,
             )

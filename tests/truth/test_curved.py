@@ -63,3 +63,35 @@ def test_the_gradient_of_a_factor_depends_on_the_other_one(name: str) -> None:
         given = {n: torch.rand(2, 2, *size).requires_grad_() for n in linear.FACTORS[name]}
         of_one = gradient(function(name)(**given, bias=torch.rand(2, requires_grad=True)), given[one])
         assert torch.autograd.grad(of_one.sum(), given[other])[0].any()
+
+
+TWICE = {
+    "cdist": ((25, 3), (torch.rand(25, 3),)),
+    "ctc_loss": ((5, 1, 4), (torch.ones(1, 2, dtype=torch.long), torch.tensor([5]), torch.tensor([2]))),
+    "hardsigmoid": ((3,), ()),
+    "multi_margin_loss": ((2, 3), (torch.tensor([0, 2]),)),
+    "multilabel_margin_loss": ((2, 3), (torch.tensor([[0, -1, 0], [2, 1, -1]]),)),
+    "pdist": ((4, 3), ()),
+}
+
+
+@pytest.mark.parametrize("name", sorted(linear.ONCE))
+def test_what_has_no_second_derivative(name: str) -> None:
+    shape, more = TWICE[name]
+    x = torch.rand(shape).requires_grad_()
+    of_x = gradient(function(name)(x, *more), x)
+    with pytest.raises(RuntimeError, match=r"derivative for .* is not implemented"):
+        of_x.sum().backward()
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+@pytest.mark.parametrize("mode", [None, "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"], ids=str)
+@pytest.mark.parametrize("rows", [linear.ROWS, linear.ROWS + 1])
+def test_distances_have_a_second_derivative_as_matrix_products(p: float, mode: str | None, rows: int) -> None:
+    x, how = torch.rand(rows, 3).requires_grad_(), {} if mode is None else {"compute_mode": mode}
+    of_x = gradient(torch.cdist(x, torch.rand(4, 3), p=p, **how), x)
+    if p == 2 and (mode == "use_mm_for_euclid_dist" or (mode is None and rows > linear.ROWS)):
+        of_x.sum().backward()
+    else:
+        with pytest.raises(RuntimeError, match="_cdist_backward"):
+            of_x.sum().backward()
