@@ -419,6 +419,15 @@ class LostTerm(Event):
 
 
 @dataclass(frozen=True)
+class Poisoned(Event):
+    """A `where` that is backwarded leaves out the points at which the slope of `what`, at `at`, is not finite: zero
+    times that is NaN."""
+
+    what: Label
+    at: Site
+
+
+@dataclass(frozen=True)
 class Unspent(Event):
     """A term of a loss trains nothing; node: the cut. Asked at the end: no optimizer steps with its gradient.
 

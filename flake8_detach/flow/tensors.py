@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     hidden,
     levels,
     op_arguments,
+    poles,
     shapes,
     writes,
 )
@@ -463,6 +464,8 @@ def node_of(
     open_ = inputs.unknown
     node = Node(op.name, found, tuple(saved), site, open_, derivative, lacking, cuts=cuts, unseen=unseen, given=bound)
     number = m.graph_node(node)
+    if op.name.rpartition(".")[2] == "where":
+        poles.chosen(m, number, node)
     for _, tensor, _ in inputs.tensors if m.ledger.hidden_writes else ():
         hidden.taken(m, tensor, op.name, number, site)
     return number

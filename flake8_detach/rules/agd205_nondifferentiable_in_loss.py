@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
-from flake8_detach.flow.events import LostTerm
+from flake8_detach.flow.events import LostTerm, Poisoned
 from flake8_detach.knowledge.distributions import REPARAMETRIZED
-from flake8_detach.rules._base import HANDED, Example, Finding, Rule, register
+from flake8_detach.rules._base import HANDED, Example, Finding, Note, Rule, register
 from flake8_detach.rules._lost import lost_term
 from flake8_detach.source import Source
 
@@ -22,7 +22,9 @@ class NondifferentiableInLoss(Rule):
     away what they add (`torch.exp(logp - logp)`, `w + (q - w)`), where a `.detach()` is missing, and the distance of a
     parameter from its own `.detach()`, which shares its memory and goes along; and a softmax or cross entropy over the
     single output of a layer, or over the one that `topk(1)` picked, which is the same whatever goes in. So is a product
-    with a number that `//` rounded down to 0, as `alpha // rank`.
+    with a number that `//` rounded down to 0, as `alpha // rank`. And the root, logarithm or quotient that `where` does
+    not choose (`torch.where(x > 0, x.sqrt(), 0)`): its slope there is not finite, and 0 times that is NaN; the operand
+    is to be made harmless before.
 
     ## Why is this bad?
     Such an op has no derivative, or one that is zero everywhere. The loss goes on falling because of its other terms;
@@ -45,7 +47,7 @@ class NondifferentiableInLoss(Rule):
     code = "AGD205"
     name = "nondifferentiable-in-loss"
     offers = ("unsafe",)
-    listens = (LostTerm,)
+    listens = (LostTerm, Poisoned)
     triggers = (frozenset({"backward", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
@@ -72,8 +74,15 @@ loss.backward()
 """,
     )
 
-    def check(self, event: LostTerm, source: Source) -> Iterable[Finding]:
-        if event.cause.kind == "cancelled":
+    def check(self, event: LostTerm | Poisoned, source: Source) -> Iterable[Finding]:
+        if isinstance(event, Poisoned):
+            message = (
+                f"where this does not choose `{event.what}` (line {source.line(event.at)}), the gradient is NaN: "
+                "0 times a slope that is not finite; put a harmless number into the operand first"
+            )
+            trail = (Note(source.span(event.at), "its slope is not finite there"),)
+            yield Finding(self.code, message, source.span(event.node), trail=trail, cause=event.node)
+        elif event.cause.kind == "cancelled":
             yield from lost_term(self.code, event, source, event.cause.what)
         elif event.cause.kind == "op" and not event.guarded:
             what = f"the value was {event.cause.what}"
