@@ -49,7 +49,14 @@ def restored(m: Machine, node: cst.CSTNode, module: Ref, given: Value, subject: 
     own = module_tree.parameters(m, module)
     stepped = set(own.addresses) & m.owned
     now = {address: cell.storage for address, cell in m.tensors(own)}
-    if not told or not told <= stepped or now != m.ledger.snapshots.get(id(at)) or not stepped.isdisjoint(m.escaped):
+    one_of_many = not m.plural.isdisjoint(told)  # what one of several tells, another may take
+    if (
+        one_of_many
+        or not told
+        or not told <= stepped
+        or now != m.ledger.snapshots.get(id(at))
+        or not stepped.isdisjoint(m.escaped)
+    ):
         return
     if m.state.get(writes.REWRITTEN) is None and not _more(m, module):
         m.emit(Dropped, node, what="restored", owner="module", subject=subject, name="load_state_dict", at=at)

@@ -163,6 +163,11 @@ def made(m: Machine, optimizer: int, site: cst.CSTNode) -> None:
     m.state.set((optimizer, SEEN), Count(count(m, STRAYS)))
 
 
+def _strayed(m: Machine, optimizer: int) -> bool:
+    """Since the last step, has a backward come to parameters that no optimizer has, and to none that are not seen?"""
+    return count(m, STRAYS) > count(m, (optimizer, SEEN)) and not count(m, OPENED)
+
+
 def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) -> None:
     """An optimizer steps after a backward that left none of its parameters a gradient: did ever any?"""
     maker = m.makers.get(optimizer)
@@ -174,10 +179,20 @@ def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) 
     event = m.event(Misstep, maker, what="unreached", sure=PRESUMED_YES, at=site, subject="")
 
     def answer(reached: Reached) -> None:
+        if not m.plural.isdisjoint(owned) and _made_alike(m, owned, reached):
+            return
         if not any(reached.leaf(address) for address in owned) and m.escaped.isdisjoint(owned):
             m.sink(event)
 
     m.afterwards.ask(answer)
+
+
+def _made_alike(m: Machine, owned: Iterable[int], reached: Reached) -> bool:
+    """One of several objects: was another that the same code has made reached, or is one filled by hand?"""
+    others = {twin for one in owned for twin in m.state.twins.get(one, ())}
+    filled = any(t.storage in m.steered for _, t in m.tensors(Ref((*owned, *others))))
+    again = not m.births.of((*owned, *others)).isdisjoint(m.births.of(reached.leaves()))
+    return filled or again or any(map(reached.leaf, others)) or not m.escaped.isdisjoint(others)
 
 
 def exchanged(m: Machine, module: int, before: Value | None, after: Value, site: cst.CSTNode) -> None:
@@ -231,8 +246,10 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     if found:
         _judge(m, now, optimizer, found, scaler)
         idle = all(g.filled.no and g.wasted.no and "filled" not in g.when for g in found.values())
-        if idle and count(m, STRAYS) > count(m, (optimizer, SEEN)) and not count(m, OPENED):
+        if idle and _strayed(m, optimizer):
             _unreached(m, site, optimizer, mine)
+    elif owned and m.plural.issuperset(owned) and _strayed(m, optimizer):
+        _unreached(m, site, optimizer, [*owned])  # of several: none knows whose gradient is filled, but if any ever is
     m.state.set((optimizer, SEEN), Count(count(m, STRAYS)))
     for address, g in found.items():
         if not g.filled.no:
