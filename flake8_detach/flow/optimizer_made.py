@@ -52,7 +52,8 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     freezing.used(m)
     given = args.get(0, "params")
     optimizer_contracts.options(m, node, name, args)
-    parted = None if given is None else groups(m, given)
+    separate = [] if given is None else _each(m, given)
+    parted = None if given is None else _all_known(separate)
     owned = None if given is None else module_tree.parameters_in(m, given)
     problem = no_parameters(m, given) or _repeated(m, parted)
     found = None if owned is None else tuple(_retained(m, a, t) for a in owned for _, t in m.tensors(Ref((a,))))
@@ -78,6 +79,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     if owned is not None:
         unfed.look(m, made.addresses[0], owned, node)
         unfed.twice(m, made.addresses[0], owned, node)
+    unfed.pretrained(m, made.addresses[0], [group for group in separate if group], node)
     if isinstance(given, Ref) and isinstance(left := m.state.get((given.addresses[0], iteration.DROPPED)), Ref):
         unfed.left_out(m, left.addresses, node)
     return made
@@ -108,12 +110,19 @@ def make_scheduler(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
 
 def groups(m: Machine, given: Value) -> list[list[int]] | None:
     """The parameters of each group, as often as they are given; None if they are not all known."""
+    return _all_known(_each(m, given))
+
+
+def _all_known(found: list[list[int] | None]) -> list[list[int]] | None:
+    return None if None in found else [group for group in found if group is not None]
+
+
+def _each(m: Machine, given: Value) -> list[list[int] | None]:
+    """The parameters of each group, None where they are not all known."""
     listed = iteration.exact(m, given) if not m.is_tensor(given) else None
     if listed and all(isinstance(m.cell(item), Mapping_) for item in listed):
-        found = [_group(m, item) for item in listed]
-        return None if None in found else [group for group in found if group is not None]
-    one = _flat(m, given)
-    return None if one is None else [one]
+        return [_group(m, item) for item in listed]
+    return [_flat(m, given)]
 
 
 def _group(m: Machine, group: Value) -> list[int] | None:

@@ -15,6 +15,7 @@ import libcst as cst
 from flake8_detach.flow import module_tree
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import STEPPED, flag
+from flake8_detach.flow.pretrained import UNASKED
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
 
@@ -39,8 +40,15 @@ def look(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> Non
     if m.quiet or not suspects:
         return
     why = suspects[0][1].why
+    if frozen and _unasked(suspects[0][1]):
+        return  # told where that is
     what, cause = (f" ({why.what})", why.site) if why is not None else ("", None)
     event = m.event(Misstep, site, what="unfed", sure=PRESUMED_YES, at=None, subject=what, cause=cause)
+    _tell_at_end(m, event, optimizer, suspects)
+
+
+def _tell_at_end(m: Machine, event: Misstep, optimizer: int, suspects: list[tuple[int, Tensor]]) -> None:
+    """Tell it unless somebody may switch them on later, or give them gradients."""
     addresses, before = [a for a, _ in suspects], {a: m.switched.get(a) for a, _ in suspects}
 
     def at_end() -> None:
@@ -55,8 +63,29 @@ def look(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> Non
     m.ledger.at_end.append(at_end)
 
 
+def pretrained(m: Machine, optimizer: int, groups: list[list[int]], site: cst.CSTNode) -> None:
+    """An optimizer is given a group of embeddings that their maker has frozen, though nobody has asked it to. Among
+    other parameters they may be left as they are; a group of their own is there to be trained."""
+    for group in groups:
+        found = m.tensors(Ref(tuple(group)))
+        why = found[0][1].why if found else None
+        if (
+            m.quiet
+            or why is None
+            or not all(t.grad is NO and t.why is not None and t.why.what == UNASKED for _, t in found)
+        ):
+            continue
+        event = m.event(Misstep, why.site, what="pretrained", sure=PRESUMED_YES, at=site, subject="")
+        _tell_at_end(m, event, optimizer, found)
+
+
 def _frozen(tensor: Tensor) -> bool:
     return tensor.why is not None and tensor.why.kind == "frozen"
+
+
+def _unasked(tensor: Tensor) -> bool:
+    """Has it been frozen without anybody having asked?"""
+    return tensor.grad is NO and tensor.why is not None and tensor.why.what == UNASKED
 
 
 def twice(m: Machine, optimizer: int, owned: list[int], site: cst.CSTNode) -> None:

@@ -12,13 +12,14 @@ class StaleOptimizerParameters(OrderRule):
 
     ## What it does
     Reports an optimizer that steps after a backward although no backward of the file ever reaches one of its
-    parameters: the model was built again after it, or it was given those of another one. Reports a layer or parameter
-    of an optimised module that is replaced by one which is trained on but which no optimizer steps (as weight norm
-    replaces the weight of a layer), or that is added to it later; an optimizer that is given the very parameters of
-    another one, while those of another network are trained by none; an optimizer of tensors that do not require grad,
-    and never will (`state_dict().values()`, `p.data`); parameters that are switched on only after an optimizer has been
-    given those that required grad by then; and a loss module with parameters of its own (learned weights of tasks,
-    class centers) that are given to no optimizer.
+    parameters: the model was built again after it, or it was given those of another one. Reports a layer or
+    parameter of an optimised module that is replaced by one which is trained on but which no optimizer steps (as
+    weight norm replaces the weight of a layer), or that is added to it later; an optimizer that is given the very
+    parameters of another one, while those of another network are trained by none; an optimizer of tensors that do
+    not require grad, and never will (`state_dict().values()`, `p.data`); embeddings with a group of their own that
+    `nn.Embedding.from_pretrained` has frozen, as it does unless told not to; parameters that are switched on only
+    after an optimizer has been given those that required grad by then; and a loss module with parameters of its own
+    (learned weights of tasks, class centers) that are given to no optimizer.
 
     ## Why is this bad?
     The model that makes the loss keeps its initial weights. PyTorch says nothing: parameters without a gradient are
@@ -43,6 +44,8 @@ class StaleOptimizerParameters(OrderRule):
     messages: ClassVar = {
         "unreached": "no backward ever reaches the parameters of this optimizer: its steps (line {at}) change nothing",
         "unfed": "the tensors of this optimizer do not require grad{subject}: it never changes them",
+        "pretrained": "never trained, although the optimizer on line {at} is given it: `from_pretrained` freezes; "
+        "pass `freeze=False`",
         "left-out": "switched on too late: the optimizer on line {at} was given what required grad by then",
         "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, the loss on line {at}",
         "twice": "given what the optimizer on line {at} has; no optimizer steps other parameters that backward fills",
