@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import (
+    aliases,
     alternatives,
     assigning,
     autograd,
@@ -238,6 +239,8 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         suspects.written(m, owner_node)
         replaced.stowed(m, value)
         return
+    if name == "data":
+        aliases.put_back(m, node, owner, value, name)
     for address in owner.addresses:
         cell = m.state.cell(address)
         if isinstance(cell, (Instance, Layer)):

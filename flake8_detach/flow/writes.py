@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import by_hand, events, freezing, hidden, levels, rebasing, tensors
+from flake8_detach.flow import aliases, by_hand, events, freezing, hidden, levels, rebasing, tensors
 from flake8_detach.flow.slots import CELL, Version
 from flake8_detach.flow.values import (
     MAYBE,
@@ -41,6 +41,8 @@ def in_place(
             continue
         assert isinstance(target, Ref)
         tell_write(m, site, target, subject or m.text(site), wanted)
+        if op.name == "Tensor.copy_":
+            aliases.put_back(m, site, target, bound.get("other", UNKNOWN), "copy_")
         write(m, site, target, wanted if op.graph != "no" else NO, node, op, inputs)
         by_hand.written(m, site, op, target, inputs)
         result = target
@@ -117,8 +119,9 @@ def tell_write(
     """Tell the rules that these tensors, or part of them, are written in place, by something that requires grad as
     `wanted` says."""
     freezing.used(m)
-    for _, tensor in m.tensors(target):
+    for address, tensor in m.tensors(target):
         levels.captured(m, site, tensor, subject)
+        aliases.wrote(m, address, tensor)
         base = m.state.cell(tensor.base) if tensor.base is not None else None
         if not isinstance(base, Tensor):
             base = None

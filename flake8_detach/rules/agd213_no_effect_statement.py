@@ -19,7 +19,8 @@ class NoEffectStatement(Rule):
     method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`), a grad mode
     that nothing enters (`torch.no_grad()` as a statement), and `map(lambda p: p.requires_grad_(False), ...)` as a
     statement, which runs nothing; `load_state_dict()` of what `state_dict()` of the same module has given, which is
-    the parameters themselves and no copy.
+    the parameters themselves and no copy; and `p.data` or `p.detach()`, which is the memory of `p`, if it is kept to be
+    put back when `p` has been written in place.
 
     ## Why is this bad?
     Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
@@ -51,6 +52,7 @@ class NoEffectStatement(Rule):
     )
     or_triggers = (
         (frozenset({"load_state_dict"}), frozenset({"state_dict"})),
+        (frozenset({"copy_", ".data="}), frozenset({"data", "detach"}), TRAINING),
         (frozenset(f"{mode}{end}" for mode in contexts.GRAD_MODES for end in (";", "();")),),
         (
             frozenset({"map();"}),
@@ -92,6 +94,9 @@ loss.backward()
         elif event.what == "restored":
             given = f"`state_dict()` (line {source.line(event.at)}) gives the parameters themselves, not their values"
             yield Finding(self.code, f"`{event.subject}` changes nothing: {given}; keep a `copy.deepcopy` of it", span)
+        elif event.what == "alias":
+            back = f"putting it back (line {source.line(event.at)}) undoes nothing; keep `{event.subject}.clone()`"
+            yield Finding(self.code, f"`{event.subject}` is the memory itself, which is written later: {back}", span)
         elif event.what == "result" and event.owner == "scaler":
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
         elif event.what == "result" and event.owner == "function":
