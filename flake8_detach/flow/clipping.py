@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow import misclipped
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     GRADIENT_OF,
     HOOKED,
+    LOOSE,
     OPENED,
     STIRRED,
     count,
@@ -21,7 +23,7 @@ from flake8_detach.flow.gradients import (
     tell,
 )
 from flake8_detach.flow.happenings import happening
-from flake8_detach.flow.values import MAYBE, NO, YES, Tensor
+from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Tensor
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -47,6 +49,7 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
         for address, g in found.items():
             keep(m, address, replace(g, clipped=g.clipped | MAYBE, early=g.early & MAYBE))
         return
+    _beside(m, site, addresses)
     late = all(g.filled.yes and g.used.yes and g.clipped.no for g in all_of)
     empty = all(g.filled.no and g.opened == count(m, OPENED) for g in all_of)
     if empty and _from_the_top(m, mine) and all(g.filled is NO and not g.when for g in all_of):
@@ -63,6 +66,21 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
             continue
         else:
             keep(m, address, replace(g, clipped=YES, early=NO))
+
+
+def _beside(m: Machine, site: cst.CSTNode, addresses: list[int]) -> None:
+    """Are there gradients that no step has used, of others than those which are clipped?"""
+    others = {
+        address: g
+        for address in parameters(m, m.owned - set(addresses))
+        if (g := look(m, address)).filled.yes and g.used.no and g.clipped.no
+    }
+    last = next(reversed(others.values())).at("filled") if others else None
+    unclear = m.state.get(LOOSE) is not None or m.state.get(HOOKED) is not None or not m.plural.isdisjoint(addresses)
+    if unclear:
+        others.clear()
+    event = None if m.quiet else m.event(Misstep, site, what="clip-other", sure=PRESUMED_YES, at=last, subject="")
+    misclipped.noted(m, site, set(addresses), set(others), event)
 
 
 def clip_nothing(m: Machine, site: cst.CSTNode) -> None:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import autograd, forgetting, gradients, idle, membership, retention, subscripts, unspent
+from flake8_detach.flow import (
+    autograd,
+    forgetting,
+    gradients,
+    idle,
+    membership,
+    misclipped,
+    retention,
+    subscripts,
+    unspent,
+)
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import GENERATOR, MAX_CALLS, MAX_CONTEXTS, Frame
 from flake8_detach.flow.slots import CELL, Delta
@@ -246,6 +256,7 @@ def run_unknown(
     result = run(m, function, args, None, watch)
     retention.give(m, [result] if bound is None else [result, bound])
     unspent.left(m)
+    misclipped.left(m)
     idle.left_off(m, function)
     membership.settle(m, since)
     return m.state.rollback(mark)

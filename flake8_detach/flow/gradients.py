@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import unspent
+from flake8_detach.flow import misclipped, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.happenings import Happening
 from flake8_detach.flow.slots import CELL
@@ -278,6 +278,7 @@ def stir(m: Machine, spends: bool = True) -> None:
     moves(m)
     if spends:
         unspent.left(m)
+        misclipped.left(m)
     more(m, STIRRED)
 
 

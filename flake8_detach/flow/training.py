@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, crossing, emptied, leaks, schedules, unspent
+from flake8_detach.flow import accumulation, crossing, emptied, leaks, misclipped, schedules, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -137,6 +137,7 @@ def cleared(m: Machine, addresses: Iterable[int], site: cst.CSTNode) -> None:
     now = happening(m, site)
     for address in addresses:
         unspent.cleared(m, address)
+        misclipped.cleared(m, address)
         leaks.cleared(m, address)
         accumulation.cleared(m, address)
         g = look(m, address)
@@ -241,6 +242,8 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
     mine = parameters(m, owned)
     leaks.stepped(m, site, mine)
     found = {address: look(m, address) for address in mine}
+    plain = {address for address, g in found.items() if g.filled.yes and g.clipped.no}
+    misclipped.stepped(m, owned, plain)
     accumulation.stepped(m, site, found)
     emptied.stepped(m, site, found)
     if found:

@@ -16,8 +16,8 @@ class ClipMisplaced(OrderRule):
 
     ## What it does
     Reports `clip_grad_norm_` and `clip_grad_value_` before the backward whose gradients they are meant for, after the
-    step that used them, on gradients that a GradScaler has scaled, on the gradients instead of the parameters, and on
-    an iterator that is used up.
+    step that used them, on those of other parameters than are stepped next (of the other network, say), on gradients
+    that a GradScaler has scaled, on the gradients instead of the parameters, and on an iterator that is used up.
 
     ## Why is this bad?
     The step uses gradients that were never clipped, silently. Clipped while they are scaled by 65536 they all but
@@ -47,6 +47,8 @@ class ClipMisplaced(OrderRule):
         "clip-gradient": "clips the gradients of gradients: give it the parameters, not their `.grad`",
         "clip-refused": "raises: {subject}",
         "clip-empty": "clips nothing: no backward has run yet, so no parameter has a gradient",
+        "clip-other": "clips gradients that no step uses; those of the backward on line {at} are stepped "
+        "with unclipped",
         "clip-nothing": "clips nothing: the iterator of parameters is used up (an optimizer or a loop went through it)",
     }
     raising = frozenset({"clip-refused"})
