@@ -50,6 +50,9 @@ def _same(m: Machine, tensor: Tensor, address: int, alias: Tensor) -> bool:
     memory = hidden.original(m, tensor.storage)
     if hidden.original(m, alias.storage) != memory:
         return False
+    left = m.state.get((memory, hidden.REPLACED))
+    if isinstance(left, int) and left > address:
+        return False  # the tensor has had other memory since
     behind = m.state.get((memory, hidden.WRITTEN))
     written = all(token > address for token in m.version(memory))
     return written or (isinstance(behind, tuple) and behind[0] > address and behind[2] != "numpy")

@@ -19,6 +19,8 @@ ALIAS = "*alias of"
 """Slot of a storage: the storage with the same memory whose version counter it does not share, and how."""
 WRITTEN = "*hidden write"
 """Slot of a storage: when (a number, as graph nodes have), where and how it was last written through an alias."""
+REPLACED = "*replaced"
+"""Slot of a storage: when `x.data = y` gave its tensor other memory; what had been kept of it is as it was."""
 BEHIND = "*written behind"
 """Slot of a storage: when it was last written through what `detach()` or `.data` made of a computed tensor, where, and
 through which of them."""
@@ -55,6 +57,7 @@ def replaced(m: Machine, storage: int, site: cst.CSTNode) -> None:
     """`x.data = y`: what has saved `x` finds other values there."""
     if storage:
         m.state.set((storage, WRITTEN), (m.state.address(), site, ".data"))
+        m.state.set((storage, REPLACED), m.state.address())
         m.ledger.hidden_writes = True
 
 
