@@ -42,7 +42,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.events import InferenceSaved
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.operators import use_none
-from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -304,7 +304,7 @@ def _put_on_tensor(
         m.state.set(
             (address, "grad"), Const(None, m.cause("constant", "set to None", node)) if value == NONE else value
         )
-        for twin in m.state.twins.get(address, ()):
+        for twin in m.state.alike(address):
             if (twin, CELL) in m.state.slots:
                 m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
         if value == NONE:
@@ -317,7 +317,7 @@ def _put_on_tensor(
         hidden.dropped(m, node, "an assignment to `.data`", m.tensors(value), m.text(node))
         hidden.replaced(m, tensor.storage, node)
         source = m.cell(value)
-        m.state.set((address, autograd.RESET), YES)
+        m.state.set((address, RESET), YES)
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
             if source.inference is not tensor.inference:  # autograd passes by what holds an inference tensor

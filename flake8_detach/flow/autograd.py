@@ -29,6 +29,7 @@ from flake8_detach.flow import (
     writes,
 )
 from flake8_detach.flow.events import AttributeMade, Backward, DetachedInPlace, GradRead, Hooked, Requires
+from flake8_detach.flow.slots import RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -60,8 +61,6 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
-RESET = "*reset"
-"""Slot of a tensor that was given other memory: a leaf may be another end of the graph then (AccumulateGrad)."""
 SPOILED = (0, "spoiled")
 """Set by a backward of something that is not seen: from then on any gradient may have been filled."""
 
@@ -173,7 +172,7 @@ def _base_is_without(m: Machine, view: Tensor) -> bool:
 
 def _ask_the_base(m: Machine, address: int) -> None:
     """The views of a tensor that does not require grad say what it says, but backward does not come through them."""
-    for view, tensor in writes.views(m, address):
+    for view, tensor in (pair for owner in (address, *m.state.alike(address)) for pair in writes.views(m, owner)):
         if tensor.grad.no:
             m.change(view, grad=MAYBE, leaf=MAYBE)  # what was written since makes torch ask the base for a grad_fn
 
@@ -287,13 +286,16 @@ def backward(
     for address, tensor in found:
         followed = tensor.node is not None and tensor.grad.yes
         only = None if inputs is None or tensor.node is None else graph_walk.between(m, tensor.node, inputs)
+        firm = only  # what is surely run on the way to the inputs
+        if inputs is not None and tensor.node is not None:
+            firm = graph_walk.between(m, tensor.node, inputs, surely=True)
         freed, where = (
-            graph_walk.freed(m, tensor.node, only, node) if followed and tensor.node is not None else (NO, None)
+            graph_walk.freed(m, tensor.node, firm, node) if followed and tensor.node is not None else (NO, None)
         )
         if any((a, RESET) in m.state.slots for a in inputs or ()):
             freed = freed & MAYBE  # what was made of it before need not lead to it
         written = (
-            graph_walk.written(m, tensor.node, only) if followed and tensor.node is not None and freed.no else None
+            graph_walk.written(m, tensor.node, firm) if followed and tensor.node is not None and freed.no else None
         )
         if followed and tensor.node is not None and m.ledger.hidden_writes:
             graph_walk.tell_hidden(m, node, tensor.node, only)
@@ -434,10 +436,11 @@ def tell_hook(m: Machine, node: cst.CSTNode, tensor: Tensor, subject: Label, met
 def detach_in_place(
     m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, subject: Label, some: bool = False
 ) -> None:
-    """`x.detach_()`: torch raises on views. In inference mode, which passes autograd by, it does nothing. some: only of
-    some of the tensors that this one stands for."""
-    if some or not m.mode.inference.no:
-        if m.mode.inference is not YES:
+    """`x.detach_()`: torch raises on views. In inference mode, and to what was made there, it does nothing. some: only
+    of some of the tensors that this one stands for."""
+    asleep = m.mode.inference | tensor.inference
+    if some or not asleep.no:
+        if asleep is not YES:
             m.change(address, grad=tensor.grad & MAYBE, leaf=tensor.leaf | MAYBE)
         return
     if tensor.view in ("view", "multi"):

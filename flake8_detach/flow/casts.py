@@ -131,7 +131,8 @@ def _stays(m: Machine, name: str, args: Args, tensor: Tensor) -> bool:
     if tensor.device != "cpu" or args.open or args.kw:
         return False
     if name == "contiguous":
-        return tensor.leaf.yes and not tensor.view and not args.pos
+        # what an op computed without a graph is a leaf as well, and may lie as a transposed operand lay
+        return tensor.leaf.yes and not tensor.view and not args.pos and tensor.made in methods.FLOAT32
     return (name == "cpu" and not args.pos) or (name == "to" and args.pos == [Const("cpu")])
 
 

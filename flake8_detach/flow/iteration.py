@@ -19,7 +19,7 @@ from flake8_detach.flow import (
     tensors,
     writes,
 )
-from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -173,6 +173,8 @@ def another(m: Machine, value: Value) -> Value:
     if isinstance(value, Tuple):
         return Tuple(tuple(another(m, item) for item in value.items), value.names)
     cell = m.cell(value)
+    if isinstance(cell, Tensor) and isinstance(value, Ref) and (value.addresses[0], RESET) in m.state.slots:
+        return m.tensor(grad=MAYBE, leaf=MAYBE, storage=0)  # that one was given other memory, this one was not
     if not isinstance(cell, Tensor) or cell.view != "multi":
         return value
     made = m.new(cell)

@@ -107,15 +107,13 @@ def of_sequence(m: Machine, node: cst.CSTNode, receiver: Value, cell: Sequence, 
     if name in ("index", "count", "__len__"):
         return Scalar("int")
     if name == "insert" and len(args.pos) == 2:
+        place, one = args.pos
+        if cell.items is not None and isinstance(place, Const) and isinstance(place.value, int):
+            set_to(replace(cell, items=(*cell.items[: place.value], one, *cell.items[place.value :]), filled=YES))
+            return NONE
         have = iteration.element(m, receiver)
-        set_to(
-            Sequence(
-                cell.kind,
-                None,
-                args.pos[1] if cell.filled is NO else have if have == args.pos[1] else UNKNOWN,
-                filled=YES,
-            )
-        )
+        element = one if cell.filled is NO else have if have == one else subscripts._either(m, have, one)
+        set_to(Sequence(cell.kind, None, element, filled=YES))
         return NONE
     if name == "remove":
         set_to(Sequence(cell.kind, None, iteration.element(m, receiver)))

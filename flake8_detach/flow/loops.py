@@ -97,7 +97,8 @@ def for_(m: Machine, node: cst.For) -> bool:
 def over(m: Machine, node: cst.For, source: Value) -> bool:
     """Run a `for` over the value of its iterable."""
     known = iteration.exact(m, source)
-    grows = known is not None and _grows(m, node)
+    grows = bool(known) and _grows(m, node)
+    first = known[0] if known and grows else None
     if grows:
         known = None
     if known is not None and iteration.few(m, known):
@@ -125,7 +126,7 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         if counting.over(m, source, rounds):
             return False
         rounds += 1
-        sure = None if loop.begun else iteration.member(m, source)
+        sure = None if loop.begun else first or iteration.member(m, source)
         one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
         one = iteration.another(m, one) if loop.begun else one
         assignments.assign(m, node.target, counting.counted(m, source, one, loop.begun))
@@ -368,8 +369,12 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     """Does one more iteration add nothing to what may be the case, apart from which objects carry the facts? since:
     the first address that is newer than the loop; mark: where the loop begins."""
     comparison = Comparison(m.state, before, after, covers=True)
+    slots = m.state.slots
+    # what only this iteration has changed was in the one before as it was at first
+    new = {slot for slot in after.keys() - before.keys() if slot[0] < since}
+    was = {slot: old for slot, old in reversed(m.state.trail[mark:]) if slot in new} if new else {}
     if not all(
-        comparison.contents(before.get(slot, m.state.slots.get(slot)), after.get(slot, m.state.slots.get(slot)))
+        comparison.contents(before.get(slot, was.get(slot, slots.get(slot))), after.get(slot, slots.get(slot)))
         for slot in before.keys() | after.keys()
         if not _hidden(slot)
     ):
@@ -379,11 +384,8 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
     if not all(comparison.objects(address, address) for address in cells):
         return False
-    # what only this iteration has changed was in the one before as it was at first
-    new = {(address, CELL) for address in cells if (address, CELL) not in before}
-    was = {slot: old for slot, old in reversed(m.state.trail[mark:]) if slot in new} if new else {}
     at_first = Comparison(m.state, {**before, **was}, after, covers=True)
-    return all(at_first.objects(address, address) for address, _ in was)
+    return all(at_first.objects(address, address) for address, name in was if name == CELL)
 
 
 def _exchanged(m: Machine, before: Any, after: Any, since: int) -> bool:

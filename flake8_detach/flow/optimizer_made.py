@@ -58,8 +58,8 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     problem = no_parameters(m, given) or _repeated(m, parted)
     found = None if owned is None else tuple(_retained(m, a, t) for a in owned for _, t in m.tensors(Ref((a,))))
     computed = any(t.leaf.no and t.grad.yes for t in found or ())
-    if problem == TWICE and computed:
-        problem = ""  # that comes first, and raises
+    if problem == TWICE and not all(t.leaf.yes for t in found or ()):
+        problem = ""  # of what is no leaf torch tells first, and raises
     if (problem and problem != TWICE) or found == () or computed:
         m.raises()
     m.emit(events.OptimizerMade, node, kind=name, given=found, problem=problem)

@@ -25,6 +25,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.registry import tensor_method
+from flake8_detach.flow.slots import RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -186,7 +187,7 @@ def _set(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CS
     writes.tell_write(m, node, receiver, m.text(owner))
     for address, _ in m.tensors(receiver):
         m.change(address, shape=None, dtype=None, storage=m.state.address(), base=None, view="")
-        m.state.set((address, autograd.RESET), YES)
+        m.state.set((address, RESET), YES)
     return receiver
 
 

@@ -113,6 +113,12 @@ APART = frozenset({"detach", "state_dict", "`nn.Buffer(...)`", "`Variable(...)`"
 inference mode, which a view of that tensor may not."""
 
 
+def _apart(m: Machine, address: int, tensor: Tensor) -> bool:
+    """Is it one of these, or may it be (`x.cpu()`)?"""
+    same = (c for a in m.state.alike(address) if isinstance(c := m.state.cell(a), Tensor))
+    return any(t.parameter or t.made in APART for t in (tensor, *same))
+
+
 def tell_write(
     m: Machine, site: cst.CSTNode, target: Ref, subject: Label, wanted: Truth = NO, part: bool = False
 ) -> None:
@@ -127,8 +133,7 @@ def tell_write(
             base = None
         leaf = tensor.grad.yes and tensor.leaf.yes
         view = base is not None and tensor.view == "view" and base.leaf.yes and base.grad.yes
-        apart = not part and (tensor.parameter or tensor.made in APART)
-        frozen = tensor.inference.yes and m.mode.inference.no and not apart
+        frozen = tensor.inference.yes and m.mode.inference.no and not (not part and _apart(m, address, tensor))
         refusing = refuses(tensor, base, wanted)
         if ((leaf or view or refusing.yes) and m.mode.grad.yes) or frozen:
             m.raises()
