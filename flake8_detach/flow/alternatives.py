@@ -49,14 +49,17 @@ def settle(m: Machine, node: cst.CSTNode, value: Value) -> Value:
 
 
 def early(m: Machine, node: cst.Call, name: str, value: Either) -> None:
-    """`value.<name>()`: a function may have returned a number or None early, and nothing was asked since."""
+    """`value.<name>()`: a function may have returned the number early, and nothing was asked since."""
     from flake8_detach.flow import backward_arguments
 
-    plain = value.plain
-    if name != "backward" or value.since != m.doubts or not isinstance(plain, Const):
-        return
-    if value.proved if plain.value is None else type(plain.value) in (int, float):
-        backward_arguments.tell_early(m, node, plain)
+    number = value.plain
+    if (
+        name == "backward"
+        and value.since == m.doubts
+        and isinstance(number, Const)
+        and type(number.value) in (int, float)
+    ):
+        backward_arguments.tell_number(m, node, number)
 
 
 def split(m: Machine, value: Either, run: Callable[[Value], Value]) -> Value:
@@ -166,10 +169,9 @@ def instance(m: Machine, value: Either, kinds: Value, outcome: bool) -> Value:
     return left[0] if len(left) == 1 else value
 
 
-def identical(m: Machine, value: Either, other: Value) -> bool | None:
+def identical(value: Either, other: Value) -> bool | None:
     """Is the value that object? Known only where neither alternative can be."""
     nothing = isinstance(other, Const) and other.value is None
-    m.proved += nothing and value.plain == NONE
     return False if nothing and value.plain != NONE else None
 
 

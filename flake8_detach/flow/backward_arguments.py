@@ -71,8 +71,8 @@ def tell(m: Machine, node: cst.CSTNode, problem: str) -> None:
     m.emit(events.GradOf, node, tensor=Tensor(), problem=problem, **facts)
 
 
-def tell_early(m: Machine, node: cst.Call, value: Const) -> None:
-    """Tell the rules of `loss.backward()` where `loss` is a tensor, or this value if the function returned early."""
+def tell_number(m: Machine, node: cst.Call, number: Const) -> None:
+    """Tell the rules of `loss.backward()` where `loss` is a tensor, or that number if the function returned early."""
     assert isinstance(node.func, cst.Attribute)
     owner = node.func.value
     m.emit(
@@ -81,7 +81,7 @@ def tell_early(m: Machine, node: cst.Call, value: Const) -> None:
         api="backward",
         subject=m.text(owner),
         root=None,
-        value=value,
+        value=number,
         freed=NO,
         freed_at=None,
         gradient=False,

@@ -283,11 +283,11 @@ def comparison(m: Machine, node: cst.Comparison) -> Value:
     for target in node.comparisons:
         right = evaluate(m, target.comparator)
         result = operators.compare(m, node, target.operator, left, right)
-        if len(node.comparisons) == 1:
-            return result
         known = operators.condition(m, result)
         verdict = NO if known is NO or verdict is NO else MAYBE if known is MAYBE or verdict is MAYBE else verdict
         left = right
+    if len(node.comparisons) == 1:
+        return result
     return Scalar("bool") if verdict is MAYBE else Const(verdict is YES)
 
 

@@ -114,7 +114,7 @@ def run(
 
     m.step()
     frame_id = m.state.address()
-    mode, doubts, proved = m.mode, m.doubts, m.proved
+    mode = m.mode
     depth, m.depth = m.depth, 0
     guards = m.guards
     path = m.frame.path if node is None else hash((m.frame.path, id(node)))
@@ -151,8 +151,7 @@ def run(
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
         if early and isinstance(result, Either):
-            both = m.doubts > doubts and m.proved - proved >= m.doubts - doubts
-            result = replace(result, since=m.doubts, proved=both)
+            result = replace(result, since=m.doubts)
         if frame.yields:
             retention.give(m, frame.yields)
             made = m.new(Sequence("generator", None, _common(m, frame.yields)))

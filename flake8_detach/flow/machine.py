@@ -142,9 +142,8 @@ class Frame:
 
 class Machine:
     """The machine that runs one file. `sink` takes the events, `watch` each statement before it is run; `at`: the
-    statement that is being run. `doubts` counts conditions of unknown outcome, `proved` those of them that are known to
-    come out both ways, as of what is None on some paths; `handlers` the `try` around that have any. elsewhere: has the
-    file changed the device that tensors are made on?"""
+    statement that is being run. `doubts` counts conditions of unknown outcome, `handlers` the `try` around that have
+    any. elsewhere: has the file changed the device that tensors are made on?"""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
@@ -154,7 +153,7 @@ class Machine:
         self.at: cst.CSTNode = cst.Pass()
         self.guards = 0
         self.handlers = 0
-        self.doubts = self.proved = 0
+        self.doubts = 0
         self.quiet = 0
         self.presumed = 0
         self.shortened = False

@@ -367,7 +367,7 @@ def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, r
 
 def _identical(m: Machine, left: Value, right: Value) -> bool | None:
     if isinstance(left, Either) or isinstance(right, Either):
-        return alternatives.identical(m, left, right) if isinstance(left, Either) else None
+        return alternatives.identical(left, right) if isinstance(left, Either) else None
     if isinstance(left, Const) and isinstance(right, Const):
         singletons = (None, True, False, ...)
         if any(left.value is s for s in singletons) or any(right.value is s for s in singletons):

@@ -221,13 +221,12 @@ class Either:
     added under a condition.
 
     since: where a function returned the number early, how many conditions of unknown outcome had been asked by then;
-    one that is asked later may tell the two apart. proved: did each that it asked itself come out both ways for sure?
+    one that is asked later may tell the two apart.
     """
 
     plain: Const | Scalar
     object: Ref | Tuple
     since: int | None = field(default=None, compare=False)
-    proved: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,11 +67,8 @@ total.backward()
         if not kind:
             return
         if event.kind == "sometimes" and isinstance(event.value, Const):
-            what = f"the number {event.value.value} where its function returns that: {kind} has"
-            if event.value.value is None:
-                what = "None where its function ends without a tensor: None has"
-            message = f"`{event.subject}` is {what} no `backward()`"
-            yield Finding(self.code, message, source.span(event.node), "likely")
+            message = f"`{event.subject}` is the number {event.value.value} where its function returns that: {kind} has"
+            yield Finding(self.code, f"{message} no `backward()`", source.span(event.node), "likely")
             return
         why = event.value.why if isinstance(event.value, (Const, Scalar, Array)) else None
         story = f", {why.what} (line {source.line(why.site)})" if why is not None else ""
