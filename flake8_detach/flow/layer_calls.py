@@ -143,7 +143,9 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
     op = ops.function(spec.op) if spec.op else None
     own = {name: m.state.get((address, name), UNKNOWN) for name, _ in spec.parameters}
     if op is not None:
-        options = {n: v for n in spec.forwards if n not in own and (v := layer.option(n)) is not None}
+        # `layer.inplace = False` since it was made
+        chosen = {n: m.state.get((address, n)) or layer.option(n) for n in spec.forwards if n not in own}
+        options = {n: v for n, v in chosen.items() if v is not None}
         options = {**{n: Const(v) for n, v in layers.DEFAULTS.get(spec.name, {}).items()}, **options}
         known = {k: v for k, v in own.items() if v != NONE}
         passed: dict[str, Value] = {}
