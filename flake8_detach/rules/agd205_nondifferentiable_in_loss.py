@@ -81,7 +81,8 @@ loss.backward()
                 "0 times a slope that is not finite; put a harmless number into the operand first"
             )
             trail = (Note(source.span(event.at), "its slope is not finite there"),)
-            yield Finding(self.code, message, source.span(event.node), trail=trail, cause=event.node)
+            # whether a value comes to the place left out, only the run knows
+            yield Finding(self.code, message, source.span(event.node), "likely", trail=trail, cause=event.node)
         elif event.cause.kind == "cancelled":
             yield from lost_term(self.code, event, source, event.cause.what)
         elif event.cause.kind == "op" and not event.guarded:
