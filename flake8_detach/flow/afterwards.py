@@ -24,6 +24,7 @@ class Reached:
         started, leaves, given = notes.started, notes.leaves, notes.given
         self._graph = graph
         nodes, found = below(graph, started)
+        nodes |= below(graph, notes.aimed)[0]
         self._inside = {_place(graph[n]) for n in nodes}
         self._open: dict[int, list[int]] = {}
         for n in nodes:
@@ -35,12 +36,15 @@ class Reached:
         self._terms = notes.terms | self._outside
         self._missed = notes.missed
         self._starts = (*started, *given)
+        self._begun = {*self._starts, *notes.aimed}
+        self._aims = frozenset(leaves)
         self._numbers = nodes | outside
         self.unclear = any(graph[n].unseen for n in nodes)
         self._trained: set[int] | None = None
         self._bent: set[int] | None = None
 
-    # unclear: may any of the backwards go on into a graph that is not seen?
+    # unclear: may any of the backwards go on into a graph that is not seen? _starts: where backward went to all leaves
+    # from. _aims: leaves that it was asked for by name.
 
     def node(self, number: int) -> bool:
         """May a backward go through this graph node? Surely or not, and be it in code that the value was handed to."""
@@ -71,7 +75,7 @@ class Reached:
 
     def used(self, number: int) -> bool:
         """Does a backward come by this very node by way of what was computed from it? Not where paths have met only."""
-        return number in self._starts or self.shared((number,))
+        return number in self._begun or self.shared((number,))
 
     def shared(self, numbers: Collection[int]) -> bool:
         """Does a backward come to one of these nodes by what is none of them? Not where paths have met only."""
@@ -87,7 +91,7 @@ class Reached:
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
         if self._trained is None:
-            self._trained = below(self._graph, self._starts, zeros=False)[1]
+            self._trained = below(self._graph, self._starts, zeros=False)[1] | self._aims
         return address in self._trained
 
     def leaves(self) -> frozenset[int]:
@@ -113,7 +117,8 @@ class Reached:
                         todo.append((edge.node, straight))
                     elif edge.leaf is not None and not straight:
                         self._bent.add(edge.leaf)
-        return self.leaf(address) and address not in self._bent and address not in self._outside_leaves
+        bent = self._bent | self._aims | self._outside_leaves
+        return self.leaf(address) and address not in bent
 
     def leaf(self, address: int) -> bool:
         """May a backward reach the leaf at `address`?"""
@@ -127,8 +132,12 @@ def _place(node: Node) -> tuple[int, int]:
 class Afterwards:
     """The notes that are taken while a file is followed. Filled on every path; nothing is ever taken back."""
 
+    # started: the graph nodes from which backward went to all leaves. aimed: those from which it went to inputs that
+    # were named, as autograd.grad does; these stand in `leaves`. given: what code that is not seen was handed.
+
     def __init__(self) -> None:
         self.started: set[int] = set()
+        self.aimed: set[int] = set()
         self.leaves: set[int] = set()
         self.given: set[int] = set()
         self.blind = False
@@ -140,6 +149,7 @@ class Afterwards:
     def absorb(self, other: Afterwards) -> None:
         """What happened in a part of the file that was followed on its own has happened in the whole."""
         self.started |= other.started
+        self.aimed |= other.aimed
         self.leaves |= other.leaves
         self.given |= other.given
         self.terms |= other.terms
@@ -149,7 +159,11 @@ class Afterwards:
 
     def comes_by(self, graph: Mapping[int, Node], number: int, others: Iterable[int]) -> bool:
         """May a backward that was seen until now, or one from `others`, go through this very node?"""
-        return number in below(graph, (*self.started, *self.given, *others))[0]
+        return number in below(graph, (*self.started, *self.aimed, *self.given, *others))[0]
+
+    def begun(self, number: int | None) -> bool:
+        """Has a backward started from this very node?"""
+        return number in self.started or number in self.aimed
 
     def ask_last(self, question: Callable[[Reached], None]) -> None:
         """Have `question` called when all parts of the file have been followed, with what was reached in any."""

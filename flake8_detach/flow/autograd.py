@@ -334,10 +334,13 @@ def backward(
         if followed and tensor.node is not None:
             custom_broken.reached(m, node, tensor.node, only)
         start = m.edge(address, tensor)
-        if start.node is not None:
+        if start.node is None:
+            m.afterwards.leaves.add(address)
+        elif inputs is None:
             m.afterwards.started.add(start.node)
         else:
-            m.afterwards.leaves.add(address)
+            m.afterwards.aimed.add(start.node)
+            m.afterwards.leaves |= m.state.alike(*inputs)
         if api == "backward":
             leaf_roots.backwarded(m, node, root_node, address, tensor)
             terms.ask(m, node, root_node, address, tensor, not gradient)

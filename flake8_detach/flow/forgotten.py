@@ -38,7 +38,7 @@ def bound(m: Machine, node: cst.Assign, value: Value) -> None:
     before = (
         m.cell(m.lookup(target.value) or UNKNOWN) if isinstance(old, cst.Name) and old.value == target.value else None
     )
-    if isinstance(before, Tensor) and before.node in m.afterwards.started:
+    if isinstance(before, Tensor) and m.afterwards.begun(before.node):
         for edge in m.state.graph[found].edges:
             if edge.node is not None and edge.node != before.node:
                 _ask(m, node.value, edge.node, "late", m.text(target))
@@ -77,7 +77,7 @@ def _result(m: Machine, node: cst.Assign, name: str, value: Value) -> None:
 def added(m: Machine, node: cst.CSTNode, target: cst.CSTNode, old: Value, more: Value) -> None:
     """`loss += more`: has `loss` been backwarded already, and `more` not?"""
     first, second = m.cell(old), _term(m, more)
-    if m.quiet or second is None or not isinstance(first, Tensor) or first.node not in m.afterwards.started:
+    if m.quiet or second is None or not isinstance(first, Tensor) or not m.afterwards.begun(first.node):
         return
     _ask(m, node, second, "late", m.text(target))
 

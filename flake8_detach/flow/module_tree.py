@@ -175,21 +175,19 @@ def buffers(m: Machine, value: Value) -> list[tuple[int, str, int, Tensor]]:
 
 
 def parameters_in(m: Machine, value: Value) -> list[int] | None:
-    """The tensors that an optimizer is given, or None if they are not all known."""
-    from flake8_detach.flow import iteration
-
+    """The tensors that an optimizer or `inputs=` is given, or None if they are not all known."""
     if isinstance(value, Ref) and (m.is_tensor(value) or not value.addresses):
         return list(value.addresses)
     cell = m.cell(value)
     if isinstance(cell, Mapping_):
-        given = cell.get("params")
-        return None if given is None else parameters_in(m, given)
-    if isinstance(cell, Sequence):
+        items, exact = [cell.get("params") or UNKNOWN], True
+    elif isinstance(cell, Sequence):
+        exact = cell.items is not None
         items = list(cell.items) if cell.items is not None else [cell.element]
-        if cell.items is None and not cell.each and not m.is_tensor(cell.element):
+        if not exact and not cell.each and not m.is_tensor(cell.element):
             return None
     elif isinstance(value, Tuple):
-        items = list(value.items)
+        items, exact = list(value.items), True
     else:
         return None
     found: list[int] = []
@@ -197,10 +195,9 @@ def parameters_in(m: Machine, value: Value) -> list[int] | None:
         if isinstance(item, Tuple) and len(item.items) == 2:  # named_parameters()
             item = item.items[1]
         inner = parameters_in(m, item)
-        if inner is None:
-            return None
+        if inner is None or (exact and len(inner) > 1 and m.is_tensor(item)):
+            return None  # a tensor that is one of several
         found.extend(a for a in inner if a not in found)
-    del iteration
     return found
 
 
