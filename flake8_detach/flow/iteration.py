@@ -290,6 +290,17 @@ def apart(m: Machine, value: Value) -> list[Value] | None:
     return [item(number, address) for number, address in enumerate(group.addresses)]
 
 
+def last(m: Machine, value: Value) -> Value | None:
+    """The last of what is visited once each; what is visited together is as many."""
+    one = element(m, value)
+    parts = one.items if isinstance(one, Tuple) else (one,)
+    groups = [part for part in parts if isinstance(part, Ref) and m.is_tensor(part) and len(part.addresses) > 1]
+    if not once(m, value) or len({len(group.addresses) for group in groups}) != 1:
+        return None
+    ends = tuple(Ref(part.addresses[-1:], part.some) if part in groups else part for part in parts)  # type: ignore[union-attr]
+    return Tuple(ends) if isinstance(one, Tuple) else ends[0]
+
+
 def at(m: Machine, value: Value, key: Value) -> Value:
     """The element of a list at that index."""
     each = apart(m, value) if isinstance(key, Const) else None

@@ -186,10 +186,10 @@ class _Joiner:
             else:
                 return self.bound(slot, contents)
         joined_value = self.values(contents, depth)
+        if slot[1] == "grad" and isinstance(joined_value, Either):
+            joined_value = UNKNOWN  # a gradient that may be there
         if joined_value == UNKNOWN:
             self.lose(slot, contents)
-        if slot[1] == "grad" and isinstance(joined_value, Either):
-            return UNKNOWN  # a gradient that may be there: what is in it, nobody asks
         return joined_value
 
     def lose(self, slot: Slot, contents: list[Any]) -> None:

@@ -107,10 +107,14 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         one = iteration.element(m, source)
         asks = isinstance(one, Tuple) or any(isinstance(part, cst.If) for part in _below(node.body))
         each = iteration.apart(m, source) if asks else None
+        last = iteration.last(m, source)
         iteration.consume(m, source)
         if each is not None and len(each) <= (FILED if _files(node) else APART):
             return unrolled(m, node, each)
-        return unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
+        alive = unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
+        if alive and last is not None and not any(isinstance(part, cst.Break) for part in _below(node.body)):
+            _leave_with(m, node.target, one, last)
+        return alive
     some = iteration.filled(m, source)
     numbers = iteration.numbers(m, source)
     if numbers and building.as_deep(m, node):
@@ -210,6 +214,16 @@ def _written(body: cst.CSTNode) -> list[cst.BaseExpression]:
 def _below(node: cst.CSTNode) -> tuple[cst.CSTNode, ...]:
     """The node and all below it. A loop within loops is run many times, and looked through once."""
     return tuple(trees.walk(node))
+
+
+def _leave_with(m: Machine, target: cst.BaseExpression, one: Value, last: Value) -> None:
+    """What stood for each element in the body, which was run once for all, is the last one behind the loop."""
+    if isinstance(target, cst.Name):
+        if m.lookup(target.value) == one:
+            assignments.assign(m, target, last)
+    elif isinstance(target, cst.Tuple) and isinstance(one, Tuple) and isinstance(last, Tuple):
+        for element, before, value in zip(target.elements, one.items, last.items, strict=False):
+            _leave_with(m, element.value, before, value)
 
 
 def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:

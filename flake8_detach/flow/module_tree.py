@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 DTYPE = "*dtype"
 """Slot of a module: the name of the dtype that it was last converted to; none: never, its tensors are float32."""
-DTYPE = "*dtype"
-"""Slot of a module: the name of the dtype that it was last converted to; none: never, its tensors are float32."""
 BUFFER = "*buffer "
 """Slot of a module, followed by a name: is what has that name a buffer? Then it is no parameter of the module, even if
 it is a Parameter."""
@@ -98,7 +96,8 @@ def tree(m: Machine, value: Value) -> Tree:
         inner = {name: v for name, v in inner.items() if m.state.get((address, BUFFER + name)) is not YES}
         if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner.values()):
             result.complete = False
-        todo = [(v, _path(path, name)) for name, v in inner.items() if isinstance(v, Ref)] + todo
+        held = [(v, _path(path, name)) for name, v in inner.items() if isinstance(v, Ref)]
+        todo = sorted(held, key=lambda pair: not m.is_tensor(pair[0])) + todo  # its own parameters come first
     return result
 
 

@@ -82,7 +82,8 @@ def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
             if is_none:
                 m.state.set((address, "grad"), NONE)
             elif m.state.get((address, "grad"), NONE) in (NONE, UNKNOWN):
-                own = MAYBE if m.state.get(graph_walk.CREATED) else NO
+                held = [t for _, t in m.tensors(Ref(tuple(m.state.lost.get((address, "grad"), ()))))]
+                own = MAYBE if m.state.get(graph_walk.CREATED) or not all(t.grad.no for t in held) else NO
                 mode = MAYBE if m.state.get(graph_walk.INFERRED) else NO
                 facts = {"shape": tensor.shape, "dtype": tensor.dtype, "made": "grad", "inference": mode}
                 gradient = m.tensor(grad=own, leaf=~own, **facts)
@@ -118,7 +119,8 @@ def _narrow_call(m: Machine, test: cst.Call, outcome: bool) -> None:
     if not isinstance(function, External):
         return
     if function.name == "torch.is_grad_enabled" and not test.args:
-        m.set_mode(Mode(truth(outcome), m.mode.inference, m.mode.why))
+        builds = truth(outcome) & ~m.mode.inference  # inference mode builds no graph, whatever the switch says
+        m.set_mode(Mode(builds, m.mode.inference, m.mode.why))
     elif function.name in ("builtins.isinstance", "torch.is_tensor") and test.args:
         subject = test.args[0].value
         kinds = evaluate(m, test.args[1].value) if len(test.args) > 1 else External("torch.Tensor")

@@ -107,7 +107,7 @@ def _grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("torch._C._set_grad_enabled")
 def _set_grad_mode(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    m.set_mode(Mode(fact(args.get(0, "enabled")), m.mode.inference, m.mode.why))
+    m.set_mode(Mode(fact(args.get(0, "enabled")) & ~m.mode.inference, m.mode.inference, m.mode.why))
     return NONE
 
 
