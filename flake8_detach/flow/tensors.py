@@ -443,10 +443,14 @@ def node_of(
             # if nothing else can require grad, the node is there only if it is needed
             alone = needed_by is None or requiring <= set(needed_by)
             asking = (t.grad for _, t, n in inputs.tensors if needed_by is not None and n in needed_by)
-            saved.append(m.save(tensor, name, site, YES if alone else reduce(or_, asking)))
+            sure = YES if alone else reduce(or_, asking)
+            if _one_of_several(m, bound.get(name, UNKNOWN)):  # with this one there may be nothing that requires grad
+                sure = sure & reduce(or_, (t.grad for _, t, n in inputs.tensors if n != name), tensor.grad)
+            if not sure.no:
+                saved.append(m.save(tensor, name, site, sure))
             requiring_sure = [(t, n) for _, t, n in inputs.tensors if t.grad.yes and not t.inference.yes]
-            sure = any(needed_by is None or n in needed_by for _, n in requiring_sure)
-            tell_inference(m, site, op.name, [tensor] if sure else [])
+            asked = any(needed_by is None or n in needed_by for _, n in requiring_sure)
+            tell_inference(m, site, op.name, [tensor] if asked else [])
     numbers = any(isinstance(v, (Const, Scalar)) for n, v in bound.items() if n != "rounding_mode")
     if kept.inner(op.name, numbers) or _drops(op, bound):
         saved.append(Saved(0, (0,), NUMBER, site))
@@ -469,6 +473,10 @@ def node_of(
     for _, tensor, _ in inputs.tensors if m.ledger.hidden_writes else ():
         hidden.taken(m, tensor, op.name, number, site)
     return number
+
+
+def _one_of_several(m: Machine, value: Value) -> bool:
+    return isinstance(value, Ref) and len(value.addresses) > 1 and m.is_tensor(value)
 
 
 def tell_inference(m: Machine, site: cst.CSTNode, op: str, kept: Iterable[Tensor]) -> None:
