@@ -341,6 +341,8 @@ def yield_(m: Machine, node: cst.Yield) -> Value:
     m.frame.yields.append(value)
     if m.frame.resume is not None:
         m.frame.resume(value)
+    else:
+        m.frame.pauses.append(m.state.delta(m.frame.mark))
     return UNKNOWN
 
 

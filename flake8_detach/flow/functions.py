@@ -130,7 +130,7 @@ def run(
         for wrapper in reversed(function.wrappers):
             name = wrapper.removesuffix("()").removesuffix("(False)")
             autograd.enter(m, name, _argument(wrapper), _decorator(function, name))
-        wrapped = m.mode
+        wrapped, waits = m.mode, False
         if isinstance(function.definition, cst.Lambda):
             m.state.set((frame_id, RETURN), m.evaluate(function.definition.body))
             paths = [m.state.rollback(frame.mark)]
@@ -145,9 +145,12 @@ def run(
                 paths.append(m.state.rollback(frame.mark))
             else:
                 m.state.undo(frame.mark)
+            waits = not paths and bool(frame.pauses)
+            if waits:  # it never ends: whoever called it goes on while it waits, if it has begun
+                paths = [*frame.pauses, {}]
         early = any(isinstance(path.get((frame_id, RETURN)), Const) for path in paths)
         m.state.join(paths) if paths else None
-        if function.wrappers or m.mode == wrapped:
+        if function.wrappers or waits or m.mode == wrapped:
             m.set_mode(mode)
         result: Value = m.state.get((frame_id, RETURN), NONE if paths else UNKNOWN)
         if early and isinstance(result, Either):

@@ -338,8 +338,9 @@ def repeated(
             if round_ >= 1 or last == 0:
                 special = round_ == 1 and m.ledger.decided > decided  # the next iteration is the first of its kind
                 if last and not special and settled(m, previous, changes, watch.start, loop.mark):
-                    ends.append(changes)
+                    ends = [changes] if twice else [*ends, changes]
                     break
+                turn = changes
                 m.state.undo(loop.mark)
                 if round_ == last:
                     same = Comparison(m.state, previous, changes)
@@ -353,7 +354,10 @@ def repeated(
                 else:
                     m.state.join([previous, changes], written=YES if twice else PRESUMED_YES, since=begun)
                 changes = m.state.delta(loop.mark)
-            ends = [changes]
+                # this turn began where one or more had ended, so it ends where two or more do
+                ends = [turn if twice and round_ < last else changes]
+            else:
+                ends = [changes]
             previous = changes
     finally:
         frame.loops.pop()

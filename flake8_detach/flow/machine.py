@@ -116,7 +116,8 @@ class Frame:
     each of these `with` runs when it is left.
 
     watch: wants to see each value that is returned, and where (the definition, if it ends without `return`).
-    path: a number for the calls that led here. resume: runs the `with` block that a `yield` gives way to.
+    path: a number for the calls that led here. resume: runs the `with` block that a `yield` gives way to. pauses: what
+    a generator has changed when it yields.
     """
 
     scope: tuple[int, ...]
@@ -126,6 +127,7 @@ class Frame:
     returns: list[Delta] = field(default_factory=list)
     yields: list[Value] = field(default_factory=list)
     yield_modes: list[Mode] = field(default_factory=list)
+    pauses: list[Delta] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     withs: list[tuple[Mode, Truth | None] | None] = field(default_factory=list)
     exits: list[list[Callable[[], object]]] = field(default_factory=list)
