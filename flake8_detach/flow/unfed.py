@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -17,7 +18,19 @@ from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import STEPPED, flag
 from flake8_detach.flow.pretrained import UNASKED
 from flake8_detach.flow.slots import CELL
-from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Optimizer, Ref, Tensor, Truth, Tuple, Value
+from flake8_detach.flow.values import (
+    MAYBE,
+    NO,
+    PRESUMED_YES,
+    YES,
+    Mapping_,
+    Optimizer,
+    Ref,
+    Tensor,
+    Truth,
+    Tuple,
+    Value,
+)
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -122,6 +135,32 @@ def left_out(m: Machine, dropped: Iterable[int], site: cst.CSTNode) -> None:
             m.sink(replace(next(iter(late.values())), at=site))
 
     m.ledger.at_end.append(at_end)
+
+
+def group_left(m: Machine, owned: list[int], site: cst.CSTNode) -> None:
+    """An optimizer is made: was a group for it put together in the same function, and not given to it?"""
+    here = [(slot[1], value) for slot, value in m.state.slots.items() if slot[0] == m.frame.id]
+    for name, value in here if not m.quiet else ():
+        group = m.cell(value)
+        if not isinstance(group, Mapping_) or group.get("params") is None:
+            continue
+        left = module_tree.parameters_in(m, value) or []
+        found = m.tensors(Ref(tuple(left)))
+        if found and set(left).isdisjoint(owned) and all(t.parameter and t.grad.yes and t.leaf.yes for _, t in found):
+            event = m.event(Misstep, site, what="group", sure=PRESUMED_YES, at=None, subject=name)
+            m.afterwards.ask_last(partial(_ungiven, m, event, value, found, owned))
+
+
+def _ungiven(
+    m: Machine, event: Misstep, group: Ref, found: list[tuple[int, Tensor]], owned: list[int], reached: Reached
+) -> None:
+    left = {a for a, _ in found}
+    held = not m.escaped.isdisjoint((*left, *group.addresses)) or not m.wanted.isdisjoint(left)
+    steered = any(t.storage in m.steered for _, t in found)
+    if held or steered or m.ledger.unseen_owned or not m.births.of(m.owned).isdisjoint(m.births.of(left)):
+        return
+    if all(map(reached.trained, left)) and any(map(reached.trained, owned)):
+        m.sink(event)
 
 
 def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:
