@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import libcst as cst
@@ -102,7 +103,12 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     if grows:
         known = None
     if known is not None and iteration.few(m, known):
-        return unrolled(m, node, known)
+        mark = m.state.mark()
+        alive = unrolled(m, node, known, _lengths(m, node))
+        if alive is not None:
+            return alive
+        m.state.undo(mark)  # a function that the body calls has changed the list
+        grows, first, known = True, known[0], None
     if iteration.once(m, source):
         one = iteration.element(m, source)
         asks = isinstance(one, Tuple) or any(isinstance(part, cst.If) for part in _below(node.body))
@@ -110,15 +116,16 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         last = iteration.last(m, source)
         iteration.consume(m, source)
         if each is not None and len(each) <= (FILED if _files(node) else APART):
-            return unrolled(m, node, each)
-        alive = unrolled(m, node, [one] if not (isinstance(one, Ref) and not one.addresses) else [])
+            return bool(unrolled(m, node, each))
+        over_all = [one] if not (isinstance(one, Ref) and not one.addresses) else []
+        alive = bool(unrolled(m, node, over_all))
         if alive and last is not None and not any(isinstance(part, cst.Break) for part in _below(node.body)):
             _leave_with(m, node.target, one, last)
         return alive
     some = iteration.filled(m, source)
     numbers = iteration.numbers(m, source)
     if numbers and building.as_deep(m, node):
-        return unrolled(m, node, numbers)
+        return bool(unrolled(m, node, numbers))
 
     fresh = grows or _changes_what_it_yields(m, node, source) or (m.is_tensor(source) and _writes(m, node, source))
 
@@ -167,6 +174,10 @@ GROWING = frozenset({"append", "insert", "extend", "pop", "remove", "clear"})
 """Methods that make a list longer or shorter."""
 
 
+LAZY = frozenset({"zip", "enumerate", "iter", "map", "filter"})
+"""They take of a list what is there when its turn comes."""
+
+
 def _grows(m: Machine, node: cst.For) -> bool:
     """Does the body change the length of the list that it goes through, by itself or by `zip`, `enumerate` and the
     like? They take of it what is there when its turn comes."""
@@ -183,6 +194,21 @@ def _grows(m: Machine, node: cst.For) -> bool:
     attributes = {id(n.attr) for n in _below(node.iter) if isinstance(n, cst.Attribute)}
     held = _lists(m, (n for n in _below(node.iter) if id(n) not in attributes))
     return bool(held) and not held.isdisjoint(_lists(m, changed))
+
+
+def _lengths(m: Machine, node: cst.For) -> dict[int, int]:
+    """How long the lists are that the loop goes through, by their addresses."""
+    by_turns = isinstance(node.iter, cst.Call) and isinstance(node.iter.func, cst.Name) and node.iter.func.value in LAZY
+    sources = [arg.value for arg in node.iter.args] if by_turns and isinstance(node.iter, cst.Call) else [node.iter]
+    found = {address: _length(m, address) for address in _lists(m, sources)}
+    return {address: length for address, length in found.items() if length is not None}
+
+
+def _length(m: Machine, address: int) -> int | None:
+    cell = m.state.cell(address)
+    if not isinstance(cell, Sequence) or cell.kind != "list" or cell.items is None:
+        return None
+    return len(cell.items)
 
 
 def _lists(m: Machine, expressions: Iterable[cst.CSTNode]) -> set[int]:
@@ -226,8 +252,10 @@ def _leave_with(m: Machine, target: cst.BaseExpression, one: Value, last: Value)
             _leave_with(m, element.value, before, value)
 
 
-def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
-    """Run the body once for every element."""
+def unrolled(
+    m: Machine, node: cst.For, items: list[Value], lengths: Mapping[int, int] = MappingProxyType({})
+) -> bool | None:
+    """Run the body once for every element. None if one of these lists has another length after it, and goes on so."""
     loop = Loop(m.state.mark(), len(m.frame.withs))
     sums = replaced.Watch(m, node)
     frame = m.frame
@@ -245,6 +273,8 @@ def unrolled(m: Machine, node: cst.For, items: list[Value]) -> bool:
                 break
             if sums.anew:
                 sums.after(m, turn, m.state.delta(loop.mark))
+            if any(_length(m, address) != length for address, length in lengths.items()):
+                return None
     finally:
         frame.loops.pop()
         m.presumed = presumed

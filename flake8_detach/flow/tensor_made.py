@@ -25,6 +25,7 @@ from flake8_detach.flow.registry import model
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
+    NONE,
     UNKNOWN,
     YES,
     Array,
@@ -198,6 +199,8 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     m.change(made.addresses[0], parameter=True, dtype=dtype, made=made_by, why=why)
     if isinstance(source, Tensor) and source.storage:
         m.refine(made.addresses[0], storage=source.storage)  # a write to either changes both
+    if args.get(0, "data") in (None, NONE) and not args.open:
+        m.refine(made.addresses[0], shape=(0,), inference=m.mode.inference)  # an empty tensor that is made here
     if tensor.node is None:
         membership.made(m, made, node)
     return made
