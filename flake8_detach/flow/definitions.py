@@ -147,8 +147,11 @@ def class_def(m: Machine, node: cst.ClassDef) -> bool:
         m.frames.pop()
     membership.declared(m, cls)
     value: Value = cls
-    for decorator in node.decorators:
+    for decorator in reversed(node.decorators):
         made = evaluate(m, decorator.decorator)
+        if isinstance(made, Function):
+            value = calls.call(m, made, calls.Args([value]), decorator.decorator)
+            continue
         if isinstance(decorator.decorator, cst.Call):  # @dataclass(frozen=True)
             maker = evaluate(m, decorator.decorator.func)
             made = maker if isinstance(maker, External) and maker.name in DATACLASSES else made

@@ -140,7 +140,9 @@ def of_distribution(m: Machine, node: cst.CSTNode, cell: Thing, name: str, args:
             # which tensors the formula needs again is not known, only that log_prob always needs some
             saved = (Saved(0, (0,), "value", node),) if name == "log_prob" else ()
             derivative: Literal["yes", "raises"] = "raises" if lacking else "yes"
-            made = Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown, derivative, lacking)
+            cuts = inputs.cuts(without=("value",))
+            m.cuts = m.cuts or bool(cuts)
+            made = Node(f"{cell.kind}.{name}", edges, saved, node, inputs.unknown, derivative, lacking, cuts=cuts)
             graph = m.graph_node(made)
             if name == "log_prob" and args.pos:
                 leaks.score(m, graph, args.pos[0], tensors.gather(m, _parts(m, cell)).pairs())

@@ -229,11 +229,16 @@ def _item(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
     levels.read(m, node, receiver, f"`.{name}()`")
     what = f"turned into a Python number by `.{name}()`"
     why = m.cause("scalar", what, node, m.text(owner), tensor.grad, tensor.why, m.tensors(receiver))
-    if name == "tolist" and tensor.rank != 1:
+    if name == "tolist" and not tensor.rank:
         return UNKNOWN
     kind = tensor.dtype if tensor.dtype in ("float", "int", "bool", "complex") else "number"
-    one = Scalar(kind or "number", why)
-    return m.new(Sequence("list", None, one)) if name == "tolist" else one
+    one: Value = Scalar(kind or "number", why)
+    for depth in range(tensor.rank or 0 if name == "tolist" else 0):
+        made = m.new(Sequence("list", None, one))
+        if depth + 1 < (tensor.rank or 0):
+            m.plural.add(made.addresses[0])  # a row; it stands for all of them
+        one = made
+    return one
 
 
 @tensor_method("clone")

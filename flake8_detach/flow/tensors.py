@@ -145,11 +145,11 @@ class Inputs:
         """The tensors with their addresses."""
         return [(address, tensor) for address, tensor, _ in self.tensors]
 
-    def cuts(self) -> tuple[Cut, ...]:
+    def cuts(self, without: Iterable[str] = ()) -> tuple[Cut, ...]:
         """The inputs that had lost their gradient before."""
         found = [Cut(c, not self.arrays) for c in self.numbers if c.loss is not None]
-        for _, tensor, _ in self.tensors:
-            if tensor.grad.no and tensor.why is not None and tensor.why.loss is not None:
+        for _, tensor, name in self.tensors:
+            if name not in without and tensor.grad.no and tensor.why is not None and tensor.why.loss is not None:
                 found.append(Cut(tensor.why, tensor.shape is not None and all(d == 1 for d in tensor.shape)))
         return tuple(found)
 
