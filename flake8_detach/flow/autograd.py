@@ -292,15 +292,15 @@ def backward(
         freed, where = (
             graph_walk.freed(m, tensor.node, firm, node) if followed and tensor.node is not None else (NO, None)
         )
-        if any((a, RESET) in m.state.slots for a in inputs or ()):
-            freed = freed & MAYBE  # what was made of it before need not lead to it
-        written = (
-            graph_walk.written(m, tensor.node, firm) if followed and tensor.node is not None and freed.no else None
-        )
+        unsure = any((a, RESET) in m.state.slots or m.state.alike(a) for a in inputs or ())
+        if unsure:  # what was made of an input before need not lead to it; backward may stop at what it may be
+            freed = freed & MAYBE
+        written = underived = None
+        if followed and tensor.node is not None and freed.no and not unsure:
+            written = graph_walk.written(m, tensor.node, firm)
         if followed and tensor.node is not None and m.ledger.hidden_writes:
             graph_walk.tell_hidden(m, node, tensor.node, only)
-        underived = None
-        if followed and tensor.node is not None and freed.no:
+        if followed and tensor.node is not None and freed.no and not unsure:
             underived = graph_walk.underived(m, tensor.node, only, inputs or ())
         m.emit(
             Backward,
@@ -340,7 +340,7 @@ def backward(
             m.afterwards.started.add(start.node)
         else:
             m.afterwards.aimed.add(start.node)
-            m.afterwards.leaves |= m.state.alike(*inputs)
+            m.afterwards.leaves |= {*inputs, *m.state.alike(*inputs)}
         if api == "backward":
             leaf_roots.backwarded(m, node, root_node, address, tensor)
             terms.ask(m, node, root_node, address, tensor, not gradient)

@@ -115,7 +115,7 @@ inference mode, which a view of that tensor may not."""
 
 def _apart(m: Machine, address: int, tensor: Tensor) -> bool:
     """Is it one of these, or may it be (`x.cpu()`)?"""
-    same = (c for a in m.state.alike(address) if isinstance(c := m.state.cell(a), Tensor))
+    same = (c for a in m.state.alike(address) if isinstance(c := m.state.get((a, CELL)), Tensor))
     return any(t.parameter or t.made in APART for t in (tensor, *same))
 
 
