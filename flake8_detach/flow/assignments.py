@@ -127,6 +127,7 @@ def assign(m: Machine, target: cst.CSTNode, value: Value) -> None:
         stars = [i for i, e in enumerate(target.elements) if isinstance(e, cst.StarredElement)]
         value = alternatives.one(value)
         values = iteration.unpack(m, value, len(target.elements), stars[0] if stars else None)
+        iteration.consume(m, value)
         if isinstance(value, Tuple) and not stars and len(value.items) != len(values):
             custom_ctx.misfit(m, target, value, len(values))
         for element, part in zip(target.elements, values, strict=True):

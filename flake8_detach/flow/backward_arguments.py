@@ -58,7 +58,8 @@ def inputs_problem(m: Machine, inputs: Value | None) -> str:
     if isinstance(cell, Mapping_) and cell.kind == "OrderedDict":
         return "`inputs` is an OrderedDict; of mappings it takes only a plain dict"
     if found == []:
-        return "`inputs` is empty"
+        used_up = isinstance(cell, Sequence) and cell.kind == "generator"
+        return "`inputs` is a generator with nothing left in it: make a list" if used_up else "`inputs` is empty"
     if any(isinstance(value, (Const, Scalar, Array)) for value in found or ()):
         return "`inputs` holds something that is no tensor"
     return ""

@@ -126,11 +126,12 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         unused = YES
     roots = [t for root in many for t in m.tensors(root)]
     targets = [inputs] if m.is_tensor(inputs) else iteration.exact(m, inputs)
+    one = iteration.element(m, inputs) if targets is None else UNKNOWN
+    iteration.consume(m, inputs)
     if roots:
-        for target in targets if targets is not None else [iteration.element(m, inputs)]:
+        for target in targets if targets is not None else [one]:
             tell_grad_of(m, node, target, roots, args.node(1, "inputs", node), unused)
     if targets is None:
-        one = iteration.element(m, inputs)
         result = _gradient(m, node, one, create, roots, unused, gradient)
         return m.new(Sequence("tuple", None, result, each=isinstance(result, Ref) and len(result.addresses) != 1))
     return Tuple(tuple(_gradient(m, node, t, create, roots, unused, gradient) for t in targets))
