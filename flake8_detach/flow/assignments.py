@@ -20,6 +20,7 @@ from flake8_detach.flow import (
     iteration,
     lingering,
     operators,
+    rebound,
     replaced,
     subscripts,
     suspects,
@@ -46,6 +47,7 @@ def assign_statement(m: Machine, node: cst.Assign) -> bool:
     value = evaluate(m, node.value)
     forgotten.bound(m, node, value)
     replaced.bound(m, node, value)
+    rebound.bound(m, node, value)
     accumulation.named(m, node)
     lingering.kept(m, node, value)
     for target in node.targets:

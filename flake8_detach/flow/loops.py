@@ -256,7 +256,7 @@ def unrolled(
     m: Machine, node: cst.For, items: list[Value], lengths: Mapping[int, int] = MappingProxyType({})
 ) -> bool | None:
     """Run the body once for every element. None if one of these lists has another length after it, and goes on so."""
-    loop = Loop(m.state.mark(), len(m.frame.withs))
+    loop = Loop(m.state.mark(), len(m.frame.withs), node=node)
     sums = replaced.Watch(m, node)
     frame = m.frame
     frame.loops.append(loop)
@@ -335,7 +335,7 @@ def repeated(
     """
     if some is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
-    loop = Loop(m.state.mark(), len(m.frame.withs))
+    loop = Loop(m.state.mark(), len(m.frame.withs), node=node if isinstance(node, cst.For) else None)
     watch, sums = retention.Watch(m, node), replaced.Watch(m, node)
     loop.since = watch.start
     frame = m.frame

@@ -99,7 +99,7 @@ class OutOfBudget(Exception):
 class Loop:
     """A loop that is being run: the paths that left its body early; `withs`: how many `with` enclose it; `begun`: has
     it had its first iteration? since: objects with a lower address are older than it (0: it is known how often it
-    runs)."""
+    runs). node: the statement, if it is a `for`."""
 
     mark: int
     withs: int
@@ -107,6 +107,7 @@ class Loop:
     since: int = 0
     breaks: list[Delta] = field(default_factory=list)
     continues: list[Delta] = field(default_factory=list)
+    node: cst.For | None = None
 
 
 @dataclass

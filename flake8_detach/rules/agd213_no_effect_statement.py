@@ -20,7 +20,8 @@ class NoEffectStatement(Rule):
     that nothing enters (`torch.no_grad()` as a statement), and `map(lambda p: p.requires_grad_(False), ...)` as a
     statement, which runs nothing; `load_state_dict()` of what `state_dict()` of the same module has given, which is
     the parameters themselves and no copy; and `p.data` or `p.detach()`, which is the memory of `p`, if it is kept to be
-    put back when `p` has been written in place.
+    put back when `p` has been written in place. So is `p = p - rate * p.grad` in a loop over parameters, where nothing
+    reads the name again.
 
     ## Why is this bad?
     Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
@@ -52,6 +53,7 @@ class NoEffectStatement(Rule):
     )
     or_triggers = (
         (frozenset({"load_state_dict"}), frozenset({"state_dict"})),
+        (frozenset({"parameters", "named_parameters", "Parameter", "requires_grad", "requires_grad_"}), TRAINING),
         (frozenset({"copy_", ".data="}), frozenset({"data", "detach"}), TRAINING),
         (frozenset(f"{mode}{end}" for mode in contexts.GRAD_MODES for end in (";", "();")),),
         (
@@ -97,6 +99,9 @@ loss.backward()
         elif event.what == "alias":
             back = f"putting it back (line {source.line(event.at)}) undoes nothing; keep `{event.subject}.clone()`"
             yield Finding(self.code, f"`{event.subject}` is the memory itself, which is written later: {back}", span)
+        elif event.what == "rebound":
+            message = f"binds the name `{event.subject}` and nothing reads it: the tensor of the loop stays as it was"
+            yield Finding(self.code, f"{message}; write it in place under `torch.no_grad()`", span)
         elif event.what == "result" and event.owner == "scaler":
             yield Finding(self.code, "the scaled loss is thrown away: backward it instead of the unscaled one", span)
         elif event.what == "result" and event.owner == "function":
