@@ -191,10 +191,15 @@ def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 
 def _absent(m: Machine, value: Value, name: str) -> bool:
-    """Has the object surely no such attribute? Of what every object has, and every module, nothing is said."""
-    if not isinstance(value, Ref) or name.startswith("_") or modules.is_module(m, value):
+    """Has the object surely no such attribute? Of what every object has nothing is said, of modules little."""
+    if not isinstance(value, Ref) or name.startswith("_") or not m.escaped.isdisjoint(value.addresses):
         return False
-    return modules.lacks(m, value, name) and m.escaped.isdisjoint(value.addresses)
+    cell = m.cell(value)
+    if not modules.is_module(m, value):
+        return modules.lacks(m, value, name)
+    if name not in ("weight", "bias"):
+        return False
+    return modules.lacks(m, value, name) or (isinstance(cell, Layer) and layers.lacks(cell.kind, name))
 
 
 PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "complex": complex}

@@ -55,7 +55,8 @@ class Ledger:
     was given, and where. awaited: the call that a `for` statement is about to go through. declared: attributes of
     module classes that hold layers or Parameters, by the frame of the class. decided: how often it was known what to
     do in one iteration of a loop and not in another, as of a number it counts with. chosen: what was indexed with
-    what is not known, and how many objects were in it.
+    what is not known, and how many objects were in it. toured: modules all of whose parts were gone through, each with
+    the frame that did.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -71,6 +72,7 @@ class Ledger:
     asked: dict[int, Any] = field(default_factory=dict)
     optimized: set[int] = field(default_factory=set)
     unseen_owned: bool = False
+    toured: list[tuple[int, Any]] = field(default_factory=list)
     regroups: bool = False
     snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
     read: set[tuple[int, str]] = field(default_factory=set)

@@ -209,6 +209,7 @@ def _submodules(m: Machine, receiver: Ref, name: str) -> Value:
         if name == "named_modules":
             items = [Tuple((_key(path), v)) for path, v in zip(found.paths, items, strict=True)]
         complete = found.complete and found.counted
+        m.ledger.toured.append((m.frame.id, receiver))
     else:
         children = dict.fromkeys(module_tree.children(m, receiver.addresses[0]))  # each once, as in torch
         items = [v for v in children if modules.is_module(m, v)]

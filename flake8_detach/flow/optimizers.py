@@ -122,6 +122,7 @@ def _add_group(m: Machine, node: cst.CSTNode, receiver: Ref, cell: Optimizer, ar
         optimizer_contracts.tell(m, node, "a tensor of the new group is not a leaf")
     m.owned.update(new or ())
     m.ledger.optimized.update(new or ())
+    m.ledger.unseen_owned = m.ledger.unseen_owned or new is None
     both = None if new is None or cell.owned is None else (*cell.owned, *new)
     sizes = None if parted is None or cell.groups is None else (*cell.groups, len(parted[0]))
     m.state.set((receiver.addresses[0], CELL), replace(cell, owned=both, groups=sizes))

@@ -155,12 +155,34 @@ def _ungiven(
     m: Machine, event: Misstep, group: Ref, found: list[tuple[int, Tensor]], owned: list[int], reached: Reached
 ) -> None:
     left = {a for a, _ in found}
+    if not m.owned.issuperset(owned):
+        return
     held = not m.escaped.isdisjoint((*left, *group.addresses)) or not m.wanted.isdisjoint(left)
     steered = any(t.storage in m.steered for _, t in found)
     if held or steered or m.ledger.unseen_owned or not m.births.of(m.owned).isdisjoint(m.births.of(left)):
         return
     if all(map(reached.trained, left)) and any(map(reached.trained, owned)):
         m.sink(event)
+
+
+KINDS = ("weight", "bias")
+
+
+def kinds(m: Machine, site: cst.CSTNode) -> None:
+    """An optimizer is made where all parts of a module were gone through: the weights and biases that layers have may
+    be given to it, and Parameters with other names forgotten."""
+    toured = [module for frame, module in m.ledger.toured if frame == m.frame.id]
+    for module in dict.fromkeys(toured) if not m.quiet else ():
+        found = module_tree.tree(m, module)
+        names = {a: n for a, n in zip(found.parameters, found.names, strict=True) if n is not None}
+        if not found.complete or not found.counted or len(names) != len(found.parameters):
+            continue
+        tensors = [(a, t) for a, t in m.tensors(Ref(tuple(names))) if t.grad.yes and t.leaf.yes]
+        usual = [a for a, _ in tensors if names[a].rpartition(".")[2] in KINDS]
+        others = [(a, t) for a, t in tensors if a not in usual]
+        if usual and others:
+            event = m.event(Misstep, site, what="kinds", sure=PRESUMED_YES, at=None, subject=names[others[0][0]])
+            m.afterwards.ask_last(partial(_ungiven, m, event, module, others, usual))
 
 
 def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:

@@ -21,6 +21,24 @@ DEFAULTS: Mapping[str, Mapping[str, int]] = {"torch.nn.Flatten": {"start_dim": 1
 """Defaults of constructors that differ from those of the op; tests/truth/test_layers_agree.py looks for more."""
 
 
+OPTIONS: Mapping[str, frozenset[str]] = {
+    "bias": frozenset({"RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell", "RNNBase", "RNNCellBase"}),
+    "weight": frozenset(
+        {
+            "BCELoss",
+            "BCEWithLogitsLoss",
+            "CrossEntropyLoss",
+            "LinearCrossEntropyLoss",
+            "MultiLabelSoftMarginLoss",
+            "MultiMarginLoss",
+            "NLLLoss",
+            "NLLLoss2d",
+        }
+    ),
+}
+"""Layers with an attribute of that name which is an argument of the constructor and no parameter (torch/nn/modules)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """The facts about one class.
@@ -92,3 +110,12 @@ def _layer(name: str) -> Layer:
             pairs = (word.partition(mark) for word in facts[field].split())
             facts[field] = tuple((left, right) for left, _, right in pairs)
     return Layer(f"torch.nn.{name}", **facts)
+
+
+def lacks(kind: str, name: str) -> bool:
+    """Has a layer of this class surely neither parameter, buffer nor flag of that name, "weight" or "bias"? kind:
+    "torch.nn.ReLU"; see torch/nn/modules."""
+    found = layer(kind)
+    if found is None or name not in OPTIONS or kind.rpartition(".")[2] in OPTIONS[name]:
+        return False
+    return name not in found.buffers and all(name != parameter for parameter, _ in found.parameters)

@@ -49,6 +49,7 @@ class StaleOptimizerParameters(OrderRule):
         "left-out": "switched on too late: the optimizer on line {at} was given what required grad by then",
         "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, the loss on line {at}",
         "twice": "given what the optimizer on line {at} has; no optimizer steps other parameters that backward fills",
+        "kinds": "given the weights and biases of all parts, but not `{subject}`: no optimizer steps it",
         "group": "not given the group `{subject}`, which is put together for it: no optimizer steps its parameters",
         "added": "added after an optimizer was given the parameters of this module: no optimizer steps the new ones",
         "replaced": "replaces parameters that an optimizer was given: no optimizer steps the new ones",

@@ -98,3 +98,10 @@ def test_no_other_layer_has_defaults_of_its_own() -> None:
     wanted = {"torch.nn.Flatten": {"start_dim": 1, "end_dim": -1}}
     assert {n: options for n, options in found.items() if options} == wanted  # Tensor.flatten: 0 and -1
     assert layers.DEFAULTS == {"torch.nn.Flatten": {"start_dim": 1}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_layer_has_a_weight_and_a_bias_or_lacks_them(name: str) -> None:
+    module = make_layers.make(getattr(torch.nn, name))
+    found = {attribute: not layers.lacks(f"torch.nn.{name}", attribute) for attribute in ("weight", "bias")}
+    assert found == {attribute: hasattr(module, attribute) for attribute in found}
