@@ -49,12 +49,15 @@ def settle(m: Machine, node: cst.CSTNode, value: Value) -> Value:
 
 
 def early(m: Machine, node: cst.Call, name: str, value: Either) -> None:
-    """`value.<name>()`: a function may have returned the number early, and nothing was asked since."""
+    """`value.<name>()`: a function may have returned the number early, and nothing was asked since. Nor before, in this
+    function or turn of the loop: who asks whether there are boxes and then calls knows that it does not."""
     from flake8_detach.flow import backward_arguments
 
-    number = value.plain
+    number, frame = value.plain, m.frame
+    asked = frame.asked > (frame.loops[-1].asked if frame.loops else 0)
     if (
         name == "backward"
+        and not asked
         and value.since == m.doubts
         and isinstance(number, Const)
         and type(number.value) in (int, float)

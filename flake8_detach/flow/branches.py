@@ -45,6 +45,7 @@ def if_(m: Machine, node: cst.If) -> bool:
         if not known.no:
             mark = m.state.mark()
             if known is not YES:
+                m.frame.asked += 1
                 narrowing.narrow(m, current.test, True)
             with accumulation.turn(m, current, True):
                 alive = execute_body(m, current.body)

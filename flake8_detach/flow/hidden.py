@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_detach.flow import gradients
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import GraphDropped, HiddenWrite
-from flake8_detach.flow.values import YES, Array, Label, Mapping_, Node, Ref, Tensor, Value
+from flake8_detach.flow.values import YES, Array, Const, Label, Mapping_, Node, Ref, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -24,8 +24,11 @@ REPLACED = "*replaced"
 BEHIND = "*written behind"
 """Slot of a storage: when it was last written through what `detach()` or `.data` made of a computed tensor, where, and
 through which of them."""
-SCALES = frozenset({"mul_", "multiply_", "div_", "divide_", "true_divide_", "masked_fill_", "zero_"})
+SCALES = frozenset({"mul_", "multiply_", "div_", "divide_", "true_divide_"})
 """Writes whose derivative is not that of doing nothing."""
+ROUNDS = frozenset({"round_", "floor_", "ceil_", "trunc_", "fix_", "sign_"})
+"""Writes through which a straight-through gradient is meant to go."""
+ROUNDED = Const("rounded")
 REACH = 64
 """How many nodes of the graph of a value are looked at."""
 
@@ -61,18 +64,22 @@ def replaced(m: Machine, storage: int, site: cst.CSTNode) -> None:
         m.ledger.hidden_writes = True
 
 
-def wrote_behind(m: Machine, alias: Tensor, site: cst.CSTNode, op: str, constant: bool) -> None:
+def wrote_behind(m: Machine, alias: Tensor, site: cst.CSTNode, op: str) -> None:
     """What `detach()` made of a computed tensor is written in place: so is the tensor, whose graph does not tell.
 
-    Through `.data` it may be meant: a straight-through gradient of what rounds, clamps or adds noise. Scaling is not,
-    nor is cutting out (constant: nothing but numbers is written): no gradient is to come where no value does.
+    Through `.data` it may be meant: a straight-through gradient of what rounds (to a grid: scaled before, and back
+    after), clamps or adds noise. What is filled may get no gradient anyway, as what a mask keeps from a softmax or
+    from the loss. Scaling is not meant.
     """
     source = alias.why.source if alias.made == "detach" and alias.why is not None else None
     if source is None or len(source.edges) != 1 or source.edges[0].node is None or not alias.storage:
         return
     storage = original(m, alias.storage)
     via = "detach" if storage == alias.storage else ".data"
-    if via == "detach" or op.rpartition(".")[2] in SCALES or constant:
+    short = op.rpartition(".")[2]
+    if via == ".data" and short in ROUNDS:
+        m.state.set((storage, BEHIND), ROUNDED)
+    elif via == "detach" or (short in SCALES and m.state.get((storage, BEHIND)) != ROUNDED):
         m.state.set((storage, BEHIND), (m.state.address(), site, via))
         m.ledger.hidden_writes = True
 
@@ -86,7 +93,8 @@ def taken(m: Machine, tensor: Tensor, op: str, number: int, site: cst.CSTNode) -
     fatal = m.fatal
 
     def answer(reached: Reached) -> None:
-        if m.fatal == fatal and reached.inside(number):  # else torch has noticed
+        hooked = tensor.node in m.hooked  # which may do to the gradient what was done to the values
+        if m.fatal == fatal and reached.inside(number) and not hooked:  # else torch has noticed
             m.sink(event)
 
     m.afterwards.ask_last(answer)

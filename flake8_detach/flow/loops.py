@@ -264,6 +264,7 @@ def unrolled(
     try:
         for turn, item in enumerate(items):
             m.presumed = presumed + bool(loop.breaks)  # the turn before may have been the last
+            loop.asked = frame.asked
             assignments.assign(m, node.target, item)
             alive = execute_body(m, node.body)
             alive = meet(m, loop, alive)
@@ -352,6 +353,7 @@ def repeated(
         for round_ in range(last + 1):
             m.presumed = presumed + (round_ > 0 and (not twice or bool(loop.breaks)))
             begun = m.state.address()
+            loop.asked = frame.asked
             if not start():  # the condition is known to have become false
                 ends = [m.state.delta(loop.mark)]
                 break

@@ -99,7 +99,7 @@ class OutOfBudget(Exception):
 class Loop:
     """A loop that is being run: the paths that left its body early; `withs`: how many `with` enclose it; `begun`: has
     it had its first iteration? since: objects with a lower address are older than it (0: it is known how often it
-    runs). node: the statement, if it is a `for`."""
+    runs). node: the statement, if it is a `for`. asked: `asked` of the frame when this iteration began."""
 
     mark: int
     withs: int
@@ -108,6 +108,7 @@ class Loop:
     breaks: list[Delta] = field(default_factory=list)
     continues: list[Delta] = field(default_factory=list)
     node: cst.For | None = None
+    asked: int = 0
 
 
 @dataclass
@@ -118,7 +119,7 @@ class Frame:
 
     watch: wants to see each value that is returned, and where (the definition, if it ends without `return`).
     path: a number for the calls that led here. resume: runs the `with` block that a `yield` gives way to. pauses: what
-    a generator has changed when it yields.
+    a generator has changed when it yields. asked: how many `if` of unknown outcome it has come to.
     """
 
     scope: tuple[int, ...]
@@ -129,6 +130,7 @@ class Frame:
     yields: list[Value] = field(default_factory=list)
     yield_modes: list[Mode] = field(default_factory=list)
     pauses: list[Delta] = field(default_factory=list)
+    asked: int = 0
     loops: list[Loop] = field(default_factory=list)
     withs: list[tuple[Mode, Truth | None] | None] = field(default_factory=list)
     exits: list[list[Callable[[], object]]] = field(default_factory=list)

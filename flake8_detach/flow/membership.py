@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import closures, module_groups, module_tree, modules
+from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import Unregistered
+from flake8_detach.flow.hidden import WRITTEN
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
 from flake8_detach.flow.slots import CELL
@@ -209,6 +211,8 @@ def _kept(m: Machine, holding: Holding) -> None:
         "dict" if isinstance(cell, Mapping_) else "tuple" if isinstance(held, Tuple) else getattr(cell, "kind", "list")
     )
     kind = "function" if isinstance(held, Function) else cell.cls.name if isinstance(cell, Instance) else kind
+    if isinstance(cell, Instance) and not own & m.ledger.optimized:
+        return  # nobody is seen to train the module; what it holds need not be trained either
     layers = [r for r in found if modules.is_module(m, r)]
     addresses = [a for r in layers for a in module_tree.tree(m, r).parameters if not _evaluating(m, r)]
     if layers:
@@ -343,6 +347,8 @@ def tell(m: Machine) -> None:
     if not m.ledger.hidden:
         return
     used = {e.leaf for node in m.state.graph.values() for e in node.edges if e.leaf is not None and e.sure}
+    begun = m.afterwards.started | m.afterwards.aimed | m.afterwards.given
+    reached = below(m.state.graph, begun)[1] if begun and not m.afterwards.blind else used
     asked = {kind for address, kind in m.ledger.asked.items() if address not in m.ledger.registered}
     told = []
     for hidden in m.ledger.hidden:
@@ -350,9 +356,11 @@ def tell(m: Machine) -> None:
         by_hand = not asked.isdisjoint(hidden.kinds) or not m.owned.isdisjoint(hidden.leaves)
         by_hand = by_hand or (what in ("tensor", "parameters", "object") and m.ledger.unseen_owned)
         wanted = what in ("tensor", "computed") and not m.wanted.isdisjoint(hidden.leaves)
+        wanted = wanted or (what == "object" and _stepped(m, hidden.leaves))
         if by_hand or wanted:
             m.ledger.excused.add(id(holding.node))
-        trains = not used.isdisjoint(hidden.leaves)
+        # an object may hold on purpose what is only looked at, as the target of a random network
+        trains = not (reached if what == "object" else used).isdisjoint(hidden.leaves)
         if what in ("computed", "declared", "buffer"):
             trains = True
         elif what not in ("call", "object"):  # an object may well switch grad mode off itself
@@ -362,6 +370,13 @@ def tell(m: Machine) -> None:
     for hidden in told:
         if id(hidden.holding.node) not in m.ledger.excused:
             m.sink(hidden.event)
+
+
+def _stepped(m: Machine, leaves: tuple[int, ...]) -> bool:
+    """Does somebody read the gradient of one of them, and write to it, or set that gradient?"""
+    found = m.tensors(Ref(tuple(m.wanted.intersection(leaves))))
+    written = (m.version(t.storage) != (t.storage,) or m.state.get((t.storage, WRITTEN)) is not None for _, t in found)
+    return any(written) or any(t.storage in m.steered for _, t in found)
 
 
 def _trainable(m: Machine, addresses: list[int]) -> tuple[int, ...]:

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow.events import Poisoned
-from flake8_detach.flow.values import UNKNOWN, Const, Edge, Node, Ref, Tensor, Value
-from flake8_detach.knowledge.poles import ANY, GATHERING, NOT, PASSING, TURNED, VANISHING, ZERO
+from flake8_detach.flow.values import UNKNOWN, Const, Edge, Node, Ref, Scalar, Tensor, Value
+from flake8_detach.knowledge.poles import (
+    ANY,
+    FACTORS,
+    FOLLOWING,
+    GATHERING,
+    MAKING,
+    NOT,
+    PASSING,
+    TURNED,
+    ZERO,
+)
 from flake8_detach.source import code
 
 if TYPE_CHECKING:
@@ -67,7 +77,7 @@ def _pole(m: Machine, value: Value, tested: Edge, sign: str) -> Node | None:
         if node is None or node.op == "join" or number in m.hooked:
             continue
         m.step()
-        if node.edges == (tested,) and sign in _poles(node) and _vanishes(m, tested) and _passes(m, tested):
+        if node.edges == (tested,) and sign in _poles(node) and _vanishes(m, tested, sign) and _passes(m, tested):
             return node
         for edge in node.edges:
             if edge.sure and edge.node not in seen:
@@ -85,17 +95,31 @@ def _poles(node: Node) -> frozenset[str]:
     return ZERO.get(node.op.rpartition(".")[2], frozenset())
 
 
-def _vanishes(m: Machine, edge: Edge) -> bool:
-    """May x well be 0, as nothing was added to it?"""
-    while edge.node is not None:
+def _vanishes(m: Machine, start: Edge, sign: str) -> bool:
+    """May x well be where the pole is: at 0 or, if `sign` leaves out what is negative, below? A difference may be 0, as
+    of a point and itself, and so may what is made of it; the output of a layer may be negative. Random weights are
+    neither, and nothing is said of what is shifted by a number."""
+    todo, seen = [start], {start}
+    while todo:
+        edge = todo.pop()
+        m.step()
+        if edge.node is None:
+            leaf = m.state.cell(edge.leaf) if edge.leaf is not None else None
+            if isinstance(leaf, Tensor) and not leaf.parameter:
+                return True
+            continue
         node = m.state.graph[edge.node]
         name = node.op.rpartition(".")[2]
-        if name in VANISHING and not node.open:
+        numbers = any(isinstance(value, (Const, Scalar)) for value in node.given.values())
+        if node.open or (name in MAKING and numbers) or name not in MAKING | FOLLOWING | GATHERING:
+            continue
+        masked = name in FACTORS and any(t.grad.no for value in node.given.values() for _, t in m.tensors(value))
+        if masked or (name in MAKING and (name != "linear" or sign != "!=")):
             return True
-        if name not in GATHERING or len(node.edges) != 1:
-            return False
-        edge = node.edges[0]
-    return True
+        new = [e for e in node.edges if e not in seen]
+        seen.update(new)
+        todo.extend(new)
+    return False
 
 
 def _passes(m: Machine, start: Edge) -> bool:

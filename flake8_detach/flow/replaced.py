@@ -124,7 +124,8 @@ class Watch:
             self.start = m.state.address()
         if isinstance(node, cst.For) and (end := _last_return(node)) is not None:
             read = set(forgotten.read(end))
-            self.sums = tuple(n for n in _added(node) if n in read and self._begins_at_zero(m, n))
+            added = () if _one_turn(m, node, end) else _added(node)
+            self.sums = tuple(n for n in added if n in read and added.count(n) == 1 and self._begins_at_zero(m, n))
             self.left = end if self.sums else None
 
     def _begins_at_zero(self, m: Machine, name: str) -> bool:
@@ -231,6 +232,15 @@ def _last_return(loop: cst.For) -> cst.Return | None:
     if not isinstance(end, cst.Return) or end.value is None or loop.orelse is not None:
         return None
     return None if any(isinstance(part, (cst.Continue, cst.Yield)) for part in trees.walk(loop.body)) else end
+
+
+def _one_turn(m: Machine, node: cst.For, end: cst.Return) -> bool:
+    """May one turn be what is wanted: the first of a slice, the next of an iterator that lives on? Or does the return
+    add what is missing?"""
+    cell = m.cell(building.glance(m, node.iter))
+    lives_on = isinstance(cell, Sequence) and cell.kind in ("iterator", "generator")
+    more = any(isinstance(part, cst.BinaryOperation) and isinstance(part.operator, cst.Add) for part in trees.walk(end))
+    return lives_on or more or isinstance(node.iter, cst.Subscript)
 
 
 @memo.per_file

@@ -176,7 +176,7 @@ def write(
                 hidden.dropped(m, site, "a write to `.data`", given, m.text(site))
             m.wrote(tensor.storage, site, MAYBE if target.some else YES)
             if not target.some:
-                hidden.wrote_behind(m, tensor, site, op.name, not others and op.name == "Tensor.copy_")
+                hidden.wrote_behind(m, tensor, site, op.name)
             if tensor.made == "state_dict":
                 m.state.set(REWRITTEN, YES)
             if m.owned:

@@ -23,8 +23,11 @@ all that is negative, too. Where `x > 0` leaves out only what is negative, the s
 NOT = {">": "<=", ">=": "<", "!=": "==", "<": ">=", "<=": ">", "==": "!="}
 TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 
-VANISHING = frozenset({"square", "pow", "__pow__", "abs", "mul", "__mul__", "sub", "__sub__", "linear"})
-"""Ops whose result may well be 0."""
+MAKING = frozenset({"sub", "__sub__", "linear"})
+"""Ops whose result may well be 0, or negative, whatever goes in."""
+FACTORS = frozenset({"mul", "__mul__"})
+FOLLOWING = FACTORS | frozenset({"square", "pow", "__pow__", "abs"})
+"""Ops whose result may be 0 if an operand may."""
 GATHERING = frozenset(
     {"sum", "mean", "view", "reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "t"}
 )

@@ -17,7 +17,7 @@ class DataMutation(Rule):
     Reports a write through `.data` (`x.data.mul_(2)`, `w.data -= ...`, `x.data[0] = 1`) or through a numpy array that
     shares the memory (`x.detach().numpy()[:] = 0`), between the forward that saved the tensor and the backward that
     uses it. Also a write to what `detach()` made of a computed tensor, if a backward comes by what is computed from
-    that tensor later on; through `.data`, only a write that scales or cuts out (`h.data.mul_(mask)`).
+    that tensor later on; through `.data`, only a write that scales (`h.data.mul_(mask)`) and does not round.
 
     ## Why is this bad?
     `.data` and numpy do not count the write as autograd counts others, so that it cannot refuse. Backward computes with
