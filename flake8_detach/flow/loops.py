@@ -423,13 +423,11 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     # what only this iteration has changed was in the one before as it was at first
     new = {slot for slot in after.keys() - before.keys() if slot[0] < since}
     was = {slot: old for slot, old in reversed(m.state.trail[mark:]) if slot in new} if new else {}
-    if not all(
-        comparison.contents(before.get(slot, was.get(slot, slots.get(slot))), after.get(slot, slots.get(slot)))
-        for slot in before.keys() | after.keys()
-        if not _hidden(slot)
-    ):
+    changed = before.keys() | after.keys()
+    pairs = {s: (before.get(s, was.get(s, slots.get(s))), after.get(s, slots.get(s))) for s in changed}
+    if not all(comparison.contents(*pair) for slot, pair in pairs.items() if not _hidden(slot)):
         return False
-    if any(_exchanged(m, before.get(slot), after.get(slot), since) for slot in before.keys() & after.keys()):
+    if any(_exchanged(m, *pair, since) for pair in pairs.values()):
         return False
     cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
     if not all(comparison.objects(address, address) for address in cells):
