@@ -237,6 +237,7 @@ def _groups(m: Machine, node: Any, first: cst.CompFor, items: list[Value], kind:
     if inner is None or inner.inner_for_in is not None or first.ifs or kind == "dict":
         return None
     found: list[int] = []
+    others: list[Value] = []
     for item in items:
         assignments.assign(m, first.target, item)
         source = iteration.iterated(m, inner.iter, m.evaluate(inner.iter))
@@ -246,9 +247,12 @@ def _groups(m: Machine, node: Any, first: cst.CompFor, items: list[Value], kind:
         cell = m.cell(_each(m, node, inner, iteration.element(m, source), iteration.filled(m, source), kind, each))
         iteration.consume(m, source)
         part = cell.element if isinstance(cell, Sequence) and cell.items is None else Ref(())
-        if not isinstance(part, Ref) or len(m.tensors(part)) != len(part.addresses):
-            return None
-        found += part.addresses
+        if isinstance(part, Ref) and len(m.tensors(part)) == len(part.addresses):
+            found += part.addresses
+        else:
+            others.append(part)
+    if others:  # handles of hooks, numbers: nothing is known of which is which
+        return m.new(Sequence(kind, None, iteration.common(m, others) if not found else UNKNOWN))
     return m.new(Sequence(kind, None, Ref(tuple(dict.fromkeys(found))), each=True, filled=YES)) if found else None
 
 

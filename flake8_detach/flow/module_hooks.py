@@ -170,7 +170,8 @@ class _Wrapped:
         self.needs = NO
         for value in args.pos:
             self.needs = self.needs | _requires(m, value)
-        pos = [self._view(m, v, hook, node) for v in args.pos] if (self.needs & m.mode.grad).yes else args.pos
+        viewed = hook.sure and (self.needs & m.mode.grad).yes
+        pos = [self._view(m, v, hook, node) for v in args.pos] if viewed else args.pos
         self.args = replace(args, pos=pos)
 
     def _view(self, m: Machine, value: Value, hook: Hook, node: cst.CSTNode) -> Value:
@@ -227,12 +228,13 @@ def _behind(
     made = []
     for value in outputs:
         cell = m.cell(value)
-        if not isinstance(cell, Tensor) or not (cell.grad & m.mode.grad).yes or cell.dtype in ("int", "bool"):
+        followed = isinstance(cell, Tensor) and (cell.grad & m.mode.grad).yes and cell.dtype not in ("int", "bool")
+        if not sure or not followed:
             made.append(value)
             continue
         view = _view(m, value, behind[0], node)
         seen = m.cell(view)
-        if not sure or not isinstance(seen, Tensor) or seen.node is None:
+        if not isinstance(seen, Tensor) or seen.node is None:
             made.append(value)
             continue
         m.state.set((seen.node, CALL), called)

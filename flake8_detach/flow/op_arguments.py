@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flake8_detach.flow import tensors
 from flake8_detach.flow.values import (
+    NONE,
     UNKNOWN,
     Array,
     Const,
@@ -66,8 +67,14 @@ def python(m: Machine, value: Value, depth: int = 0) -> object:
     return tuple(python(m, item, depth + 1) for item in items)
 
 
+WEIGHED = frozenset({"torch.bincount", "Tensor.bincount"})
+"""They count, in integers, or add up the weights that they are given, in floats (torch.bincount's documentation)."""
+
+
 def kind_of(m: Machine, op: ops.Op, bound: Mapping[str, Value], inputs: tensors.Inputs) -> Dtype | None:
     """The kind of dtype of the result."""
+    if op.name in WEIGHED and bound.get("weights", NONE) != NONE:
+        return "float" if m.is_tensor(bound["weights"]) else None
     if op.dtype.startswith("value:") and "dtype" not in bound:
         kinds = [literal_kind(m, bound[n]) for n in op.dtype[6:].split() if n in bound]
         return None if None in kinds or not kinds else max((k for k in kinds if k), key=meaning.ORDER.index)

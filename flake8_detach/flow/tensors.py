@@ -233,7 +233,13 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         )
         return Scalar("number", why)
     if op.inplace:
-        return writes.in_place(m, site, op, bound, inputs, subject)
+        idle = _drops_nothing(op, bound)
+        if idle.no:
+            return writes.in_place(m, site, op, bound, inputs, subject)
+        target = bound.get(op.params[0], UNKNOWN)
+        for _, tensor in m.tensors(target) if not idle.yes else ():
+            m.wrote(tensor.storage, site, MAYBE)
+        return target
     for name in op.writes:  # batch_norm writes its running statistics and returns a new tensor
         for _, tensor in m.tensors(bound.get(name, UNKNOWN)):
             if tensor.storage:
@@ -422,6 +428,19 @@ def _drops(op: ops.Op, bound: Mapping[str, Value]) -> bool:
     p = bound.get("p", Const(0.5))
     some = isinstance(p, Const) and isinstance(p.value, (int, float)) and p.value > 0
     return some and bound.get("training", Const(True)) == Const(True)
+
+
+def _drops_nothing(op: ops.Op, bound: Mapping[str, Value]) -> Truth:
+    """Is it a dropout in place, in evaluation mode or of nothing, which gives back its input untouched?
+
+    Source: _dropout_impl in aten/src/ATen/native/Dropout.cpp.
+    """
+    if "dropout" not in op.name:
+        return NO
+    p, training = bound.get("p", Const(0.5)), bound.get("training", bound.get("train", Const(True)))
+    if (isinstance(p, Const) and p.value == 0) or training == Const(False):
+        return YES
+    return NO if isinstance(p, Const) and isinstance(training, Const) and "*open" not in bound else MAYBE
 
 
 def node_of(
