@@ -65,6 +65,8 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
         elif g.filled.no and g.opened == count(m, OPENED):
             continue
         else:
+            if g.filled.yes and g.used.no:
+                m.ledger.timely.add(id(site))
             keep(m, address, replace(g, clipped=YES, early=NO))
 
 

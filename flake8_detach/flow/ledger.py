@@ -56,7 +56,7 @@ class Ledger:
     module classes that hold layers or Parameters, by the frame of the class. decided: how often it was known what to
     do in one iteration of a loop and not in another, as of a number it counts with. chosen: what was indexed with
     what is not known, and how many objects were in it. toured: modules all of whose parts were gone through, each with
-    the frame that did.
+    the frame that did. timely: places that clip what a step then uses.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -73,6 +73,7 @@ class Ledger:
     optimized: set[int] = field(default_factory=set)
     unseen_owned: bool = False
     toured: list[tuple[int, Any]] = field(default_factory=list)
+    timely: set[int] = field(default_factory=set)
     regroups: bool = False
     snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
     read: set[tuple[int, str]] = field(default_factory=set)
