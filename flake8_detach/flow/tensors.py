@@ -153,8 +153,9 @@ class Inputs:
                 found.append(Cut(tensor.why, tensor.shape is not None and all(d == 1 for d in tensor.shape)))
         return tuple(found)
 
-    def why(self) -> Cause | None:
-        return worst([*(t.why for _, t, _ in self.tensors), *self.numbers])
+    def why(self, mode: Cause | None = None) -> Cause | None:
+        """Why they carry no gradient; mode: the evidence for the grad mode, if it is off."""
+        return worst([*(t.why for _, t, _ in self.tensors), *self.numbers], mode)
 
 
 def gather(m: Machine, bound: Mapping[str, Value]) -> Inputs:
@@ -333,7 +334,7 @@ def _output(
     subject: Label,
     first: Value | None,
 ) -> Value:
-    why = inputs.why()
+    why = inputs.why(m.mode.why if m.mode.grad.no else None)
     told = wanted is MAYBE and why is not None and why.loss is not None  # lost already; the rest are sizes and the like
     grad = wanted & m.mode.grad
     if wanted.yes and m.ledger.lingering and not m.mode.grad.yes:

@@ -565,13 +565,15 @@ class Mode(NamedTuple):
         return Mode(self.grad.join(other.grad), self.inference.join(other.inference), self.why or other.why)
 
 
-def worst(causes: Iterable[Cause | None]) -> Cause | None:
-    """The evidence that explains best why nothing carries a gradient: a loss before a mere absence.
+def worst(causes: Iterable[Cause | None], mode: Cause | None = None) -> Cause | None:
+    """The evidence that explains best why nothing carries a gradient: a loss before a mere absence; before all the grad
+    mode in which this happens, if one of them was lost by it, too (mode: its evidence).
 
     What the others depend on is not forgotten: the value depends on all of it.
     """
     found = [c for c in causes if c is not None]
-    best = min(found, key=_rank, default=None)
+    same = [c for c in found if mode is not None and c.kind == "mode" and c.site is mode.site]
+    best = min(same or found, key=_rank, default=None)
     if best is None or len(found) == 1:
         return best
     origins = {id(o): o for c in found if (o := c.origin) is not None}
