@@ -184,7 +184,8 @@ def attribute(m: Machine, address: int, name: str, value: Value, node: cst.CSTNo
         told = (address, name) in m.state.slots
         if told or (isinstance(cell, Instance) and (modules.open_ended(cell.cls) or _of_class(m, address, name))):
             return
-        if any(f.function is not None and f.function.bound == Ref((address,)) for f in m.frames):
+        own = any(f.function is not None and f.function.bound == Ref((address,)) for f in m.frames)
+        if own and name != "requires_grad":
             return  # a method of its own sets a flag that it has itself thought of
     owner = "tensor" if isinstance(cell, Tensor) else "module"
     event = m.event(AttributeMade, node, owner=owner, subject=m.text(owner_node), name=name)

@@ -52,7 +52,7 @@ from flake8_detach.flow.values import (
 
 ROUNDS = 3
 """How often a loop body is run on joined states before what still changes becomes unknown."""
-APART = 16
+APART = 48
 """Up to so many parameters are gone through one by one where the body asks something of them."""
 FILED = 64
 """Up to so many where it files something under their names: a dict tells as many keys apart."""

@@ -26,6 +26,7 @@ from flake8_detach.flow.values import (
     Tuple,
     Value,
 )
+from flake8_detach.knowledge import layers
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -50,8 +51,8 @@ def children(m: Machine, address: int) -> Iterator[Value]:
 class Tree:
     """What is found below a module: parameters and modules, by address, each with its name as torch gives it.
 
-    complete: nothing is hidden. counted: none stands for several. some: of what stands for several not all belong to
-    it.
+    complete: nothing is hidden. listed: no parameter is hidden, though inner modules of a layer of torch may be.
+    counted: none stands for several. some: of what stands for several not all belong to it.
     """
 
     parameters: list[int]
@@ -59,6 +60,7 @@ class Tree:
     names: list[str | None] = field(default_factory=list)
     paths: list[str | None] = field(default_factory=list)
     complete: bool = True
+    listed: bool = True
     counted: bool = True
     some: bool = False
 
@@ -90,15 +92,25 @@ def tree(m: Machine, value: Value) -> Tree:
         result.counted = result.counted and module_groups.told_apart(m, address)
         if isinstance(cell, Layer) and cell.children is None and not module_groups.complete(m, address):
             result.complete = False
+            result.listed = result.listed and _composed(m, address, cell)
         if isinstance(cell, Instance) and (modules.open_ended(cell.cls) or m.state.get((address, "*open"))):
-            result.complete = False
+            result.complete = result.listed = False
         inner = {name: v for name in m.state.names(address) if (v := m.state.get((address, name))) is not None}
         inner = {name: v for name, v in inner.items() if m.state.get((address, BUFFER + name)) is not YES}
         if any(v == UNKNOWN or isinstance(v, (External, Either)) for v in inner.values()):
-            result.complete = False
+            result.complete = result.listed = False
         held = [(v, _path(path, name)) for name, v in inner.items() if isinstance(v, Ref)]
         todo = sorted(held, key=lambda pair: not m.is_tensor(pair[0])) + todo  # its own parameters come first
     return result
+
+
+def _composed(m: Machine, address: int, cell: Layer) -> bool:
+    """Is it a layer of torch that is made of others, all of whose parameters are known by their dotted names?"""
+    spec = layers.layer(cell.kind)
+    if spec is None or spec.container or any("*" in name for name, _ in spec.parameters):
+        return False
+    held = (m.state.get((address, name)) for name in m.state.names(address))
+    return bool(spec.parameters) and all(v is None or v == NONE or m.is_tensor(v) for v in held)
 
 
 def _path(path: str | None, name: str) -> str | None:
@@ -110,7 +122,7 @@ def parameters(m: Machine, value: Value, hidden: bool = True) -> Ref:
     """All parameters of a module, each in turn; hidden: with one that stands for those that are not seen."""
     found = tree(m, value)
     addresses = list(found.parameters)
-    if hidden and not found.complete and isinstance(value, Ref):
+    if hidden and not found.listed and isinstance(value, Ref):
         unseen: Value | None = m.state.get((value.addresses[0], modules.UNSEEN))
         if not isinstance(unseen, Ref):
             unseen = m.tensor(grad=MAYBE, leaf=YES, parameter=True, made="parameter")
