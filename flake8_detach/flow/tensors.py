@@ -23,6 +23,7 @@ from flake8_detach.flow import (
     shapes,
     writes,
 )
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -418,6 +419,11 @@ def mode_cause(
 ) -> Cause:
     mode = m.mode.why
     what = mode.what if mode else "computed while grad mode is off"
+    bases = [t.base for _, t in of if t.view == "no_grad" and t.node is None and t.base is not None]
+    shown = ((a, m.state.get((a, CELL))) for a in bases)
+    lasting = [(a, base) for a, base in shown if isinstance(base, Tensor) and base.grad.yes]
+    if lasting:  # a view that was made here has no place in the graph: what it shows has
+        of, lost = [*of, *lasting], YES
     of = of if m.mode.inference is NO else ()  # backward raises when it needs an inference tensor: another matter
     return m.cause("mode", what, mode.site if mode else site, subject, lost, None, of)
 
