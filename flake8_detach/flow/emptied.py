@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from flake8_detach.flow.accumulation import Place, apart, place
+from flake8_detach.flow.accumulation import Place, Turn, apart, place
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.happenings import happening
 from flake8_detach.flow.values import PRESUMED_YES
@@ -77,9 +77,21 @@ def close(m: Machine) -> None:
         if there is None or event is None or step.place.depth < there.depth:
             continue
         turn = apart(step.place, there)
-        if turn is None:
+        if turn is None or not _seldom(turn):
             continue
         twice = notes.empty[step.backward, step.address] > 1
         alone = all(turn in s.place.turns for s in notes.steps if s.backward == step.backward)
         if twice and alone and step.address not in m.wanted and step.address not in m.hooked:
             m.sink(replace(event, at=step.site))
+
+
+def _seldom(turn: Turn) -> bool:
+    """Is the branch the one of every n-th iteration, and not that of all others?"""
+    test, wanted = turn.test.test, turn.branch
+    while isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        test, wanted = test.expression, not wanted
+    if isinstance(test, cst.BinaryOperation):  # `if i % n:`
+        return not wanted
+    if isinstance(test, cst.Comparison) and isinstance(test.comparisons[0].operator, (cst.Equal, cst.NotEqual)):
+        return isinstance(test.comparisons[0].operator, cst.Equal) == wanted
+    return True

@@ -66,10 +66,14 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         m.ledger.asked[address] = cell.kind if isinstance(cell, Layer) else getattr(cell, "cls", None)
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
         found = module_tree.parameters(m, receiver) if deep.yes else module_tree.parameters(m, receiver, hidden=False)
+        names = tuple(module_tree.tree(m, receiver).names)
+        if deep is NO:
+            own = [(a, n) for a, n in zip(found.addresses, names, strict=False) if n is not None and "." not in n]
+            found, names = replace(found, addresses=tuple(a for a, _ in own)), tuple(n for _, n in own)
         if name == "parameters":
             return module_tree.each(m, found)
         named = m.new(Sequence("generator", None, Tuple((Scalar("str"), found)), each=True, filled=YES))
-        m.state.set((named.addresses[0], iteration.NAMES), tuple(module_tree.tree(m, receiver).names))
+        m.state.set((named.addresses[0], iteration.NAMES), names)
         return named
     if name in ("children", "modules", "named_children", "named_modules"):
         return _submodules(m, receiver, name)

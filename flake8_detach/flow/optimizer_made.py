@@ -80,7 +80,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
         unfed.look(m, made.addresses[0], owned, node)
         unfed.twice(m, made.addresses[0], owned, node)
         unfed.group_left(m, owned, node)
-        unfed.kinds(m, node)
+        unfed.kinds(m, given, node)
     unfed.pretrained(m, made.addresses[0], [group for group in separate if group], node)
     if isinstance(given, Ref) and isinstance(left := m.state.get((given.addresses[0], iteration.DROPPED)), Ref):
         unfed.left_out(m, left.addresses, node)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach import trees
+from flake8_detach.flow import forgotten
 from flake8_detach.flow.events import Dropped
 from flake8_detach.flow.values import Value
 
@@ -26,9 +27,21 @@ def bound(m: Machine, node: cst.Assign, value: Value) -> None:
     before = m.state.get((m.frame.id, target.value))
     held = m.tensors(before) if before is not None and before != value and m.is_tensor(value) else []
     leaves = bool(held) and all(t.leaf.yes and t.grad.yes for _, t in held)
-    own = leaves and target.value in _names(loop.target) and target.value in _names(node.value)
+    own = leaves and target.value in _names(loop.target) and target.value in _names(node.value) and _pure(node.value)
     if own and _last(loop, node, target.value) and not _elsewhere(m, loop, target.value):
         m.emit(Dropped, node, what="rebound", owner="tensor", subject=target.value, name="=")
+
+
+def _pure(value: cst.BaseExpression) -> bool:
+    """Is it arithmetic, which does nothing but compute? A function of the file or a method in place may do more."""
+    if not isinstance(value, cst.BinaryOperation):
+        return False
+    calls = [part for part in trees.walk(value) if isinstance(part, cst.Call)]
+    return all(isinstance(c.func, cst.Attribute) and c.func.attr.value in PURE for c in calls)
+
+
+PURE = frozenset({"sign", "abs", "sqrt", "mean", "sum", "norm", "clamp", "clip", "detach", "clone", "pow", "square"})
+"""Methods and functions that such arithmetic may call."""
 
 
 def _names(node: cst.CSTNode) -> list[str]:
@@ -55,6 +68,9 @@ def _elsewhere(m: Machine, loop: cst.For, name: str) -> bool:
     if any(isinstance(part, (cst.Lambda, cst.FunctionDef)) for part in trees.walk(loop)):
         return True
     here = _names(loop).count(name)
+    scope = loop if m.frame.function is None else m.frame.function.definition
+    if not forgotten.DYNAMIC.isdisjoint(_names(scope)):
+        return True
     if m.frame.function is not None:
         return _names(m.frame.function.definition).count(name) > here
     tree = m.tree

@@ -23,6 +23,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     NO,
     UNKNOWN,
+    Const,
     Instance,
     Layer,
     Mapping_,
@@ -132,7 +133,7 @@ class Watch:
         dropped: set[int] = set()
         if self.suspects:
             dropped = {*self.notes.shrunk[self.shrunk :], *self.notes.bounded, *m.escaped, *_let_go(m, changes)}
-        few = _at_most(self.node, FEW)
+        few = _at_most(m, self.node, FEW)
         for suspect in self.suspects:
             if suspect.container not in dropped and (suspect.event.freed.yes or suspect.outdated or not few):
                 m.afterwards.ask(_question(m, suspect, self.start))
@@ -172,15 +173,17 @@ class Watch:
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
                         suspect = self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
-                        yield replace(suspect, outdated=self._outdated(m, now.node))
+                        yield replace(suspect, outdated=self._outdated(m, now.node, changes))
 
-    def _outdated(self, m: Machine, top: int) -> bool:
+    def _outdated(self, m: Machine, top: int, changes: Delta) -> bool:
         """Has the second iteration stepped a parameter that the graph of `top`, which it has made, leads to?"""
         below = (m.state.graph[number] for number in _surely_below(m, top, self.second))
         leaves = {edge.leaf for node in below for edge in node.edges if edge.leaf is not None and edge.sure}
         cells = [m.state.cell(leaf) for leaf in leaves & m.owned]
         storages = [cell.storage for cell in cells if isinstance(cell, Tensor)]
-        return any(m.written_since(s, self.first.get((s, "version"), (s,))) for s in storages)
+        slots = [(s, (s, "version")) for s in storages]
+        written = [(s, slot) for s, slot in slots if slot in changes]  # in this loop, be it in the first iteration
+        return any(slot not in self.first or m.written_since(s, self.first[slot]) for s, slot in written)
 
     def _collected(self, m: Machine) -> Iterator[Suspect]:
         """Containers that were given a graph in the second iteration and still hold that of the first."""
@@ -515,14 +518,19 @@ def _held(content: Any) -> Iterator[int]:
             yield from _held(item)
 
 
-def _at_most(node: cst.For | cst.While, count: int) -> bool:
-    """Does the loop stand over `range` of a small number?"""
+def _at_most(m: Machine, node: cst.For | cst.While, count: int) -> bool:
+    """Does the loop stand over `range` of a small number, as it is before the loop?"""
+    from flake8_detach.flow import building
+
     if not isinstance(node, cst.For) or not isinstance(node.iter, cst.Call):
         return False
-    numbers = [a.value for a in node.iter.args]
-    if not (isinstance(node.iter.func, cst.Name) and node.iter.func.value == "range" and numbers):
+    if not (isinstance(node.iter.func, cst.Name) and node.iter.func.value == "range" and node.iter.args):
         return False
-    return all(isinstance(n, cst.Integer) and n.evaluated_value <= count for n in numbers)
+    numbers = (
+        Const(a.value.evaluated_value) if isinstance(a.value, cst.Integer) else building.glance(m, a.value)
+        for a in node.iter.args
+    )
+    return all(isinstance(n, Const) and isinstance(n.value, int) and n.value <= count for n in numbers)
 
 
 def _binding(loop: cst.CSTNode, name: str) -> cst.CSTNode | None:

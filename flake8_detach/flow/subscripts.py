@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import (
     conversions,
     gradients,
@@ -293,6 +294,17 @@ def _indexed(source: Tensor, parts: tuple[Value, ...]) -> Shape | None:
     return (*result, *rest)
 
 
+def _one_of_few(node: cst.Subscript) -> bool:
+    """Is the key one of a few: `x[i % 2]`, `x["ab"[i % 2]]`?"""
+    inside = (part for element in node.slice for part in trees.walk(element))
+    return any(
+        isinstance(part, cst.BinaryOperation)
+        and isinstance(part.operator, cst.Modulo)
+        and isinstance(part.right, cst.Integer)
+        for part in inside
+    )
+
+
 def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: Value) -> None:
     """`owner[key] = value`."""
     operators.use_none(m, node, owner, node.value)
@@ -330,12 +342,12 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
     cell = m.state.cell(address)
     places = isinstance(cell, Mapping_) or (isinstance(cell, Sequence) and cell.items is None)  # perhaps many
     each = isinstance(cell, Mapping_) and address in m.state.several  # it stands for many dicts
-    if each or (places and not isinstance(key, Const) and not is_slice(key)):
+    if each or (places and not isinstance(key, Const) and not is_slice(key) and not _one_of_few(node)):
         m.retention.store(m, address, value, node)
     value = individuals.given(m, address, value) if each else value
     if isinstance(cell, Mapping_):
-        if key == Const("params"):
-            gradients.regrouped(m)
+        if key == Const("params") and (cell.get("params") is not None or cell.rest is not None):
+            gradients.regrouped(m)  # those of an optimizer may be exchanged
         if isinstance(key, Const) and (len(cell.items) < KEYS or cell.get(key.value) is not None):
             m.state.set((address, CELL), cell.put(key.value, value))
         else:
@@ -347,6 +359,10 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
                 items = tuple((k, v if v == value else _either(m, v, value)) for k, v in items)
             m.state.set((address, CELL), Mapping_(items, rest))
     elif isinstance(cell, Sequence):
+        if cell.each:
+            gradients.regrouped(m)  # that may be the parameters of an optimizer
+        if is_slice(key):
+            m.retention.shrink(address)
         if cell.items is not None and isinstance(key, Const) and isinstance(key.value, int):
             items_list = list(cell.items)
             if -len(items_list) <= key.value < len(items_list):

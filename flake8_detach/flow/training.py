@@ -38,7 +38,7 @@ from flake8_detach.flow.gradients import (
 )
 from flake8_detach.flow.happenings import Happening, happening
 from flake8_detach.flow.slots import CELL
-from flake8_detach.flow.values import MAYBE, NO, PRESUMED_YES, YES, Edge, Ref, Tensor, Truth, Value
+from flake8_detach.flow.values import MAYBE, NO, NONE, PRESUMED_YES, YES, Edge, Ref, Tensor, Truth, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -285,7 +285,10 @@ def _judge(m: Machine, step: Happening, optimizer: int, found: dict[int, Gradien
         elif lost is not None:
             misplaced(m, "cleared", lost.when["cleared"], lost.wasted, site, lost.when.get("filled"), step)
         return
-    for g in found.values():
+    for address, g in found.items():
+        held = m.cell(m.state.get((address, "grad"), NONE))
+        if isinstance(held, Tensor) and held.base is not None:
+            continue  # a part of a buffer, which may be cleared as a whole
         if g.stale.yes and g.filled.yes and (where := g.at("stale")) is not None:
             tell(m, "stale", where, g.stale, site)
             break

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import module_tree
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import STEPPED, flag
@@ -26,6 +27,7 @@ from flake8_detach.flow.values import (
     Mapping_,
     Optimizer,
     Ref,
+    Sequence,
     Tensor,
     Truth,
     Tuple,
@@ -142,7 +144,7 @@ def group_left(m: Machine, owned: list[int], site: cst.CSTNode) -> None:
     here = [(slot[1], value) for slot, value in m.state.slots.items() if slot[0] == m.frame.id]
     for name, value in here if not m.quiet else ():
         group = m.cell(value)
-        if not isinstance(group, Mapping_) or group.get("params") is None:
+        if not isinstance(group, Mapping_) or group.get("params") is None or _read(m, name):
             continue
         left = module_tree.parameters_in(m, value) or []
         found = m.tensors(Ref(tuple(left)))
@@ -151,13 +153,40 @@ def group_left(m: Machine, owned: list[int], site: cst.CSTNode) -> None:
             m.afterwards.ask_last(partial(_ungiven, m, event, value, found, owned))
 
 
+def _read(m: Machine, name: str) -> bool:
+    """Is the variable read in its function, behind where it was bound last, but to put something into the group?"""
+    if m.frame.function is None:
+        return True  # what stands at the top of a file, anybody may read
+    parts = tuple(trees.run_by(m.frame.function.definition))
+    bound = [(i, p.target) for i, p in enumerate(parts) if isinstance(p, cst.AssignTarget) and _is(p.target, name)]
+    if not bound:
+        return True
+    place, target = bound[-1]
+    behind = parts[place:]
+    filling = {id(p.value.value) for p in behind if _fills(p) and isinstance(p.value, cst.Subscript)}
+    filling |= {
+        id(p.target.value) for p in behind if isinstance(p, cst.AssignTarget) and isinstance(p.target, cst.Subscript)
+    }
+    return any(_is(p, name) and p is not target and id(p) not in filling for p in behind)
+
+
+def _is(node: cst.CSTNode, name: str) -> bool:
+    return isinstance(node, cst.Name) and node.value == name
+
+
+def _fills(node: cst.CSTNode) -> TypeGuard[cst.Attribute]:
+    """`group["params"].append`"""
+    return isinstance(node, cst.Attribute) and node.attr.value in ("append", "extend")
+
+
 def _ungiven(
     m: Machine, event: Misstep, group: Ref, found: list[tuple[int, Tensor]], owned: list[int], reached: Reached
 ) -> None:
     left = {a for a, _ in found}
-    if not m.owned.issuperset(owned):
+    if not m.owned.issuperset(owned) or m.ledger.regroups:
         return
     held = not m.escaped.isdisjoint((*left, *group.addresses)) or not m.wanted.isdisjoint(left)
+    held = held or (event.what == "kinds" and bool(m.wanted))  # somebody steps by hand, perhaps with these
     steered = any(t.storage in m.steered for _, t in found)
     if held or steered or m.ledger.unseen_owned or not m.births.of(m.owned).isdisjoint(m.births.of(left)):
         return
@@ -168,9 +197,12 @@ def _ungiven(
 KINDS = ("weight", "bias")
 
 
-def kinds(m: Machine, site: cst.CSTNode) -> None:
+def kinds(m: Machine, given: Value | None, site: cst.CSTNode) -> None:
     """An optimizer is made where all parts of a module were gone through: the weights and biases that layers have may
     be given to it, and Parameters with other names forgotten."""
+    listed = m.cell(given) if given is not None else None
+    if not isinstance(listed, Sequence) or listed.kind != "list":
+        return  # `net.body.parameters()`: the parts were gone through for something else
     toured = [module for frame, module in m.ledger.toured if frame == m.frame.id]
     for module in dict.fromkeys(toured) if not m.quiet else ():
         found = module_tree.tree(m, module)
@@ -200,7 +232,8 @@ def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
         held = not m.escaped.isdisjoint(leaves) or not m.wanted.isdisjoint(leaves) or module.addresses[0] in m.escaped
         steered = any(t.storage in m.steered for _, t in m.tensors(Ref(tuple(leaves))))
         owned = m.births.of(m.owned)  # also in another run of the same code
-        if held or steered or m.ledger.unseen_owned or not owned.isdisjoint(m.births.of(leaves)):
+        unseen = m.ledger.unseen_owned or m.ledger.regroups
+        if held or steered or unseen or not owned.isdisjoint(m.births.of(leaves)):
             return
         optimizer = next((o for o in m.makers if any(map(reached.trained, _owned(m, o)))), None)
         if optimizer is not None and optimizer not in m.escaped and all(map(reached.trained, leaves)):
