@@ -317,7 +317,7 @@ def _put_on_tensor(
         hidden.dropped(m, node, "an assignment to `.data`", m.tensors(value), m.text(node))
         hidden.replaced(m, tensor.storage, node)
         source = m.cell(value)
-        m.state.set((address, RESET), YES)
+        m.state.set((address, RESET), m.state.address())
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
             if source.inference is not tensor.inference:  # autograd passes by what holds an inference tensor

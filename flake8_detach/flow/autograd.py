@@ -29,7 +29,6 @@ from flake8_detach.flow import (
     writes,
 )
 from flake8_detach.flow.events import AttributeMade, Backward, DetachedInPlace, GradRead, Hooked, Requires
-from flake8_detach.flow.slots import RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -292,8 +291,8 @@ def backward(
         freed, where = (
             graph_walk.freed(m, tensor.node, firm, node) if followed and tensor.node is not None else (NO, None)
         )
-        unsure = any((a, RESET) in m.state.slots or m.state.alike(a) for a in inputs or ())
-        if unsure:  # what was made of an input before need not lead to it; backward may stop at what it may be
+        unsure = any(m.state.alike(a) for a in inputs or ())
+        if unsure:  # backward may stop at what an input may be
             freed = freed & MAYBE
         written = underived = None
         if followed and tensor.node is not None and freed.no and not unsure:

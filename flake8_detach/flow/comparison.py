@@ -26,11 +26,13 @@ from flake8_detach.flow.values import (
 class Comparison:
     """Do two paths agree in everything but the addresses of the objects that they made?
 
-    covers: it is enough that the first path says no more than the second, so that their join is the first.
+    covers: it is enough that the first path says no more than the second, so that their join is the first. since:
+    objects that are older than this address were there before either path began; they are told apart by what they
+    are, not by their facts (0: no object is).
     """
 
-    def __init__(self, state: State, first: Delta, second: Delta, covers: bool = False) -> None:
-        self.state, self.first, self.second, self.covers = state, first, second, covers
+    def __init__(self, state: State, first: Delta, second: Delta, covers: bool = False, since: int = 0) -> None:
+        self.state, self.first, self.second, self.covers, self.since = state, first, second, covers, since
         self.known: dict[tuple[int, int], bool | None] = {}  # None: they are being compared, and taken to agree
         self.leaning = False  # was anything taken to agree that is still being compared?
 
@@ -42,8 +44,10 @@ class Comparison:
         if self.covers and isinstance(a, Joined) and isinstance(b, type(a)):
             return bool(a.join(b) == a)
         if isinstance(a, Ref) and isinstance(b, Ref):
-            return len(a.addresses) == len(b.addresses) and all(
-                self.objects(x, y) for x, y in zip(a.addresses, b.addresses, strict=True)
+            return (
+                len(a.addresses) == len(b.addresses)
+                and not self.exchanged(a, b)
+                and all(self.objects(x, y) for x, y in zip(a.addresses, b.addresses, strict=True))
             )
         if isinstance(a, Tuple) and isinstance(b, Tuple):
             return len(a.items) == len(b.items) and all(
@@ -58,6 +62,15 @@ class Comparison:
         if isinstance(a, tuple):  # sites and the like
             return True
         return bool(a == b)
+
+    def exchanged(self, a: Any, b: Any) -> bool:
+        """Does a name or a container lead to another old object on the second path than on the first, or to none any
+        more, as in `last, x = x, f(x)`? An object made where paths met stands for all of them."""
+        if not isinstance(a, Ref) or not self.state.merged.isdisjoint(a.addresses):
+            return False
+        then = {address for address in a.addresses if address < self.since}
+        now = {address for address in b.addresses if address < self.since} if isinstance(b, Ref) else set()
+        return then != now
 
     def objects(self, x: int, y: int) -> bool:
         """Do they agree in their facts? Objects that lead to themselves agree until something differs."""

@@ -14,7 +14,7 @@ from flake8_detach.flow import (
     training,
 )
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Write
-from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -81,7 +81,12 @@ def between(m: Machine, start: int, inputs: tuple[int, ...], surely: bool = Fals
         if open_:
             todo.extend(open_)
             continue
-        leads = [e.leaf in leaves if e.node is None else e.node in goals or reaches.get(e.node, False) for e in edges]
+        leads = [
+            (e.leaf in leaves and not (surely and _left_behind(m, number, e.leaf)))
+            if e.node is None
+            else e.node in goals or reaches.get(e.node, False)
+            for e in edges
+        ]
         if not surely:
             reaches[number] = any(leads)
         elif m.state.graph[number].op == "join":  # one of these, whichever it is
@@ -96,6 +101,12 @@ def _firm(m: Machine, start: list[Edge], inputs: tuple[int, ...]) -> frozenset[i
     """The nodes from which a backward certainly reaches `inputs`."""
     nodes = [edge.node for edge in start if edge.node is not None]
     return frozenset().union(*(between(m, node, inputs, surely=True) for node in nodes))
+
+
+def _left_behind(m: Machine, number: int, leaf: int | None) -> bool:
+    """Was the leaf given other memory since that node was made of it?"""
+    moment: int = m.state.get((leaf, RESET), 0) if leaf is not None else 0
+    return number < moment
 
 
 def _made(m: Machine, tensors: tuple[int, ...]) -> set[int]:
@@ -240,7 +251,7 @@ def reaches(m: Machine, root: int, start: Tensor, address: int, tensor: Tensor) 
             verdict = MAYBE
         for edge in node.edges:
             if edge.node is None and edge.leaf == address:
-                if sure and edge.sure:
+                if sure and edge.sure and not _left_behind(m, number, address):
                     return YES
                 verdict = MAYBE
             elif edge.node is not None:

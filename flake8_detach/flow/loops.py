@@ -418,7 +418,7 @@ def repeated(
 def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> bool:
     """Does one more iteration add nothing to what may be the case, apart from which objects carry the facts? since:
     the first address that is newer than the loop; mark: where the loop begins."""
-    comparison = Comparison(m.state, before, after, covers=True)
+    comparison = Comparison(m.state, before, after, covers=True, since=since)
     slots = m.state.slots
     # what only this iteration has changed was in the one before as it was at first
     new = {slot for slot in after.keys() - before.keys() if slot[0] < since}
@@ -427,23 +427,13 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     pairs = {s: (before.get(s, was.get(s, slots.get(s))), after.get(s, slots.get(s))) for s in changed}
     if not all(comparison.contents(*pair) for slot, pair in pairs.items() if not _hidden(slot)):
         return False
-    if any(_exchanged(m, *pair, since) for pair in pairs.values()):
+    if any(comparison.exchanged(*pair) for pair in pairs.values()):
         return False
     cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
     if not all(comparison.objects(address, address) for address in cells):
         return False
-    at_first = Comparison(m.state, {**before, **was}, after, covers=True)
+    at_first = Comparison(m.state, {**before, **was}, after, covers=True, since=since)
     return all(at_first.objects(address, address) for address, name in was if name == CELL)
-
-
-def _exchanged(m: Machine, before: Any, after: Any, since: int) -> bool:
-    """Does a name stand for another object from before the loop than one turn ago, or for none any more, as in
-    `last, x = x, f(x)`? An object made where paths met stands for all of them."""
-    if not isinstance(before, Ref) or not m.state.merged.isdisjoint(before.addresses):
-        return False
-    then = {a for a in before.addresses if a < since}
-    now = {a for a in after.addresses if a < since} if isinstance(after, Ref) else set()
-    return then != now
 
 
 def _hidden(slot: tuple[int, str]) -> bool:

@@ -31,7 +31,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         dtype=a.dtype if a.dtype == b.dtype else None,
         node=a.node if a.node == b.node else None,
         storage=a.storage if a.storage == b.storage else 0,
-        view=a.view if a.view == b.view else "",
+        view=a.view if a.view == b.view else "maybe",
         base=a.base if a.base == b.base else None,
         why=_either(a.why, b.why),
         made=a.made if a.made == b.made else "",

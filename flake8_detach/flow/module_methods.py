@@ -29,7 +29,7 @@ from flake8_detach.flow import (
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
-from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -105,6 +105,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
                 m.refine(a, made="")  # they are not known to be float32 any more
+        if name not in ("cpu", "share_memory"):
+            for a, _ in m.tensors(module_tree.parameters(m, receiver)):
+                m.state.set((a, RESET), m.state.address())
         dtype = casts.float_dtype(name, args)
         if dtype is not None:
             module_tree.converted(m, receiver, dtype)

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 Slot: TypeAlias = tuple[int, str]
 CELL = ""
 RESET = "*reset"
-"""Slot of a tensor that was given other memory: a leaf may be another end of the graph then (AccumulateGrad)."""
+"""Slot of a tensor that was given other memory: the address of that moment. A leaf may be another end of the graph from
+then on (`set_data` in torch/csrc/autograd/variable.cpp): what was made before need not lead to it."""
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT", "__bool__": lambda self: False})()
 Delta: TypeAlias = dict[Slot, Any]
 """The changes of one path: slot -> new content (ABSENT: the slot was emptied)."""

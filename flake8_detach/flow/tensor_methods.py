@@ -187,7 +187,7 @@ def _set(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.CS
     writes.tell_write(m, node, receiver, m.text(owner))
     for address, _ in m.tensors(receiver):
         m.change(address, shape=None, dtype=None, storage=m.state.address(), base=None, view="")
-        m.state.set((address, RESET), YES)
+        m.state.set((address, RESET), m.state.address())
     return receiver
 
 
