@@ -26,6 +26,7 @@ from flake8_detach.flow import (
     registration,
     snapshots,
     tensor_methods,
+    told,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -104,7 +105,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
                 m.change(a, inference=MAYBE)
         if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
-                m.refine(a, made="")  # they are not known to be float32 any more
+                m.refine(a, made="", precision=told.SOME)  # they are not known to be float32 any more
         dtype = casts.float_dtype(name, args)
         if dtype is not None:
             module_tree.converted(m, receiver, dtype)
