@@ -55,7 +55,7 @@ class Ledger:
     was given, and where. awaited: the call that a `for` statement is about to go through. declared: attributes of
     module classes that hold layers or Parameters, by the frame of the class. decided: how often it was known what to
     do in one iteration of a loop and not in another, as of a number it counts with. chosen: what was indexed with
-    what is not known, and how many objects were in it. toured: modules all of whose parts were gone through, each with
+    what is not known, and how many objects were in it. tensors: what attributes of modules have held that is no Parameter. toured: modules all of whose parts were gone through, each with
     the frame that did. timely: places that clip what a step then uses.
     """
 
@@ -72,6 +72,7 @@ class Ledger:
     asked: dict[int, Any] = field(default_factory=dict)
     optimized: set[int] = field(default_factory=set)
     unseen_owned: bool = False
+    tensors: dict[tuple[int, str], set[int]] = field(default_factory=dict)
     toured: list[tuple[int, Any]] = field(default_factory=list)
     timely: set[int] = field(default_factory=set)
     regroups: bool = False

@@ -63,6 +63,8 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
     loose = isinstance(cell, Tensor) and not cell.parameter and not cell.grad.no
     container = container or (isinstance(value, Function) and value.scope[:1] == (m.frame.id,))  # with its variables
     container = container or (isinstance(cell, Instance) and not modules.is_module(m, value))
+    if loose and isinstance(value, Ref):
+        m.ledger.tensors.setdefault((address, name), set()).update(value.addresses)
     if (container or loose) and not m.quiet and _in_method(m):
         single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
         single = single or (isinstance(value, Tuple) and len(value.items) == 1)
@@ -355,7 +357,7 @@ def tell(m: Machine) -> None:
         holding, what = hidden.holding, hidden.event.what
         by_hand = not asked.isdisjoint(hidden.kinds) or not m.owned.isdisjoint(hidden.leaves)
         by_hand = by_hand or (what in ("tensor", "parameters", "object") and m.ledger.unseen_owned)
-        wanted = what in ("tensor", "computed") and not m.wanted.isdisjoint(hidden.leaves)
+        wanted = what in ("tensor", "computed") and _looked_at(m, hidden)
         wanted = wanted or (what == "object" and _stepped(m, hidden.leaves))
         if by_hand or wanted:
             m.ledger.excused.add(id(holding.node))
@@ -370,6 +372,14 @@ def tell(m: Machine) -> None:
     for hidden in told:
         if id(hidden.holding.node) not in m.ledger.excused:
             m.sink(hidden.event)
+
+
+def _looked_at(m: Machine, hidden: Hidden) -> bool:
+    """Does somebody read the gradient of one of the leaves, or of what the attribute has held before or in another run
+    of the code?"""
+    held = m.ledger.tensors.get((hidden.holding.module, hidden.holding.name), set())
+    leaves = {*hidden.leaves, *held}
+    return not m.wanted.isdisjoint(leaves) or not m.births.of(m.wanted).isdisjoint(m.births.of(leaves))
 
 
 def _stepped(m: Machine, leaves: tuple[int, ...]) -> bool:
