@@ -7,18 +7,19 @@ it holds is looked at; and at the end of the file it is told, unless somebody el
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import closures, module_groups, module_tree, modules
+from flake8_detach.flow import by_hand, closures, module_groups, module_tree, modules
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.hidden import WRITTEN
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
-from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -382,11 +383,22 @@ def _looked_at(m: Machine, hidden: Hidden) -> bool:
     return not m.wanted.isdisjoint(leaves) or not m.births.of(m.wanted).isdisjoint(m.births.of(leaves))
 
 
-def _stepped(m: Machine, leaves: tuple[int, ...]) -> bool:
-    """Does somebody read the gradient of one of them, and write to it, or set that gradient?"""
+def stepped_by_hand(m: Machine, leaves: Iterable[int]) -> bool:
+    """Does somebody read the gradient of one of them, and write to it, or give it to who may?"""
     found = m.tensors(Ref(tuple(m.wanted.intersection(leaves))))
-    written = (m.version(t.storage) != (t.storage,) or m.state.get((t.storage, WRITTEN)) is not None for _, t in found)
-    return any(written) or any(t.storage in m.steered for _, t in found)
+    written = any(
+        m.version(t.storage) != (t.storage,) or m.state.get((t.storage, WRITTEN)) is not None for _, t in found
+    )
+    handed = {leaf for _, t in m.tensors(Ref(tuple(m.escaped))) for leaf in by_hand.behind(t)} if found else set()
+    if written or not m.ledger.loaded.isdisjoint(t.storage for _, t in found):
+        return True
+    return any(a in handed or m.state.get((a, RESET)) is not None for a, _ in found)
+
+
+def _stepped(m: Machine, leaves: tuple[int, ...]) -> bool:
+    """The same, or does somebody set the gradient of one?"""
+    found = m.tensors(Ref(tuple(m.wanted.intersection(leaves))))
+    return stepped_by_hand(m, leaves) or any(t.storage in m.steered for _, t in found)
 
 
 def _trainable(m: Machine, addresses: list[int]) -> tuple[int, ...]:
@@ -447,4 +459,4 @@ def _captured(m: Machine, function: Function) -> list[Value]:
     return [value for value in found if modules.is_module(m, value)]
 
 
-__all__ = ["MAYBE", "buffered", "created", "declared", "kept", "made", "read", "settle", "tell"]
+__all__ = ["MAYBE", "buffered", "created", "declared", "kept", "made", "read", "settle", "stepped_by_hand", "tell"]

@@ -190,7 +190,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
                 snapshots.moved(m)
             given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
             hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
-            m.steered.update(t.storage for _, t in m.tensors(module_tree.parameters(m, receiver)))
+            filled = {t.storage for _, t in m.tensors(module_tree.parameters(m, receiver))}
+            m.steered |= filled
+            m.ledger.loaded |= filled
         return UNKNOWN
     if name == "forward" and isinstance(cell, Layer):
         return layer_calls.call_layer(m, receiver, cell, args, node)
