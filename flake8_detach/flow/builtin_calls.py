@@ -389,7 +389,9 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     conversions.iterate(m, args.nodes.get(0, node), source)
     known = iteration.exact(m, source)
     consumed = m.cell(source)
-    if known is not None and kind in ("list", "tuple", "iter", "reversed"):
+    if known is not None and kind == "sorted":
+        known = containers.in_order(known, args)
+    if known is not None and kind in ("list", "tuple", "sorted", "iter", "reversed"):
         known = known[::-1] if kind == "reversed" else known
         result: Value = (
             Tuple(tuple(known))

@@ -58,7 +58,7 @@ def written(m: Machine, site: cst.CSTNode, op: Op, target: Ref, inputs: Inputs) 
         return
     sources = _all_sources(m, [tensor for address, tensor, _ in inputs.tensors if address not in target.addresses])
     for address, tensor in m.tensors(target):
-        mine = sources & {address, *_behind(tensor)}
+        mine = sources & {address, *behind(tensor)}
         for leaf in mine if _name(op) in ADDING and not target.some else ():
             _moved(m, site, leaf)
         both = sources | _sources(m, tensor)
@@ -90,7 +90,7 @@ def _all_sources(m: Machine, tensors: Iterable[Tensor]) -> frozenset[int]:
     return frozenset[int]().union(*(_sources(m, tensor) for tensor in tensors))
 
 
-def _behind(tensor: Tensor) -> list[int]:
+def behind(tensor: Tensor) -> list[int]:
     """The leaf whose `.data` it is."""
     origin = tensor.why.origin if tensor.why is not None and tensor.made == "detach" else None
     return [edge.leaf for edge in origin.edges if edge.leaf is not None] if origin is not None else []
@@ -121,4 +121,4 @@ def _note(m: Machine, address: int, gradient: Gradient, site: cst.CSTNode) -> No
     m.ledger.at_end.append(at_end)
 
 
-__all__ = ["computed", "written"]
+__all__ = ["behind", "computed", "written"]

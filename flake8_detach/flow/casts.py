@@ -11,8 +11,10 @@ from flake8_detach.flow import (
     conversions,
     membership,
     methods,
+    module_tree,
     tensor_methods,
     tensors,
+    told,
 )
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import fact
@@ -25,7 +27,6 @@ from flake8_detach.flow.values import (
     YES,
     Const,
     Dtype,
-    External,
     Ref,
     Tensor,
     Value,
@@ -79,8 +80,11 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
         if not isinstance(result, Ref):
             return UNKNOWN
         copy = result.addresses[0]
-        if name in ("cuda", "double", "half", "bfloat16") or (name == "to" and _may_move(args)):
+        if _may_move(m, name, args, tensor):
             m.state.set((copy, membership.MOVED), MAYBE)
+        elif m.state.get((address, membership.MOVED)) is MAYBE:
+            m.state.set((copy, membership.MOVED), MAYBE)
+            m.refine(copy, made=tensor.made)  # it was that which moved it
         if target in ("int", "bool"):
             lost = m.state.cell(copy).grad if tensor.grad.no else tensor.grad  # type: ignore[union-attr]
             why = (
@@ -102,6 +106,8 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
                 copy, dtype=target, leaf=~(tensor.grad & m.mode.grad), storage=m.state.address(), shape=tensor.shape
             )
         else:
+            if tensor.parameter or m.state.get((address, module_tree.PERHAPS)) is not None:
+                m.state.set((copy, module_tree.PERHAPS), YES)
             # it may be the very same tensor: then everything that is known of it still holds, also its gradient
             if tensor.leaf.yes and tensor.grad.yes:
                 m.refine(copy, leaf=MAYBE, dtype=target, shape=tensor.shape)
@@ -115,8 +121,7 @@ def _cast(m: Machine, node: cst.CSTNode, receiver: Ref, args: Args, owner: cst.C
             "Tensor.cpu" if stays else "Tensor.to",
             {"": Ref((address,)), **{str(i): v for i, v in enumerate(args.values())}},
         )
-        if name == "cuda":
-            m.refine(copy, device="cuda")
+        m.refine(copy, **_now(m, name, args))
         made.append(copy)
     return Ref(tuple(made))
 
@@ -128,18 +133,62 @@ def spelled(node: cst.CSTNode, name: str) -> bool:
 
 def _stays(m: Machine, name: str, args: Args, tensor: Tensor) -> bool:
     """Is it surely the very same tensor? A leaf that torch made with its defaults is on the CPU and contiguous."""
-    if tensor.device != "cpu" or args.open or args.kw:
+    if tensor.device != "cpu" or args.open or args.kw.keys() - {"device"}:
         return False
     if name == "contiguous":
         # what an op computed without a graph is a leaf as well, and may lie as a transposed operand lay
         return tensor.leaf.yes and not tensor.view and not args.pos and tensor.made in methods.FLOAT32
-    return (name == "cpu" and not args.pos) or (name == "to" and args.pos == [Const("cpu")])
+    asked = [told.device(m, value) for value in args.values()]
+    return (name == "cpu" and not args.pos) or (name == "to" and asked == ["cpu"])
 
 
-def _may_move(args: Args) -> bool:
-    """May `x.to(...)` of a tensor that torch made with its defaults, on the CPU, be another tensor?"""
-    stays = (Const("cpu"), External("torch.float32"), External("torch.float"), Const(True), Const(False))
-    return any(value not in stays for value in args.values())
+def _may_move(m: Machine, name: str, args: Args, tensor: Tensor) -> bool:
+    """May the cast give another tensor? What torch makes is float32 and on the CPU, unless it is told otherwise.
+
+    What the program has told already, and the engine does not know, may be what is asked for here.
+    """
+    device, precision = tensor.device or "cpu", tensor.precision or "float32"
+    if name == "cuda":
+        return device not in ("cuda", told.SOME)
+    if name in told.FLOATS:
+        return precision not in (told.FLOATS[name], told.SOME)
+    if name != "to":
+        return False
+    for value in args.values():
+        if isinstance(value, Const) and isinstance(value.value, bool):
+            continue  # non_blocking, copy
+        if kind := told.precision(value):
+            if precision not in (kind, told.SOME):
+                return True
+        elif place := told.device(m, value):
+            if device not in (place, told.SOME):
+                return True
+        elif m.is_tensor(value):
+            others = [(t.device or "cpu", t.precision or "float32") for _, t in m.tensors(value)]
+            if any(
+                told.SOME not in (a, b) and a != b for o in others for a, b in zip((device, precision), o, strict=True)
+            ):
+                return True
+        elif told.SOME not in (device, precision):
+            return True
+    return False
+
+
+def _now(m: Machine, name: str, args: Args) -> dict[str, str]:
+    """`device` and `precision` of what a cast gives, as far as it was asked for them."""
+    if name in ("cuda", "cpu"):
+        return {"device": name}
+    if name in told.FLOATS:
+        return {"precision": told.FLOATS[name]}
+    found: dict[str, str] = {}
+    for value in args.values() if name in ("to", "type", "type_as") else ():
+        if kind := told.precision(value):
+            found["precision"] = kind
+        elif place := told.device(m, value):
+            found["device"] = place
+        elif not (isinstance(value, Const) and isinstance(value.value, bool)):
+            found = {"device": told.SOME, "precision": told.SOME, **found}
+    return found
 
 
 def _cast_kind(name: str, args: Args) -> Dtype | None:
@@ -159,9 +208,9 @@ def _cast_kind(name: str, args: Args) -> Dtype | None:
 
 def float_dtype(name: str, args: Args) -> str | None:
     """The dtype of floats that `x.double()` or `x.to(torch.float64)` asks for, if it can be told."""
-    if name in FLOATS:
-        return FLOATS[name]
-    asked = {FLOATS.get(v.name.rpartition(".")[2]) for v in args.values() if isinstance(v, External)} - {None}
+    if name in told.FLOATS:
+        return told.FLOATS[name]
+    asked = {told.precision(value) for value in args.values()} - {""}
     return asked.pop() if len(asked) == 1 else None
 
 
@@ -174,18 +223,6 @@ def _device_only(m: Machine, args: Args) -> bool:
     )
 
 
-FLOATS = {
-    "float32": "float32",
-    "float": "float32",
-    "float64": "float64",
-    "double": "float64",
-    "float16": "float16",
-    "half": "float16",
-    "bfloat16": "bfloat16",
-}
-"""The dtype by its names, which are also those of the methods that cast to it (torch/_tensor_docs.py)."""
-OTHER_FLOATS = frozenset(name for name, dtype in FLOATS.items() if dtype != "float32")
-"""Those that torch's factories do not give by default."""
 DEFAULT = (0, "default dtype")
 """Set once the program has chosen another default dtype."""
 
@@ -200,8 +237,10 @@ def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: s
     """Is the result certainly another tensor? A float leaf that torch made is float32 unless told otherwise."""
     if fact(args.kw.get("copy"), False).yes:
         return True
-    names = {v.name.rpartition(".")[2] for v in args.values() if hasattr(v, "name")}
-    if name in OTHER_FLOATS or names & OTHER_FLOATS:
+    asked = float_dtype(name, args)
+    if asked is not None and tensor.dtype == "float":
+        if tensor.precision not in ("", told.SOME):
+            return tensor.precision != asked
         single = tensor.made in methods.FLOAT32 and m.state.get(DEFAULT) is None
-        return single and tensor.dtype == "float"
+        return single and asked != "float32"
     return tensor.dtype is not None and target is not None and tensor.dtype != target

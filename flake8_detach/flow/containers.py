@@ -54,6 +54,22 @@ def delete(m: Machine, owner: Value, key: Value) -> None:
             m.state.set((address, CELL), Sequence(cell.kind, None, element))
 
 
+def in_order(items: list[Value], args: calls.Args) -> list[Value] | None:
+    """`sorted(items)` of strings or numbers, or of pairs with such keys that are all different; None if not known."""
+    backwards = args.kw.get("reverse", Const(False))
+    if args.open or args.kw.keys() - {"reverse"} or not isinstance(backwards, Const):
+        return None
+    firsts = [item.items[0] if isinstance(item, Tuple) and item.items else item for item in items]
+    keys = [first.value for first in firsts if isinstance(first, Const)]
+    alike = {str if isinstance(key, str) else float if isinstance(key, (int, float)) else None for key in keys}
+    if len(keys) < len(items) or len(alike) > 1 or None in alike:
+        return None
+    if len(set(keys)) < len(keys) and any(isinstance(item, Tuple) for item in items):
+        return None
+    order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(backwards.value))
+    return [items[i] for i in order]
+
+
 def columns(m: Machine, row: Value) -> Value | None:
     """`zip(*rows)` of rows that are all like `row`: its columns."""
     if not isinstance(row, Tuple):

@@ -83,6 +83,8 @@ def exact(m: Machine, value: Value) -> list[Value] | None:
     value = alternatives.one(value)
     if isinstance(value, Tuple):
         return list(value.items)
+    if isinstance(value, Const) and isinstance(value.value, str):
+        return [Const(letter) for letter in value.value]
     cell = m.cell(value)
     if isinstance(cell, Sequence):
         return list(cell.items) if cell.items is not None else None
@@ -268,12 +270,14 @@ def once(m: Machine, value: Value) -> bool:
 
 def apart(m: Machine, value: Value) -> list[Value] | None:
     """What is visited once each, one by one, with its name where that is known; None if it is no such sequence."""
+    if not once(m, value):
+        return None
     one = element(m, value)
     parts = one.items if isinstance(one, Tuple) else (one,)
     many = [
         i for i, part in enumerate(parts) if isinstance(part, Ref) and m.is_tensor(part) and len(part.addresses) > 1
     ]
-    if not once(m, value) or len(many) != 1:
+    if len(many) != 1:
         return None
     at, group = many[0], parts[many[0]]
     assert isinstance(group, Ref)

@@ -30,6 +30,7 @@ from flake8_detach.flow.values import (
     Method,
     Ref,
     Shape,
+    Tuple,
     Value,
 )
 from flake8_detach.knowledge import layers
@@ -132,7 +133,23 @@ def _entries(m: Machine, spec: layers.Layer, args: calls.Args) -> list[tuple[str
     known = iteration.exact(m, first)
     if isinstance(cell, Mapping_):
         return [(str(k), v) for k, v in cell.items] if cell.rest is None else None
+    if spec.container in KEYED and known is not None:
+        return _pairs(known)
     return None if known is None else [(str(i), v) for i, v in enumerate(known)]
+
+
+KEYED = ("moduledict", "parameterdict")
+"""Containers that may be made from pairs."""
+
+
+def _pairs(known: list[Value]) -> list[tuple[str, Value]] | None:
+    """What `nn.ModuleDict(pairs)` is made of; None if the keys are not known."""
+    found = []
+    for pair in known:
+        if not isinstance(pair, Tuple) or len(pair.items) != 2 or not isinstance(pair.items[0], Const):
+            return None
+        found.append((str(pair.items[0].value), pair.items[1]))
+    return found
 
 
 def _fill(
@@ -162,6 +179,8 @@ def _fill(
             )
         else:
             one = iteration.element(m, first) if first is not None else UNKNOWN
+            if spec.container in KEYED:
+                one = one.items[1] if isinstance(one, Tuple) and len(one.items) == 2 else UNKNOWN
         m.state.put(address, module_groups.ELEMENT, one)
         if first is not None:
             m.state.set((address, module_groups.FILLED), iteration.filled(m, first))

@@ -44,19 +44,20 @@ class Ledger:
     attributes_read: names of attributes of modules that are read; attributes_asked: those that `hasattr` asks for.
     trains: is there a backward? enables: is grad mode switched on anywhere? holdings, hidden: see there. registered:
     what became an attribute or child of a module. contained: lists that a container of modules was made from. asked:
-    modules whose parameters were asked for. regroups: may the groups of an optimizer have got other parameters by
-    hand? snapshots: by the place of a `state_dict()`, the memory of the parameters then. unseen_owned: is there an
-    optimizer whose parameters are not all known? read: attributes read in a forward with grad mode on. excused:
-    places that are right for some object. calmed: may anything switch anomaly detection off? clips: places that clip
-    too early, and are told of. clippings: what is known of each. at_end: what to do when the file has been followed.
-    lingering: evidence for modes that are off where nobody entered them, and whether they still are; lingered: that
-    of those under which something was used. suspended: generators, with that evidence and the mode before. faked:
-    leaves that a backward came to, and that were cut from something. replicated: modules that DistributedDataParallel
-    was given, and where. awaited: the call that a `for` statement is about to go through. declared: attributes of
-    module classes that hold layers or Parameters, by the frame of the class. decided: how often it was known what to
-    do in one iteration of a loop and not in another, as of a number it counts with. chosen: what was indexed with
-    what is not known, and how many objects were in it. toured: modules all of whose parts were gone through, each with
-    the frame that did. timely: places that clip what a step then uses.
+    modules whose parameters were asked for. regroups: may the groups of an optimizer have got other parameters by hand?
+    snapshots: by the place of a `state_dict()`, the memory of the parameters then. loaded: memory that
+    `load_state_dict` has filled. unseen_owned: is there an optimizer whose parameters are not all known? read:
+    attributes read in a forward with grad mode on. excused: places that are right for some object. calmed: may anything
+    switch anomaly detection off? clips: places that clip too early, and are told of. clippings: what is known of each.
+    at_end: what to do when the file has been followed. lingering: evidence for modes that are off where nobody entered
+    them, and whether they still are; lingered: that of those under which something was used. suspended: generators,
+    with that evidence and the mode before. faked: leaves that a backward came to, and that were cut from something.
+    replicated: modules that DistributedDataParallel was given, and where. awaited: the call that a `for` statement is
+    about to go through. declared: attributes of module classes that hold layers or Parameters, by the frame of the
+    class. decided: how often it was known what to do in one iteration of a loop and not in another, as of a number it
+    counts with. chosen: what was indexed with what is not known, and how many objects were in it. tensors: what
+    attributes of modules have held that is no Parameter. toured: modules all of whose parts were gone through, each
+    with the frame that did. timely: places that clip what a step then uses.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -72,9 +73,11 @@ class Ledger:
     asked: dict[int, Any] = field(default_factory=dict)
     optimized: set[int] = field(default_factory=set)
     unseen_owned: bool = False
+    tensors: dict[tuple[int, str], set[int]] = field(default_factory=dict)
     toured: list[tuple[int, Any]] = field(default_factory=list)
     timely: set[int] = field(default_factory=set)
     regroups: bool = False
+    loaded: set[int] = field(default_factory=set)
     snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
     read: set[tuple[int, str]] = field(default_factory=set)
     excused: set[int] = field(default_factory=set)

@@ -38,6 +38,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         parameter=a.parameter and b.parameter,
         inference=a.inference.join(b.inference),
         device=a.device if a.device == b.device else None,
+        precision=a.precision if a.precision == b.precision else "?",
         form=a.form if a.form == b.form else "",
         batched=a.batched & b.batched,
         dual=a.dual and b.dual,

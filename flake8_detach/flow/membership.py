@@ -7,18 +7,19 @@ it holds is looked at; and at the end of the file it is told, unless somebody el
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import closures, module_groups, module_tree, modules
+from flake8_detach.flow import by_hand, closures, module_groups, module_tree, modules
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import Unregistered
 from flake8_detach.flow.hidden import WRITTEN
 from flake8_detach.flow.ledger import Hidden, Holding
 from flake8_detach.flow.machine import OPEN
-from flake8_detach.flow.slots import CELL
+from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -63,6 +64,8 @@ def kept(m: Machine, address: int, name: str, value: Value, node: cst.CSTNode) -
     loose = isinstance(cell, Tensor) and not cell.parameter and not cell.grad.no
     container = container or (isinstance(value, Function) and value.scope[:1] == (m.frame.id,))  # with its variables
     container = container or (isinstance(cell, Instance) and not modules.is_module(m, value))
+    if loose and isinstance(value, Ref):
+        m.ledger.tensors.setdefault((address, name), set()).update(value.addresses)
     if (container or loose) and not m.quiet and _in_method(m):
         single = isinstance(cell, Sequence) and cell.items is not None and len(cell.items) == 1
         single = single or (isinstance(value, Tuple) and len(value.items) == 1)
@@ -355,7 +358,7 @@ def tell(m: Machine) -> None:
         holding, what = hidden.holding, hidden.event.what
         by_hand = not asked.isdisjoint(hidden.kinds) or not m.owned.isdisjoint(hidden.leaves)
         by_hand = by_hand or (what in ("tensor", "parameters", "object") and m.ledger.unseen_owned)
-        wanted = what in ("tensor", "computed") and not m.wanted.isdisjoint(hidden.leaves)
+        wanted = what in ("tensor", "computed") and _looked_at(m, hidden)
         wanted = wanted or (what == "object" and _stepped(m, hidden.leaves))
         if by_hand or wanted:
             m.ledger.excused.add(id(holding.node))
@@ -372,11 +375,30 @@ def tell(m: Machine) -> None:
             m.sink(hidden.event)
 
 
-def _stepped(m: Machine, leaves: tuple[int, ...]) -> bool:
-    """Does somebody read the gradient of one of them, and write to it, or set that gradient?"""
+def _looked_at(m: Machine, hidden: Hidden) -> bool:
+    """Does somebody read the gradient of one of the leaves, or of what the attribute has held before or in another run
+    of the code?"""
+    held = m.ledger.tensors.get((hidden.holding.module, hidden.holding.name), set())
+    leaves = {*hidden.leaves, *held}
+    return not m.wanted.isdisjoint(leaves) or not m.births.of(m.wanted).isdisjoint(m.births.of(leaves))
+
+
+def stepped_by_hand(m: Machine, leaves: Iterable[int]) -> bool:
+    """Does somebody read the gradient of one of them, and write to it, or give it to who may?"""
     found = m.tensors(Ref(tuple(m.wanted.intersection(leaves))))
-    written = (m.version(t.storage) != (t.storage,) or m.state.get((t.storage, WRITTEN)) is not None for _, t in found)
-    return any(written) or any(t.storage in m.steered for _, t in found)
+    written = any(
+        m.version(t.storage) != (t.storage,) or m.state.get((t.storage, WRITTEN)) is not None for _, t in found
+    )
+    handed = {leaf for _, t in m.tensors(Ref(tuple(m.escaped))) for leaf in by_hand.behind(t)} if found else set()
+    if written or not m.ledger.loaded.isdisjoint(t.storage for _, t in found):
+        return True
+    return any(a in handed or m.state.get((a, RESET)) is not None for a, _ in found)
+
+
+def _stepped(m: Machine, leaves: tuple[int, ...]) -> bool:
+    """The same, or does somebody set the gradient of one?"""
+    found = m.tensors(Ref(tuple(m.wanted.intersection(leaves))))
+    return stepped_by_hand(m, leaves) or any(t.storage in m.steered for _, t in found)
 
 
 def _trainable(m: Machine, addresses: list[int]) -> tuple[int, ...]:
@@ -437,4 +459,4 @@ def _captured(m: Machine, function: Function) -> list[Value]:
     return [value for value in found if modules.is_module(m, value)]
 
 
-__all__ = ["MAYBE", "buffered", "created", "declared", "kept", "made", "read", "settle", "tell"]
+__all__ = ["MAYBE", "buffered", "created", "declared", "kept", "made", "read", "settle", "stepped_by_hand", "tell"]

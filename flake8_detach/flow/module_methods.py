@@ -26,6 +26,7 @@ from flake8_detach.flow import (
     registration,
     snapshots,
     tensor_methods,
+    told,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -104,7 +105,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
                 m.change(a, inference=MAYBE)
         if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
-                m.refine(a, made="")  # they are not known to be float32 any more
+                m.refine(a, made="", precision=told.SOME)  # they are not known to be float32 any more
         if name not in ("cpu", "share_memory"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
                 m.state.set((a, RESET), m.state.address())
@@ -192,7 +193,9 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
                 snapshots.moved(m)
             given = hidden.tensors_in(m, args.get(0, "state_dict") or UNKNOWN)
             hidden.dropped(m, node, "`load_state_dict()`", given, m.text(node))
-            m.steered.update(t.storage for _, t in m.tensors(module_tree.parameters(m, receiver)))
+            filled = {t.storage for _, t in m.tensors(module_tree.parameters(m, receiver))}
+            m.steered |= filled
+            m.ledger.loaded |= filled
         return UNKNOWN
     if name == "forward" and isinstance(cell, Layer):
         return layer_calls.call_layer(m, receiver, cell, args, node)

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 DTYPE = "*dtype"
 """Slot of a module: the name of the dtype that it was last converted to; none: never, its tensors are float32."""
+PERHAPS = "*perhaps a parameter"
+"""Slot of what a cast of a Parameter gives that may change nothing: it may be that Parameter."""
 BUFFER = "*buffer "
 """Slot of a module, followed by a name: is what has that name a buffer? Then it is no parameter of the module, even if
 it is a Parameter."""
@@ -84,6 +86,8 @@ def tree(m: Machine, value: Value) -> Tree:
             if cell.parameter and address not in result.parameters:
                 result.parameters.append(address)
                 result.names.append(path)
+            elif m.state.get((address, PERHAPS)) is not None:
+                result.complete = result.listed = False
             continue
         if not modules.is_module(m, current):
             continue

@@ -181,7 +181,8 @@ def _plain_context(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _device(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     """The default device, and one that is entered, are where tensors are made."""
     m.elsewhere = m.elsewhere or args.called != "torch.device"
-    return m.new(Thing("torch.device"))
+    named = args.get(0, "type") or args.get(0, "device")
+    return m.new(Thing("torch.device", (("type", named),) if named is not None else ()))
 
 
 @model("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.trange", "tqdm.notebook.tqdm", "rich.progress.track")

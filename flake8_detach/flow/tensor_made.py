@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     op_arguments,
     shapes,
     tensors,
+    told,
 )
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import fact
@@ -71,6 +72,7 @@ def _tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if grad is YES and why.loss is not None:
         why = autograd.faked(m, node, why)
     made = m.tensor(
+        **told.made(m, {**args.kw, **({"*open": UNKNOWN} if args.open else {})}),
         grad=grad,
         leaf=YES,
         shape=shapes.literal(m, data),
@@ -197,6 +199,9 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     why = None if grad.yes else tensor.why
     made_by = "parameter" if tensor.made in methods.FLOAT32 else ""  # whatever else may have any dtype
     m.change(made.addresses[0], parameter=True, dtype=dtype, made=made_by, why=why)
+    if isinstance(source, Tensor):
+        place = source.device if source.device != "cpu" else None  # it may be moved with its module, unseen
+        m.refine(made.addresses[0], precision=source.precision, device=place)
     if isinstance(source, Tensor) and source.storage:
         m.refine(made.addresses[0], storage=source.storage)  # a write to either changes both
     if args.get(0, "data") in (None, NONE) and not args.open:

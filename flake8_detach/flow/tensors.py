@@ -21,6 +21,7 @@ from flake8_detach.flow import (
     op_arguments,
     poles,
     shapes,
+    told,
     writes,
 )
 from flake8_detach.flow.slots import CELL
@@ -533,10 +534,11 @@ def _factory(
         or not op.name.startswith("torch.")
         or op.name.endswith("_like")
     )
+    facts = {"device": None if placed or inputs.tensors else "cpu", **told.made(m, bound)}
     made = m.tensor(
+        **facts,
         grad=grad,
         leaf=YES,
-        device=None if placed or inputs.tensors else "cpu",
         shape=shapes.of_result(m, op, bound, inputs),
         dtype=op_arguments.kind_of(m, op, bound, inputs),
         why=why,

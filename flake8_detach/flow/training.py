@@ -199,7 +199,7 @@ def _made_alike(m: Machine, owned: Iterable[int], reached: Reached) -> bool:
 def exchanged(m: Machine, module: int, before: Value | None, after: Value, site: cst.CSTNode) -> None:
     """An attribute or element of a module becomes another one: parameters that an optimizer has been given may no
     longer be in the module, and new ones are there instead, or in addition."""
-    from flake8_detach.flow import module_tree
+    from flake8_detach.flow import membership, module_tree
 
     if m.quiet or not m.owned:
         return
@@ -215,7 +215,7 @@ def exchanged(m: Machine, module: int, before: Value | None, after: Value, site:
     def answer(reached: Reached) -> None:
         known = m.escaped.isdisjoint(new) and m.owned.isdisjoint(new) and any(map(reached.leaf, m.owned))
         frozen = any(isinstance(t := m.state.get((a, CELL)), Tensor) and t.grad.no for a in new)
-        if frozen or m.ledger.regroups or not m.wanted.isdisjoint(new):
+        if frozen or m.ledger.regroups or membership.stepped_by_hand(m, new):
             return  # nobody is to train them, or somebody does by hand
         if not known or (not old and (m.ledger.unseen_owned or not storages.isdisjoint(m.steered))):
             return

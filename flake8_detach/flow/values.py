@@ -345,7 +345,8 @@ class Tensor:
     that it is a view of. why: evidence for having no gradient (or for having lost it). made: the op that made it.
     inference: made in inference mode. form: how it is stored, if numpy has nothing like it ("bfloat16", "sparse",
     "quantized", "conjugated"); "" says nothing. batched: the calls of vmap, by number, over whose samples it varies.
-    dual: does it carry a tangent of forward-mode AD?
+    dual: does it carry a tangent of forward-mode AD? device, precision: where it is, and which float dtype it has, as
+    the program says ("?": it says what is not known).
     """
 
     grad: Truth = MAYBE
@@ -364,6 +365,7 @@ class Tensor:
     form: str = ""
     batched: frozenset[int] = frozenset()
     dual: bool = False
+    precision: str = field(default="", compare=False)
 
     @property
     def rank(self) -> int | None:
