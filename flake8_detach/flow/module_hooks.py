@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, forgotten, hooks, writes
+from flake8_detach.flow import calls, hooks, writes
 from flake8_detach.flow.calls import Args
 from flake8_detach.flow.custom_ctx import kind_of
 from flake8_detach.flow.events import HookMisuse
@@ -25,7 +25,6 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     YES,
-    Function,
     Mapping_,
     Node,
     Ref,
@@ -258,7 +257,7 @@ def backward(m: Machine, number: int, node: cst.CSTNode, sure: bool, create: Tru
     whole = [h for h in called.hooks if h.kind == "full backward"]
     if not called.exact or (not whole and not called.needs.no):
         return
-    if called.needs.no and sure and not (whole and all(_ignores_input(hook) for hook in whole)):
+    if called.needs.no and sure:
         hooks.tell(m, node, "no input grad", called.hooks[0], m.text(node), called.needs)
     left: Value = Tuple(tuple(_gradient(m, v, create) for v in called.inputs))
     for hook in whole:
@@ -273,18 +272,6 @@ def backward(m: Machine, number: int, node: cst.CSTNode, sure: bool, create: Tru
                 return
         elif not hooks.judge(m, hook, returned, node, len(called.inputs)):
             return
-
-
-def _ignores_input(hook: Hook) -> bool:
-    """Is it a function that never reads its second parameter, `grad_input`?"""
-    function = hook.function
-    if not isinstance(function, Function):
-        return False
-    given = function.definition.params
-    at = 1 if function.bound is None else 2
-    names = [param.name.value for param in (*given.posonly_params, *given.params)]
-    reads = set(forgotten.read(function.definition.body))
-    return len(names) > at and names[at] not in reads and forgotten.DYNAMIC.isdisjoint(reads)
 
 
 def _may_be_nothing(m: Machine, value: Value) -> bool:
