@@ -56,7 +56,9 @@ class Ledger:
     module classes that hold layers or Parameters, by the frame of the class. decided: how often it was known what to
     do in one iteration of a loop and not in another, as of a number it counts with. chosen: what was indexed with
     what is not known, and how many objects were in it. toured: modules all of whose parts were gone through, each with
-    the frame that did. timely: places that clip what a step then uses.
+    the frame that did. timely: places that clip what a step then uses. optimizers: those that were made, with their
+    leaves; lent: those that unseen code may have got hold of; moved: leaves of those whose `.step` is asked for; steps:
+    where that was asked for, and whether it was known of what; at_rest: leaves of those that never step, once asked.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -74,6 +76,11 @@ class Ledger:
     unseen_owned: bool = False
     toured: list[tuple[int, Any]] = field(default_factory=list)
     timely: set[int] = field(default_factory=set)
+    optimizers: dict[int, frozenset[int] | None] = field(default_factory=dict)
+    lent: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
+    steps: dict[int, bool] = field(default_factory=dict)
+    at_rest: frozenset[int] | None = None
     regroups: bool = False
     snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
     read: set[tuple[int, str]] = field(default_factory=set)
