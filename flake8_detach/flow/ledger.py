@@ -59,6 +59,9 @@ class Ledger:
     the frame that did. timely: places that clip what a step then uses. optimizers: those that were made, with their
     leaves; lent: those that unseen code may have got hold of; moved: leaves of those whose `.step` is asked for; steps:
     where that was asked for, and whether it was known of what; at_rest: leaves of those that never step, once asked.
+    nones: of each cause for which gradients are None, is it a call that cleared them, and whose they are; questioned:
+    tensors that were asked whether they have a gradient, with the number of conditions of unknown outcome that were met
+    by then, and since when it was None.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -80,6 +83,8 @@ class Ledger:
     lent: set[int] = field(default_factory=set)
     moved: set[int] = field(default_factory=set)
     steps: dict[int, bool] = field(default_factory=dict)
+    nones: dict[int, tuple[Any, bool, set[int]]] = field(default_factory=dict)
+    questioned: dict[int, tuple[int, int]] = field(default_factory=dict)
     at_rest: frozenset[int] | None = None
     regroups: bool = False
     snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
