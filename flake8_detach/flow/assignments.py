@@ -33,6 +33,7 @@ from flake8_detach.flow.values import (
     NONE,
     UNKNOWN,
     Either,
+    Layer,
     Method,
     Sequence,
     Tuple,
@@ -110,7 +111,7 @@ def augment(m: Machine, node: cst.AugAssign, old: Value, value: Value) -> Value:
             assign(m, node.target, old)
         return old
     cell = m.cell(old)
-    if isinstance(cell, Sequence) and name == "add":
+    if isinstance(cell, (Sequence, Layer)) and name == "add":  # those layers that have it are lists of layers
         calls.call(m, Method(old, "extend"), calls.Args([value]), node)
         return old
     hidden.wrote_array(m, old, node.target)

@@ -34,6 +34,7 @@ from flake8_detach.flow import (
     sampling,
     shapes,
     snapshots,
+    steppers,
     suspects,
     tensor_hooks,
     tensors,
@@ -80,6 +81,8 @@ if TYPE_CHECKING:
 def get(m: Machine, owner: Value, name: str, node: cst.CSTNode, owner_node: cst.CSTNode, tested: bool = False) -> Value:
     """`owner.name`; `tested`: only to compare it with None."""
     use_none(m, node, owner, owner_node)
+    if name == "step":
+        steppers.asked(m, alternatives.one(owner), node)
     if isinstance(owner, Either):
         owner = alternatives.settle(m, owner_node, alternatives.having(owner, name))
     if isinstance(owner, Ref):
@@ -233,6 +236,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     if isinstance(owner, External):
         m.patched.add(f"{owner.name}.{name}")
     if isinstance(owner, Class):
+        steppers.handed(m, value)
         m.state.put(owner.frame, name, value)
     if not isinstance(owner, Ref):
         if name == "grad":
@@ -240,6 +244,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         suspects.written(m, owner_node)
         replaced.stowed(m, value)
         return
+    steppers.handed(m, value)  # whoever has the object has it too
     if name == "data":
         aliases.put_back(m, node, owner, value, name)
     for address in owner.addresses:

@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     leaf_roots,
     leaks,
     origins,
+    questions,
     severed,
     shapes,
     tensors,
@@ -220,6 +221,9 @@ def read_grad(
             m.ledger.at_end.append(lambda: m.sink(replace(read, trained=True)))
     if held != NONE:
         return held
+    questions.found(m, address, why, cleared=isinstance(held, Const) and held.why is why)
+    if tested:
+        questions.asked(m, Const(None, why))
     if m.state.get(SPOILED) or address in m.escaped:
         return UNKNOWN
     if (tensor.leaf is MAYBE or tensor.grad is MAYBE) and not _fresh(tensor):

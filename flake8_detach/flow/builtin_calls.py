@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     module_tree,
     modules,
     operators,
+    questions,
     shapes,
     strings,
     subscripts,
@@ -104,6 +105,7 @@ def _super(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 def _isinstance(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if len(args.pos) != 2:
         return UNKNOWN
+    questions.asked(m, args.pos[0])
     kinds = list(args.pos[1].items) if isinstance(args.pos[1], Tuple) else [args.pos[1]]
     verdicts = [is_instance(m, args.pos[0], k) for k in kinds]
     if YES in verdicts:
@@ -113,6 +115,7 @@ def _isinstance(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @model("torch.is_tensor")
 def _is_tensor(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    questions.asked(m, args.get(0, "obj") or UNKNOWN)
     known = is_instance(m, args.pos[0], External("torch.Tensor")) if args.pos else MAYBE
     return Const(known is YES) if known.proved else Scalar("bool")
 
@@ -179,6 +182,7 @@ def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return Scalar("bool")
     value, name = args.pos[0], str(args.pos[1].value)
     m.ledger.attributes_asked.add(name)
+    questions.asked(m, value)
     if isinstance(value, Const):
         return Const(hasattr(value.value, name))
     if isinstance(value, Scalar) and value.kind in PLAIN:

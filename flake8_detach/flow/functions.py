@@ -16,6 +16,7 @@ from flake8_detach.flow import (
     membership,
     misclipped,
     retention,
+    steppers,
     subscripts,
     unspent,
 )
@@ -256,6 +257,7 @@ def run_unknown(
     args = Args([], {}, True) if given is None else given
     args.pos[:0] = [bound] if bound is not None and not takes_nothing else []
     result = run(m, function, args, None, watch)
+    steppers.handed(m, result)
     retention.give(m, [result] if bound is None else [result, bound])
     unspent.left(m)
     misclipped.left(m)

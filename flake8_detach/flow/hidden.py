@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import gradients
+from flake8_detach.flow import gradients, steppers
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import GraphDropped, HiddenWrite
 from flake8_detach.flow.values import YES, Array, Const, Label, Mapping_, Node, Ref, Tensor, Value
@@ -159,7 +159,8 @@ def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves:
     explicit = {a for a in leaves for _, t in m.tensors(Ref((a,))) if not t.parameter and t.grad is YES}
 
     def ask(reached: Reached) -> None:
-        meant = all(address in m.owned or address in m.wanted or address in explicit for address in leaves)
+        stepped = m.owned - steppers.idle(m)
+        meant = all(address in stepped or address in m.wanted or address in explicit for address in leaves)
         held = not (explicit or m.owned >= leaves) and not m.escaped.isdisjoint(leaves)
         if meant and not held and m.escaped.isdisjoint(explicit) and not any(map(reached.leaf, leaves)):
             m.sink(event)

@@ -9,11 +9,11 @@ import libcst as cst
 from flake8_detach.flow import (
     calls,
     conversions,
-    hidden,
     levels,
     membership,
     missing,
     module_groups,
+    parameters,
     shapes,
     subscripts,
 )
@@ -130,26 +130,19 @@ def _entries(m: Machine, spec: layers.Layer, args: calls.Args) -> list[tuple[str
     if first is None:
         return None if args.open else []
     cell = m.cell(first)
-    known = iteration.exact(m, first)
     if isinstance(cell, Mapping_):
         return [(str(k), v) for k, v in cell.items] if cell.rest is None else None
-    if spec.container in KEYED and known is not None:
-        return _pairs(known)
+    known = iteration.exact(m, first)
+    if spec.container.endswith("dict") and known is not None:  # of pairs
+        return [(str(k.value), v) for k, v in pairs] if (pairs := _pairs(known)) is not None else None
     return None if known is None else [(str(i), v) for i, v in enumerate(known)]
 
 
-KEYED = ("moduledict", "parameterdict")
-"""Containers that may be made from pairs."""
-
-
-def _pairs(known: list[Value]) -> list[tuple[str, Value]] | None:
-    """What `nn.ModuleDict(pairs)` is made of; None if the keys are not known."""
-    found = []
-    for pair in known:
-        if not isinstance(pair, Tuple) or len(pair.items) != 2 or not isinstance(pair.items[0], Const):
-            return None
-        found.append((str(pair.items[0].value), pair.items[1]))
-    return found
+def _pairs(values: list[Value]) -> list[tuple[Const, Value]] | None:
+    """Keys and values, if all keys are known."""
+    found = [v.items for v in values if isinstance(v, Tuple) and len(v.items) == 2]
+    keyed = [(key, value) for key, value in found if isinstance(key, Const)]
+    return keyed if len(keyed) == len(values) else None
 
 
 def _fill(
@@ -179,16 +172,15 @@ def _fill(
             )
         else:
             one = iteration.element(m, first) if first is not None else UNKNOWN
-            if spec.container in KEYED:
+            if spec.container.endswith("dict"):  # of pairs
                 one = one.items[1] if isinstance(one, Tuple) and len(one.items) == 2 else UNKNOWN
+        one = parameters.held(m, name, one, node)
         m.state.put(address, module_groups.ELEMENT, one)
         if first is not None:
             m.state.set((address, module_groups.FILLED), iteration.filled(m, first))
         m.ledger.registered.update(one.addresses if isinstance(one, Ref) else ())
     for key, value in entries or []:
-        if name == "torch.nn.ParameterList":
-            hidden.dropped(m, node, "`nn.ParameterList(...)`", m.tensors(value), m.text(node))
-        m.state.put(address, key, value)
+        m.state.put(address, key, parameters.held(m, name, value, node))
 
 
 def layer_attribute(m: Machine, owner: Ref, cell: Layer, name: str) -> Value:

@@ -32,6 +32,7 @@ from flake8_detach.flow import (
     pretrained,
     saved_hooks,
     stateless,
+    steppers,
     tensor_hooks,
     tensor_made,
     tensors,
@@ -91,6 +92,9 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     args.called = name
+    if name not in steppers.LOOKS:
+        for value in args.values():
+            steppers.handed(m, value)
     if name == "torch.autograd.Function.apply":
         return custom.apply_of_nothing(m, args, node)
     if name.startswith("torch.") and (missing.removed_function(m, node, name) or missing.keywords(m, node, name, args)):

@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     module_tree,
     modules,
     optimizers,
+    parameters,
     phases,
     registration,
     snapshots,
@@ -175,7 +176,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             escape(m, [receiver])
         return receiver
     if name in ("append", "extend", "insert", "update", "pop", "keys", "values", "items"):
-        return _of_container(m, receiver, name, args)
+        return _of_container(m, node, receiver, name, args)
     if name == "state_dict" and ("keep_vars" in args.kw or args.open):
         return UNKNOWN
     if name == "state_dict":
@@ -250,7 +251,7 @@ def _key(name: str | None) -> Value:
     return Scalar("str") if name is None or name[:1] == "*" else Const(name)
 
 
-def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
+def _of_container(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Args) -> Value:
     """ModuleList, ModuleDict, Sequential, ParameterList as containers."""
     address = receiver.addresses[0]
     cell = m.state.cell(address)
@@ -259,7 +260,7 @@ def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
         escape(m, args.values())
         return UNKNOWN
     if name == "append" and args.pos and (cell.children is None or module_groups.growing(m, address)):
-        module_groups.grow(m, address, cell, args.pos[0])
+        module_groups.grow(m, address, cell, parameters.held(m, cell.kind, args.pos[0], node))
         return receiver
     if cell.children is None and name in ("values", "items"):
         one: Value = m.state.get((address, module_groups.ELEMENT), UNKNOWN)
@@ -286,7 +287,7 @@ def _of_container(m: Machine, receiver: Ref, name: str, args: Args) -> Value:
     names = list(cell.children)
     for value in added:
         key = str(len(names))
-        m.state.put(address, key, value)
+        m.state.put(address, key, parameters.held(m, cell.kind, value, node))
         names.append(key)
     m.state.set((address, CELL), replace(cell, children=tuple(names)))
     return receiver

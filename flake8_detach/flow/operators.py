@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from flake8_detach.flow import alternatives, conversions, counting, levels, strings, tensors
+from flake8_detach.flow import alternatives, conversions, counting, levels, questions, strings, tensors
 from flake8_detach.flow.events import NoneUsed, ToNumpy
 from flake8_detach.flow.values import (
     MAYBE,
@@ -289,9 +289,12 @@ def unary(m: Machine, node: cst.UnaryOperation, kind: str, value: Value) -> Valu
 def use_none(m: Machine, node: cst.CSTNode, value: Value, value_node: cst.CSTNode) -> None:
     """An operator or attribute is about to be applied to `value`: it must not be a gradient that is None, nor one of
     several gradients some of which are, unless something was asked since."""
+    one_of_many = isinstance(value, Either)
     if isinstance(value, Either) and value.since == m.doubts:
         value = value.plain
     if isinstance(value, Const) and value.value is None and value.why is not None:
+        if questions.settled(m, value.why, one_of_many):
+            return
         m.emit(NoneUsed, node, subject=m.text(value_node), why=value.why)
         m.raises()
 
@@ -331,6 +334,7 @@ def condition(m: Machine, value: Value) -> Truth:
 def compare(m: Machine, node: cst.Comparison, op: cst.BaseCompOp, left: Value, right: Value) -> Value:
     """One comparison; a Const if its outcome is known."""
     if isinstance(op, (cst.Is, cst.IsNot)):
+        questions.asked(m, left)
         same = _identical(m, left, right)
         if same is None:
             return Scalar("bool")

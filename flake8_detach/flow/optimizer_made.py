@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     modules,
     optimizer_contracts,
     schedules,
+    steppers,
     training,
     unfed,
 )
@@ -74,6 +75,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
         owned = None  # two of them may be one
     made = m.new(Optimizer(name, None if owned is None else tuple(owned), sizes, tuple(args.kw.items())))
     training.made(m, made.addresses[0], node)
+    steppers.made(m, made.addresses[0], owned)
     if perhaps is not None:
         m.state.set((made.addresses[0], PERHAPS), Ref(tuple(perhaps)))
     if owned is not None:

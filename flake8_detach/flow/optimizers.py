@@ -19,6 +19,7 @@ from flake8_detach.flow import (
     optimizer_made,
     scaling,
     schedules,
+    steppers,
     tensors,
     training,
 )
@@ -125,6 +126,7 @@ def _add_group(m: Machine, node: cst.CSTNode, receiver: Ref, cell: Optimizer, ar
     m.ledger.unseen_owned = m.ledger.unseen_owned or new is None
     both = None if new is None or cell.owned is None else (*cell.owned, *new)
     sizes = None if parted is None or cell.groups is None else (*cell.groups, len(parted[0]))
+    steppers.made(m, receiver.addresses[0], both)
     m.state.set((receiver.addresses[0], CELL), replace(cell, owned=both, groups=sizes))
     return NONE
 
@@ -239,6 +241,7 @@ def of_scaler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name:
     if optimizer is None:
         if name in ("step", "unscale_"):
             gradients.stir(m)
+            m.ledger.steps[id(node)] = False
         return UNKNOWN
     mine = owned(m, target)
     if name == "unscale_":

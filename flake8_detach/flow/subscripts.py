@@ -18,6 +18,7 @@ from flake8_detach.flow import (
     levels,
     module_groups,
     operators,
+    parameters,
     replaced,
     shapes,
     suspects,
@@ -377,7 +378,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             element = have if have == value else _either(m, have, stored)
         m.state.set((address, CELL), Sequence(cell.kind, None, element, filled=cell.filled))
     elif isinstance(cell, Layer) and not isinstance(key, Const):
-        module_groups.grow(m, address, cell, value)
+        module_groups.grow(m, address, cell, parameters.held(m, cell.kind, value, node))
     elif isinstance(cell, Layer) and cell.children is not None and isinstance(key, Const):
         name = (
             cell.children[key.value]
@@ -385,6 +386,7 @@ def set_item(m: Machine, node: cst.Subscript, owner: Value, key: Value, value: V
             else key.value
         )
         if isinstance(name, str):
+            value = parameters.held(m, cell.kind, value, node)
             children = cell.children if name in cell.children else (*cell.children, name)
             m.state.set((address, CELL), replace(cell, children=children))
             training.exchanged(m, address, m.state.get((address, name)), value, node)

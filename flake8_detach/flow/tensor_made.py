@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -10,12 +9,11 @@ import libcst as cst
 from flake8_detach.flow import (
     autograd,
     conversions,
-    hidden,
     leaf_roots,
     membership,
-    methods,
     missing,
     op_arguments,
+    parameters,
     shapes,
     tensors,
     told,
@@ -31,7 +29,6 @@ from flake8_detach.flow.values import (
     YES,
     Array,
     Const,
-    Ref,
     Scalar,
     Tensor,
     Tuple,
@@ -184,28 +181,13 @@ def _parameter(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     data = args.get(0, "data") or UNKNOWN
     asked = args.get(1, "requires_grad")
     grad = YES if asked is None and not args.open else fact(asked)
-    source = m.cell(data)
-    tensor = source if isinstance(source, Tensor) else Tensor()
     if not args.open and missing.no_tensor(m, node, "nn.Parameter", data):
         return m.tensor(storage=0)
-    if grad.yes:
-        tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, m.text(args.node(0, "data", node)), m.text(node))
-        grad = MAYBE if tensor.dtype in ("int", "bool") else grad
     subject = m.text(args.node(0, "data", node))
-    hidden.dropped(m, node, "`nn.Parameter(...)`", m.tensors(data), subject, membership.in_forward(m))
-    made = autograd.copy_of(m, node, data, subject, "`nn.Parameter(...)`", grad)
-    assert isinstance(made, Ref)
-    dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
-    why = None if grad.yes else tensor.why
-    made_by = "parameter" if tensor.made in methods.FLOAT32 else ""  # whatever else may have any dtype
-    m.change(made.addresses[0], parameter=True, dtype=dtype, made=made_by, why=why)
-    if isinstance(source, Tensor):
-        place = source.device if source.device != "cpu" else None  # it may be moved with its module, unseen
-        m.refine(made.addresses[0], precision=source.precision, device=place)
-    if isinstance(source, Tensor) and source.storage:
-        m.refine(made.addresses[0], storage=source.storage)  # a write to either changes both
+    made = parameters.made_of(m, node, data, subject, "`nn.Parameter(...)`", grad, membership.in_forward(m))
     if args.get(0, "data") in (None, NONE) and not args.open:
         m.refine(made.addresses[0], shape=(0,), inference=m.mode.inference)  # an empty tensor that is made here
-    if tensor.node is None:
+    source = m.cell(data)
+    if not isinstance(source, Tensor) or source.node is None:
         membership.made(m, made, node)
     return made

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import cancelling, linear, origins
+from flake8_detach.flow import cancelling, linear, origins, steppers
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.flow.values import YES, Cause, Cut, Edge, Node, Source, Tensor
 
@@ -93,7 +93,8 @@ def _constant(m: Machine, suspect: _Suspect, reached: Reached) -> bool:
     direct = _apart(m, [e.node for e in origins.edges(suspect.cause.origin) if e.node is not None])
     if suspect.cause.kind != "gradient" and any(reached.term(n) for n in direct):
         return False
-    return any(a in m.owned or reached.leaf(a) for a in suspect.leaves)
+    idle = steppers.idle(m)
+    return any((a in m.owned and a not in idle) or reached.leaf(a) for a in suspect.leaves)
 
 
 def _decisive(m: Machine, suspect: _Suspect, reached: Reached) -> Cause:
@@ -138,7 +139,8 @@ def _drifts(m: Machine, suspect: _Suspect, reached: Reached) -> set[int]:
 
 
 def _stepped(m: Machine, suspect: _Suspect) -> set[int]:
-    return {a for a, s in suspect.leaves.items() if a in m.owned and a not in m.escaped and s not in m.steered}
+    found = {a for a, s in suspect.leaves.items() if a in m.owned and a not in m.escaped and s not in m.steered}
+    return found - steppers.idle(m) if found else found
 
 
 @dataclass
