@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -94,6 +95,7 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if args.kw.get("materialize_grads") == Const(True) and args.get(6, "allow_unused") == Const(False):
         problem = "`materialize_grads=True` contradicts `allow_unused=False`"
     seeds = args.get(2, "grad_outputs") or NONE
+    batched = fact(args.get(5, "is_grads_batched"), None if args.open else False)
     each = iteration.exact(m, seeds) if seeds != NONE and not m.is_tensor(seeds) else None
     if each is not None and len(each) != len(many):
         problem = f"{len(each)} `grad_outputs` for {len(many)} outputs"
@@ -119,7 +121,7 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
             gradient,
             only,
             fill=False,
-            seed=seeds if m.is_tensor(seeds) and len(many) == 1 else None,
+            seed=seeds if m.is_tensor(seeds) and len(many) == 1 and batched.no else None,
         )
     unused = fact(args.get(6, "allow_unused"), None if args.open else False)
     if unused.no and fact(args.kw.get("materialize_grads"), False).yes:
@@ -128,13 +130,19 @@ def _autograd_grad(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     targets = [inputs] if m.is_tensor(inputs) else iteration.exact(m, inputs)
     one = iteration.element(m, inputs) if targets is None else UNKNOWN
     iteration.consume(m, inputs)
+    fixed = not gradient or (batched.no and _fixed(m, [seeds] if each is None else each))
     if roots:
         for target in targets if targets is not None else [one]:
             tell_grad_of(m, node, target, roots, args.node(1, "inputs", node), unused)
     if targets is None:
-        result = _gradient(m, node, one, create, roots, unused, gradient)
+        result = _gradient(m, node, one, create, roots, unused, fixed, batched)
         return m.new(Sequence("tuple", None, result, each=isinstance(result, Ref) and len(result.addresses) != 1))
-    return Tuple(tuple(_gradient(m, node, t, create, roots, unused, gradient) for t in targets))
+    return Tuple(tuple(_gradient(m, node, t, create, roots, unused, fixed, batched) for t in targets))
+
+
+def _fixed(m: Machine, seeds: Iterable[Value]) -> bool:
+    """Are the given gradients of the outputs certainly constants? Else what is computed may depend on them."""
+    return all((found := m.tensors(seed)) and all(t.grad is NO for _, t in found) for seed in seeds)
 
 
 def tell_grad_of(
@@ -183,9 +191,12 @@ def _gradient(
     create: Truth,
     roots: list[tuple[int, Tensor]],
     unused: Truth,
-    seeded: bool,
+    fixed: bool,
+    batched: Truth,
 ) -> Value:
-    """One result of autograd.grad: connected to the graph of the outputs only with create_graph."""
+    """One result of autograd.grad: connected to the graph of the outputs only with create_graph. fixed: are the
+    gradients of the outputs constants? batched: is it computed for many of them at once, along a dimension of its own?
+    """
     if not unused.no:
         return UNKNOWN
     made = []
@@ -194,7 +205,7 @@ def _gradient(
         grad = NO if create.no else MAYBE if create is MAYBE else YES
         if create.yes:
             # the gradient of something linear does not depend on the leaves any more
-            grad, delayed = second_order.gradient(m, address, tensor, roots, node) if not seeded else (MAYBE, None)
+            grad, delayed = second_order.gradient(m, address, tensor, roots, node) if fixed else (MAYBE, None)
             if delayed is not None:
                 made.append(delayed)
                 continue
@@ -210,7 +221,7 @@ def _gradient(
             m.tensor(
                 grad=grad,
                 leaf=~grad,
-                shape=tensor.shape,
+                shape=tensor.shape if batched.no else None,
                 dtype=tensor.dtype,
                 node=graph,
                 why=why if grad.no else None,

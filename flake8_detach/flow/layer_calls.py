@@ -23,10 +23,13 @@ from flake8_detach.flow import (
     tensors,
     unfed,
 )
+from flake8_detach.flow.machine import BY_FORWARD
 from flake8_detach.flow.values import (
     MAYBE,
+    NO,
     NONE,
     UNKNOWN,
+    YES,
     Const,
     External,
     Function,
@@ -34,6 +37,7 @@ from flake8_detach.flow.values import (
     Layer,
     Node,
     Ref,
+    Tensor,
     Tuple,
     Unknown,
     Value,
@@ -142,6 +146,9 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
         return next(iter(given.values()), UNKNOWN)
     op = ops.function(spec.op) if spec.op else None
     own = {name: m.state.get((address, name), UNKNOWN) for name, _ in spec.parameters}
+    for place, tensor in (one for weight in own.values() for one in m.tensors(weight)):
+        if m.state.get((place, BY_FORWARD)) is not None:
+            _recompute(m, place, tensor)
     if op is not None:
         # `layer.inplace = False` since it was made
         chosen = {n: m.state.get((address, n)) or layer.option(n) for n in spec.forwards if n not in own}
@@ -160,6 +167,16 @@ def call_layer(m: Machine, value: Ref, layer: Layer, args: calls.Args, node: cst
         plain = {k: v for k, v in {**given, **known}.items() if k not in renamed}
         return tensors.apply(m, node, op, {**plain, **passed, **options}, m.text(node))
     return _generic(m, spec, layer, given, own, node)
+
+
+def _recompute(m: Machine, address: int, weight: Tensor) -> None:
+    """A forward computes the weight from the parameters that are there instead, in the grad mode that is on."""
+    edges = m.state.graph[weight.node].edges if weight.node is not None else ()
+    sources = [cell for e in edges if e.leaf is not None and isinstance(cell := m.state.cell(e.leaf), Tensor)]
+    if not m.mode.grad.yes:
+        m.change(address, grad=MAYBE, leaf=MAYBE)
+    elif any(source.grad.yes for source in sources):
+        m.change(address, grad=YES, leaf=NO)
 
 
 def _unseen(m: Machine, args: calls.Args) -> Value:

@@ -52,6 +52,8 @@ GENERATOR = "*generator"
 """Slot of what a generator function returns: its definition."""
 RECOMPUTED = "*recomputed"
 """Slot of a tensor that stands for a property of a module, computed with every look: the module does not hold it."""
+BY_FORWARD = "*computed by forward"
+"""Slot of a tensor that the layer holds, and that every forward of it computes again, in the grad mode of that."""
 PACKED = (0, "packed")
 """Set once the file uses hooks on saved tensors: what is saved may be a copy."""
 

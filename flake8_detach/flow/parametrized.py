@@ -6,16 +6,16 @@ forward, so that going through it twice is no mistake.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
 
-from flake8_detach.flow import calls, graph_walk, layer_made, membership, modules, origins, training
+from flake8_detach.flow import calls, graph_walk, iteration, layer_made, membership, modules, origins, training
 from flake8_detach.flow.calls import Args
-from flake8_detach.flow.machine import RECOMPUTED
+from flake8_detach.flow.machine import BY_FORWARD, RECOMPUTED
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.values import MAYBE, NONE, UNKNOWN, YES, Const, Edge, Layer, Node, Ref, Source, Tensor, Value
-from flake8_detach.knowledge.parametrizations import REPLACING, RESTORING, Parametrization
+from flake8_detach.knowledge.parametrizations import EACH, GLOBAL, REPLACING, RESTORING, Parametrization
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -33,12 +33,35 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     if found is None:
         calls.escape(m, args.values())
         return module
+    given = args.pos[2] if len(args.pos) > 2 and spec.property else args.kw.get("parametrization", NONE)
+    _compute(m, spec, found, args.called.rpartition(".")[2], given, node)
+    return module
+
+
+@model(GLOBAL)
+def _replace_all(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """Pruning that weighs several parameters together: each becomes what `custom_from_mask` makes of it."""
+    pairs = [iteration.exact(m, pair) for pair in iteration.exact(m, args.get(0, "parameters") or UNKNOWN) or ()]
+    found = [_parameter(m, *pair) if pair is not None and len(pair) == 2 else None for pair in pairs]
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        calls.escape(m, args.values())
+        return NONE
+    for one in known:
+        _compute(m, REPLACING[EACH], one, EACH.rpartition(".")[2], NONE, node)
+    return NONE
+
+
+Found: TypeAlias = tuple[int, str, Ref]
+"""The address of a module, the name of its parameter, and that parameter."""
+
+
+def _compute(m: Machine, spec: Parametrization, found: Found, short: str, given: Value, node: cst.CSTNode) -> None:
+    """Put what `short` computes in the place of the parameter. given: the module that computes it, if it is one."""
     address, attribute, old = found
     tensor = m.state.cell(old.addresses[0])
     assert isinstance(tensor, Tensor)
-    short = args.called.rpartition(".")[2]
     originals = _originals(m, spec, old, tensor)
-    given = args.pos[2] if len(args.pos) > 2 and spec.property else args.kw.get("parametrization", NONE)
     edges = [m.edge(a, t) for a, t in m.tensors(originals) if not t.grad.no]
     grad, open_ = YES if any(edge.sure for edge in edges) else tensor.grad, False
     if modules.is_module(m, given):  # the parametrization itself may have parameters
@@ -48,9 +71,12 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         grad = tensors[0][1].grad if tensors else grad | MAYBE
         edges = _leaves(m, [m.edge(a, t) for a, t in tensors if not t.grad.no])
     graph = None if grad.no else m.graph_node(Node(short, tuple(edges), (), node, open_))
-    made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, node=graph, made=short)
+    now = grad if spec.property or m.mode.grad.yes else grad & MAYBE
+    made = m.tensor(grad=now, leaf=~now, shape=tensor.shape, dtype=tensor.dtype, node=graph, made=short)
     if spec.property:
         m.state.set((made.addresses[0], RECOMPUTED), YES)
+    elif graph is not None:
+        m.state.set((made.addresses[0], BY_FORWARD), YES)
     m.state.put(address, attribute, made)
     m.state.set((address, f"{ORIGINAL}{attribute}"), Ref(originals.addresses[:1]))
     for original, new in zip(spec.originals, originals.addresses, strict=True):
@@ -61,7 +87,6 @@ def _replace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         training.exchanged(m, address, old, originals, node)
     if modules.is_module(m, given):
         m.state.put(address, f"*parametrization {attribute}", given)
-    return module
 
 
 @model(*RESTORING)
@@ -96,8 +121,8 @@ def _leaves(m: Machine, edges: list[Edge]) -> list[Edge]:
     return [Edge(None, leaf, leaf in sure) for leaf in sorted(found)]
 
 
-def _parameter(m: Machine, module: Value, name: Value) -> tuple[int, str, Ref] | None:
-    """The address of the module, the name of its parameter, and that parameter, if all of that is known."""
+def _parameter(m: Machine, module: Value, name: Value) -> Found | None:
+    """The parameter of the module by that name, if all of that is known."""
     if not isinstance(module, Ref) or len(module.addresses) != 1 or not modules.is_module(m, module):
         return None
     if not isinstance(name, Const) or not isinstance(name.value, str):

@@ -233,7 +233,7 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         for cut in node.cuts:
             add(cut.cause, False)
         if node.derivative == "zero" and not (edge.node in part.nodes and cancelling.is_nothing(node)):
-            add(_flat(m, node), False)
+            add(flat(m, node), False)
         todo.extend(node.edges)
     return list(found.values())
 
@@ -244,7 +244,7 @@ def _kept_in(m: Machine, number: int, part: _Linear) -> bool:
     return zero in part.nodes and zero is not None and cancelling.is_nothing(m.state.graph[zero])
 
 
-def _flat(m: Machine, node: Node) -> Cause | None:
+def flat(m: Machine, node: Node) -> Cause | None:
     """The evidence that nothing comes through a node whose derivative is zero."""
     if linear.key(node) in OVERWRITING:
         return None
@@ -264,7 +264,7 @@ def _faked(m: Machine, leaf: int) -> Cause | None:
 def first_zero(m: Machine, start: int) -> Cause | None:
     """Why nothing comes through the first node below `start` whose derivative is zero."""
     number = _first_zero(m, start)
-    return None if number is None else _flat(m, m.state.graph[number])
+    return None if number is None else flat(m, m.state.graph[number])
 
 
 def _first_zero(m: Machine, start: int) -> int | None:

@@ -274,6 +274,20 @@ def stepped(m: Machine, site: cst.CSTNode, optimizer: int, owned: tuple[int, ...
             keep(m, address, g.marked(now, idle=YES))
 
 
+def _clipped_early(m: Machine, step: Happening, found: dict[int, Gradient]) -> None:
+    """A place clipped gradients of these before there were any, and nothing has clipped one of them since."""
+    clips: dict[Happening, list[Gradient]] = {}
+    for g in found.values():
+        if not g.early.no and (clip := g.when.get("early")) is not None:
+            clips.setdefault(clip, []).append(g)
+    for clip, mine in clips.items():
+        if all(g.filled.yes and g.early.yes and g.clipped.no for g in mine):
+            first = mine[0]
+            m.ledger.clips.add(id(clip.site))
+            others = first.when.get("filled"), first.when.get("cleared")
+            misplaced(m, "clip-early", clip, first.early, first.at("filled"), step, *others)
+
+
 def _judge(m: Machine, step: Happening, optimizer: int, found: dict[int, Gradient], scaler: bool) -> None:
     site = step.site
     first = next(iter(found.values()))
@@ -297,11 +311,6 @@ def _judge(m: Machine, step: Happening, optimizer: int, found: dict[int, Gradien
         if (where := g.at("crossed")) is not None:
             tell(m, "crossed", crossing.entrance(m, where, set(crossed)), g.crossed, where, str(m.text(site)))
             break
-    if all(g.filled.yes and g.early.yes and g.clipped.no for g in found.values()):
-        clip = first.when.get("early")
-        if clip is not None:
-            m.ledger.clips.add(id(clip.site))
-            others = first.when.get("filled"), first.when.get("cleared")
-            misplaced(m, "clip-early", clip, first.early, first.at("filled"), step, *others)
+    _clipped_early(m, step, found)
     if not scaler and all(g.filled.yes and g.scaled.yes for g in found.values()):
         tell(m, "step-scaled", site, first.scaled, first.at("filled"))

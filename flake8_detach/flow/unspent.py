@@ -1,8 +1,10 @@
 """Terms of a loss whose gradient nobody spends: it lands where no optimizer steps with it before it is thrown away.
 
-A term that is cut from a network still trains the network that comes after the cut. If an optimizer never steps with
+A term that is cut from a network, or was made of what has no derivative (a sample, an argmax), still trains the network
+that comes after the cut. If an optimizer never steps with
 what it leaves there (the step that follows is that of the network before the cut), then the term trains nothing: the
-generator's half of a GAN step that was given the detached sample of the discriminator's half.
+generator's half of a GAN step that was given the detached sample of the discriminator's half; the actor's loss that a
+critic makes of a sampled action.
 
 What is pending is told per leaf, as a set of terms that goes with the paths of the program. That one of them was spent
 is noted once and for all; unknown code that may have spent it counts as spending.
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import libcst as cst
 
-from flake8_detach.flow import linear, origins
+from flake8_detach.flow import linear, origins, terms
 from flake8_detach.flow.events import Unspent
 from flake8_detach.flow.values import Cause, Edge, Joined, Node
 
@@ -30,7 +32,8 @@ LAST = (0, PENDING)
 
 Key: TypeAlias = tuple[int, int]
 """The place in the file that made a term, and the calls that led there."""
-CUTS = frozenset({"cut", "mode"})
+CUTS = ("cut", "mode", "op")
+"""What takes a term from a network; of several the first: what somebody wrote to cut it explains most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def _note(m: Machine, site: cst.CSTNode, root: cst.CSTNode, number: int) -> set[
     known = m.unspent.get(key)
     if known is None and cuts and reached and not m.quiet:
         behind: dict[int, Cause] = {}
-        for cause in cuts:
+        for cause in sorted(cuts, key=lambda cut: CUTS.index(cut.kind)):
             for leaf in origins.behind(m, cause.origin)[1]:
                 behind.setdefault(leaf, cause)
         mine = {leaf: cause for leaf, cause in behind.items() if leaf in m.owned and leaf not in reached}
@@ -149,6 +152,10 @@ def _reach(m: Machine, start: int) -> tuple[set[int], list[Cause]]:
         for cut in node.cuts:
             if (loss := cut.cause.loss) is not None and loss.kind in CUTS:
                 cuts.setdefault(id(loss.site), loss)
+        if node.derivative == "zero":
+            if (flat := terms.flat(m, node)) is not None and flat.kind in CUTS:
+                cuts.setdefault(id(flat.site), flat)
+            continue
         for edge in node.edges:
             if edge.node is not None:
                 todo.append(edge.node)

@@ -55,6 +55,10 @@ REPLACING: Mapping[str, Parametrization] = {
 }
 """Function -> what it does to the parameter of the module that it is given first, the name second."""
 
+GLOBAL = "torch.nn.utils.prune.global_unstructured"
+"""It is given pairs of a module and a name, and does to each of them what EACH does."""
+EACH = "torch.nn.utils.prune.custom_from_mask"
+
 RESTORING: Mapping[str, str] = {
     "torch.nn.utils.remove_weight_norm": "weight",
     "torch.nn.utils.remove_spectral_norm": "weight",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flake8_detach.fixes.edits import Fix
-from flake8_detach.flow.events import LostTerm
+from flake8_detach.flow.events import LostTerm, Unspent
 from flake8_detach.rules._base import Finding
 from flake8_detach.rules._evidence import confidence, trail
 from flake8_detach.source import Source
@@ -29,3 +29,9 @@ def lost_term(code: str, event: LostTerm, source: Source, what: str, fix: Fix | 
         fix,
         cause=event.node,
     )
+
+
+def unspent_term(event: Unspent, source: Source) -> str:
+    """The second half of the message about a term whose gradient lands where no optimizer steps."""
+    line = source.line(event.term)
+    return f"the term of `{event.root}` on line {line} trains nothing: its gradients are never stepped with"

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 from flake8_detach import fixes
 from flake8_detach.fixes.edits import Fix
-from flake8_detach.flow.events import LostTerm, Poisoned
+from flake8_detach.flow.events import LostTerm, Poisoned, Unspent
 from flake8_detach.knowledge.distributions import REPARAMETRIZED
 from flake8_detach.rules._base import HANDED, Example, Finding, Note, Rule, register
-from flake8_detach.rules._lost import lost_term
+from flake8_detach.rules._evidence import confidence, trail
+from flake8_detach.rules._lost import lost_term, unspent_term
 from flake8_detach.source import Source
 
 
@@ -18,7 +19,9 @@ class NondifferentiableInLoss(Rule):
     ## What it does
     Reports `argmax`, comparisons, `one_hot`, `multinomial`, `sample()`, `round`, `sign`, `floor`, `bernoulli` and the
     like on the way from parameters to a loss that is backwarded, if they make a whole term of the loss constant, or if
-    parameters that an optimizer steps are reached by no backward in the file because of them. So are sums that take
+    parameters that an optimizer steps are reached by no backward in the file because of them. So is a term that leaves
+    its gradient only on a network that is not stepped with it, as the score that a critic gives to a sampled action in
+    the actor's loss, or a discriminator to an `argmax`. So are sums that take
     away what they add (`torch.exp(logp - logp)`, `w + (q - w)`), where a `.detach()` is missing, and the distance of a
     parameter from its own `.detach()`, which shares its memory and goes along; and a softmax or cross entropy over the
     single output of a layer, or over the one that `topk(1)` picked, which is the same whatever goes in. So is a product
@@ -47,7 +50,7 @@ class NondifferentiableInLoss(Rule):
     code = "AGD205"
     name = "nondifferentiable-in-loss"
     offers = ("unsafe",)
-    listens = (LostTerm, Poisoned)
+    listens = (LostTerm, Poisoned, Unspent)
     triggers = (frozenset({"backward", "manual_backward"}) | HANDED,)
     example = Example(
         bad="""\
@@ -74,15 +77,20 @@ loss.backward()
 """,
     )
 
-    def check(self, event: LostTerm | Poisoned, source: Source) -> Iterable[Finding]:
+    def check(self, event: LostTerm | Poisoned | Unspent, source: Source) -> Iterable[Finding]:
         if isinstance(event, Poisoned):
             message = (
                 f"where this does not choose `{event.what}` (line {source.line(event.at)}), the gradient is NaN: "
                 "0 times a slope that is not finite; put a harmless number into the operand first"
             )
-            trail = (Note(source.span(event.at), "its slope is not finite there"),)
+            notes = (Note(source.span(event.at), "its slope is not finite there"),)
             # whether a value comes to the place left out, only the run knows
-            yield Finding(self.code, message, source.span(event.node), "likely", trail=trail, cause=event.node)
+            yield Finding(self.code, message, source.span(event.node), "likely", trail=notes, cause=event.node)
+        elif isinstance(event, Unspent):
+            if event.cause.kind == "op" and not event.guarded:
+                message = f"the value was {event.cause.what}: {unspent_term(event, source)}"
+                span, sure, fix = source.span(event.node), confidence(event.cause.lost), _reparametrized(event, source)
+                yield Finding(self.code, message, span, sure, trail(event.cause, source), fix, cause=event.node)
         elif event.cause.kind == "cancelled":
             yield from lost_term(self.code, event, source, event.cause.what)
         elif event.cause.kind == "op" and not event.guarded:
@@ -90,7 +98,7 @@ loss.backward()
             yield from lost_term(self.code, event, source, what, _reparametrized(event, source))
 
 
-def _reparametrized(event: LostTerm, source: Source) -> Fix | None:
+def _reparametrized(event: LostTerm | Unspent, source: Source) -> Fix | None:
     """`rsample()` for the `sample()` of a distribution."""
     import libcst as cst
 

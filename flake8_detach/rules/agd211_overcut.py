@@ -7,6 +7,7 @@ from flake8_detach.fixes.edits import Fix
 from flake8_detach.flow.events import LostTerm, Unspent
 from flake8_detach.rules._base import Example, Finding, Rule, register
 from flake8_detach.rules._evidence import confidence, reason, trail
+from flake8_detach.rules._lost import unspent_term
 from flake8_detach.rules._uncut import connected
 from flake8_detach.source import Source
 
@@ -80,8 +81,9 @@ for batch in torch.randn(10, 16, 4):
         if event.guarded:
             return
         if isinstance(event, Unspent):
-            term = source.line(event.term)
-            effect = f"the term of `{event.root}` on line {term} trains nothing: its gradients are never stepped with"
+            if cause.kind == "op":
+                return
+            effect = unspent_term(event, source)
         elif event.constant or cause.kind != "mode":
             return
         else:
