@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     autograd,
     events,
+    freezing,
     modules,
 )
 from flake8_detach.flow.calls import Args, escape
@@ -55,6 +56,8 @@ def _copy(m: Machine, args: Args, node: cst.CSTNode) -> Value:
                 if cell.parameter and not deep
                 else m.mode.inference,  # made of the same memory
             )
+            if deep:
+                freezing.copied(m, value.addresses[0], made.addresses[0])  # type: ignore[union-attr]
             if m.state.get((value.addresses[0], "grad"), NONE) != NONE:  # type: ignore[union-attr]
                 m.state.set((made.addresses[0], "grad"), UNKNOWN)  # a copy as well
             return made
@@ -138,6 +141,7 @@ def clone(m: Machine, value: Value, done: dict[int, int], depth: int = 0) -> Val
             copy = m.new(cell).addresses[0]
             done[address] = copy
             if isinstance(cell, Tensor):
+                freezing.copied(m, address, copy)
                 leaf = YES if cell.parameter else cell.leaf  # Parameter.__deepcopy__ makes a new one
                 node = None if leaf.yes else cell.node
                 now = m.mode.inference if not m.mode.inference.no else cell.inference & MAYBE

@@ -33,6 +33,14 @@ def froze(m: Machine, address: int, node: cst.CSTNode) -> None:
         m.state.set((address, FROZEN), (node,))
 
 
+def copied(m: Machine, address: int, copy: int) -> None:
+    """The tensor at `copy` is a deep copy of that at `address`, and as frozen: the freeze was for it, too."""
+    at = m.state.get((address, FROZEN))
+    if isinstance(at, tuple) and (freeze := m.ledger.freezes.get(id(at[0]))) is not None:
+        freeze.addresses.add(copy)
+        m.state.set((copy, FROZEN), at)
+
+
 def thawed(m: Machine, address: int, node: cst.CSTNode) -> None:
     """`x.requires_grad = True`."""
     at = m.state.get((address, FROZEN))

@@ -9,6 +9,7 @@ import libcst as cst
 from flake8_detach.flow import (
     calls,
     conversions,
+    freezing,
     levels,
     membership,
     missing,
@@ -59,6 +60,7 @@ def make_layer(m: Machine, name: str, args: calls.Args, node: cst.CSTNode) -> Va
     made = m.new(Layer(name, tuple((k, v) for k, v in bound.items() if not k.startswith("*"))))
     make_parameters(m, made.addresses[0], spec, bound)
     if name.startswith("torch.nn.Transformer"):
+        freezing.used(m)  # it makes deep copies of the layer that it is given, which are as frozen
         m.state.set((made.addresses[0], CELL), Layer(name, (), None))
     if spec.parameters:
         membership.made(m, made, node)
