@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
@@ -16,8 +16,9 @@ from flake8_detach import trees
 from flake8_detach.flow import building, closures, forgotten, memo, retention
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LossForgotten
-from flake8_detach.flow.slots import Delta
-from flake8_detach.flow.values import Const, External, Mapping_, Sequence, Tensor, Value
+from flake8_detach.flow.slots import CELL, Delta
+from flake8_detach.flow.values import Const, External, Instance, Mapping_, Ref, Sequence, Tensor, Value
+from flake8_detach.source import code
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -108,6 +109,43 @@ def stowed(m: Machine, value: Value) -> None:
     m.stowed.update(t.node for t in retention.reachable(m, value) if t.node is not None)
 
 
+class Place(NamedTuple):
+    """Where a loop puts its terms: a variable, an attribute, or what a dict has under a constant key."""
+
+    slot: tuple[int, str]
+    key: Const | None = None
+
+    def look(self, m: Machine) -> tuple[Value | None, tuple[Value, ...]]:
+        """What is there, and what else the dict holds."""
+        found = m.state.get(self.slot)
+        if self.key is None:
+            return found, ()
+        if not isinstance(found, Mapping_):
+            return None, ()
+        return found.get(self.key.value), tuple(v for k, v in found.items if k != self.key.value)
+
+
+def _place(m: Machine, target: cst.BaseExpression) -> Place | None:
+    """The attribute or the key of a dict, if the one object that has it is known to be there before the loop."""
+    if not isinstance(target, (cst.Attribute, cst.Subscript)) or not isinstance(target.value, cst.Name):
+        return None
+    owner = m.state.get((m.frame.id, target.value.value))
+    if not isinstance(owner, Ref) or len(owner.addresses) != 1 or owner.addresses[0] in m.escaped:
+        return None
+    cell = m.cell(owner)
+    if isinstance(target, cst.Attribute):
+        return Place((owner.addresses[0], target.attr.value)) if isinstance(cell, Instance) else None
+    key = _key(target)
+    return Place((owner.addresses[0], CELL), Const(key)) if key is not None and isinstance(cell, Mapping_) else None
+
+
+def _key(target: cst.Subscript) -> str | int | bytes | None:
+    """The key that stands in the text."""
+    index = target.slice[0].slice if len(target.slice) == 1 else None
+    written = index.value if isinstance(index, cst.Index) else None
+    return written.evaluated_value if isinstance(written, (cst.SimpleString, cst.Integer)) else None
+
+
 class Watch:
     """One loop that is being run: which names are set anew in each iteration, to a term that is lost by the next?"""
 
@@ -115,11 +153,16 @@ class Watch:
         self.terms: dict[str, int] = {}
         self.second = self.start = 0
         self.anew: dict[str, cst.Assign] = {}
+        self.places: dict[str, Place] = {}
         self.left: cst.Return | None = None
         self.sums: tuple[str, ...] = ()
         for name, assign in _anew(node).items() if isinstance(node, cst.For) else ():
-            if self._begins_at_zero(m, name) and not _shared(m, name):
-                self.anew[name] = assign
+            target = assign.targets[0].target
+            if not isinstance(target, cst.Name):
+                if (place := _place(m, target)) is not None:
+                    self.anew[name], self.places[name] = assign, place
+            elif self._begins_at_zero(m, name) and not _shared(m, name):
+                self.anew[name], self.places[name] = assign, Place((m.frame.id, name))
         if self.anew:
             self.start = m.state.address()
         if isinstance(node, cst.For) and (end := _last_return(node)) is not None:
@@ -164,13 +207,15 @@ class Watch:
 
     def _term(self, m: Machine, name: str, changes: Delta) -> int | None:
         """The graph node of the scalar that the name was set to, if nothing but the name holds it or has used it."""
-        slot = (m.frame.id, name)
-        value = m.state.get(slot)
+        place = self.places[name]
+        value, beside = place.look(m)
+        if place.slot[0] in m.escaped or value is None:
+            return None
         cell, term = m.cell(value), _graph(m, value)
         if term is None or term < self.start or not isinstance(cell, Tensor) or cell.shape != ():
             return None
-        others = (content for where, content in changes.items() if where[0] < self.start and where != slot)
-        holders = {t.node for content in others for t in _tensors(m, content) if t.node is not None}
+        others = (content for where, content in changes.items() if where[0] < self.start and where != place.slot)
+        holders = {t.node for content in (*others, *beside) for t in _tensors(m, content) if t.node is not None}
         return None if m.afterwards.comes_by(m.state.graph, term, holders | m.stowed) else term
 
     def _goes_on(self, m: Machine, term: int) -> bool:
@@ -181,8 +226,9 @@ class Watch:
         leaves = forgotten.leaves(m, first)
         lost = {number for number in below(m.state.graph, (first,))[0] if number >= self.start}
         node = self.anew[name]
-        zero = m.zeros[m.frame.id, name][0]
-        event = m.event(LossForgotten, node.value, how="anew", subject=m.text(node.targets[0].target), before=zero)
+        zero = m.zeros[m.frame.id, name][0] if isinstance(node.targets[0].target, cst.Name) else None
+        how = "anew" if zero is not None else "anew in place"
+        event = m.event(LossForgotten, node.value, how=how, subject=m.text(node.targets[0].target), before=zero)
 
         def answer(reached: Reached) -> None:
             # what the term was made of may be held by something else that is backwarded
@@ -284,7 +330,35 @@ def _anew(loop: cst.For) -> dict[str, cst.Assign]:
             name = target.value
             if names.count(name) == 1 and name not in reads and name not in turn and not _sign(part):
                 found[name] = part
+        elif isinstance(target, (cst.Attribute, cst.Subscript)) and _only_here(loop, part, inside, turn):
+            found[code(target)] = part
     return found
+
+
+def _only_here(loop: cst.For, assign: cst.Assign, inside: tuple[cst.CSTNode, ...], turn: set[str]) -> bool:
+    """Is what depends on the turn put there, and does nothing else in the loop name that attribute, or that dict but
+    to put something under another key?"""
+    target = assign.targets[0].target
+    if len(assign.targets) > 1 or not isinstance(target, (cst.Attribute, cst.Subscript)) or _sign(assign):
+        return False
+    owner = target.value
+    if not isinstance(owner, cst.Name) or turn.isdisjoint(forgotten.read(assign.value)):
+        return False
+    if isinstance(target, cst.Attribute):
+        if any(isinstance(part, cst.Name) and part.value == owner.value for part in _bound(loop, inside)):
+            return False
+        return sum(isinstance(part, cst.Attribute) and part.attr.value == target.attr.value for part in inside) == 1
+    puts = [t for t in _bound(loop, inside) if isinstance(t, cst.Subscript) and _key(t) is not None]
+    keys = [_key(t) for t in puts if owner.deep_equals(t.value)]
+    named = sum(
+        isinstance(part, cst.Name) and part.value == owner.value for part in (*inside, *trees.walk(loop.target))
+    )
+    return named == len(keys) and keys.count(_key(target)) == 1
+
+
+def _bound(loop: cst.For, inside: tuple[cst.CSTNode, ...]) -> list[cst.BaseExpression]:
+    """The targets of the assignments in a loop, and its own."""
+    return [loop.target, *(t.target for part in inside if isinstance(part, cst.Assign) for t in part.targets)]
 
 
 def _always(body: cst.BaseSuite) -> Iterator[cst.Assign]:

@@ -13,6 +13,7 @@ WHY = {
     "overwritten result": "`{}` is overwritten before anything uses it: no backward reaches the parameters behind it",
     "late": "this is added to `{}` after its `backward()`: no backward sees it, and it trains nothing",
     "anew": "`{}` began at 0{} and is set anew in each iteration: only the last term trains; add with `+=`",
+    "anew in place": "`{}` is the same place in each iteration{}: only the last term trains; add with `+=`",
     "cut short": "the loop returns in its first iteration: `{}`, which began at 0{}, gets one term; dedent this",
     "=+": "`=+` is not `+=`: `{}` is overwritten, and what it held{} is lost",
     "=-": "`=-` is not `-=`: `{}` is overwritten, and what it held{} is lost",
@@ -27,7 +28,8 @@ class LossTermLost(Rule):
     Reports a scalar that carries a gradient of parameters that are trained, and that is bound to a name which is never
     read, or overwritten before it is read, or added to a loss that has been backwarded already. Also the result of
     layers that is never read, if an optimizer steps their parameters and no backward of the file reaches them.
-    Also a sum that is none: set to zero before a loop and set anew, not added to, by each iteration; and `loss =+ term`
+    Also a sum that is none: set to zero before a loop and set anew, not added to, by each iteration, or put under one
+    key of a dict of losses, or in one attribute, by all of them; and `loss =+ term`
     for `loss += term`. And a loop that adds to such a sum and returns it in its first iteration.
 
     ## Why is this bad?
