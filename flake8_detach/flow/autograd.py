@@ -153,8 +153,8 @@ def require(
             node=tensor.node,
         )
         _ask_the_base(m, address)
-    elif tensor.base is not None and tensor.node is None and not _base_is_without(m, tensor):  # made without grad
-        m.change(address, grad=tensor.grad if tensor.grad.no else MAYBE)  # it asks its base
+    elif _may_ask(m, tensor):
+        m.change(address, grad=tensor.grad if tensor.grad.no else MAYBE)
     elif tensor.leaf.yes or tensor.grad.no:
         lost = tensor.grad
         if lost is not NO:
@@ -164,10 +164,12 @@ def require(
         m.change(address, grad=NO, leaf=YES, node=None)
 
 
-def _base_is_without(m: Machine, view: Tensor) -> bool:
-    """Does what `view` is a view of certainly not require grad?"""
-    base = None if view.base is None else m.state.cell(view.base)
-    return isinstance(base, Tensor) and base.grad.no
+def _may_ask(m: Machine, tensor: Tensor) -> bool:
+    """May it be a view that was made without grad, which requires grad as its base does, whatever it is told?"""
+    if tensor.base is None:
+        return tensor.view == "maybe"  # on one path it is a view, on the other another tensor
+    base = m.state.cell(tensor.base)
+    return tensor.node is None and not (isinstance(base, Tensor) and base.grad.no)
 
 
 def _ask_the_base(m: Machine, address: int) -> None:
