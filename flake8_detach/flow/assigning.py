@@ -35,10 +35,11 @@ def no_tensor(m: Machine, value: Value) -> bool:
     return plain or isinstance(m.cell(value), (Sequence, Mapping_, Layer))
 
 
-def refused(m: Machine, address: int, tensor: Tensor, name: str, value: Value) -> str:
-    """Why torch does not let `value` be assigned to the attribute, or ""."""
+def refused(m: Machine, address: int, tensor: Tensor, name: str, value: Value, alone: bool = True) -> str:
+    """Why torch does not let `value` be assigned to the attribute, or "". alone: it is given to this tensor, not to
+    several one after the other, each of which may get another value."""
     if name in ("grad", "_grad") and value != NONE:
-        return _gradient(m, address, tensor, value)
+        return _gradient(m, address, tensor, value, alone)
     if name == "data":
         if no_tensor(m, value):
             return "it must be a tensor"
@@ -50,9 +51,11 @@ def refused(m: Machine, address: int, tensor: Tensor, name: str, value: Value) -
     return ""
 
 
-def _gradient(m: Machine, address: int, tensor: Tensor, value: Value) -> str:
+def _gradient(m: Machine, address: int, tensor: Tensor, value: Value, alone: bool) -> str:
     if no_tensor(m, value):
         return "a gradient is a tensor or None"
+    if not alone:
+        return ""
     if value == Ref((address,)):
         return "a tensor cannot be its own gradient"
     cell = m.cell(value)

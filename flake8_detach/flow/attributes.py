@@ -253,7 +253,8 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
             training.exchanged(m, address, m.state.get((address, name)), value, node)
         if isinstance(cell, Tensor):
             value = UNKNOWN if isinstance(value, Either) else value
-            _put_on_tensor(m, address, cell, name, value, node, owner_node, owner.some)
+            alone = len(owner.addresses) == 1 and not owner.some
+            _put_on_tensor(m, address, cell, name, value, node, owner_node, owner.some, alone)
         elif isinstance(cell, Instance):
             if len(owner.addresses) == 1:
                 setter = modules.find_setter(m, cell, name)
@@ -292,8 +293,9 @@ def _put_on_tensor(
     node: cst.CSTNode,
     owner_node: cst.CSTNode,
     some: bool,
+    alone: bool,
 ) -> None:
-    refused = "it cannot be written" if name in READ_ONLY else assigning.refused(m, address, tensor, name, value)
+    refused = "it cannot be written" if name in READ_ONLY else assigning.refused(m, address, tensor, name, value, alone)
     if name == "requires_grad" and isinstance(value, Const) and not isinstance(value.value, bool):
         refused = "it must be a bool"
     if refused:
