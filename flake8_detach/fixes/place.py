@@ -41,6 +41,12 @@ def computed_once(source: Source, site: cst.CSTNode, backward: cst.CSTNode) -> b
     return same and any(isinstance(n, (cst.For, cst.While)) and n not in around for n in loops)
 
 
+def in_loop(source: Source, node: cst.CSTNode) -> bool:
+    """Does a loop of its own function run it again and again?"""
+    around = _around(source, node)
+    return any(isinstance(n, (cst.For, cst.While, cst.BaseComp)) for n in around)
+
+
 def _around(source: Source, node: cst.CSTNode) -> list[cst.CSTNode]:
     """What `node` stands in, from the inside, up to its function."""
     found: list[cst.CSTNode] = []

@@ -63,7 +63,10 @@ shared = net(torch.randn(8, 4))
         first = event.freed_at
         what = event.told
         if first is None or first is event.node:
-            where = "by itself in the previous iteration" if first is event.node else "by an earlier backward"
+            where = "by an earlier backward"
+            if first is event.node:
+                looped = fixes.place.in_loop(source, event.node)  # else its function is called again
+                where = "by itself in the previous iteration" if looped else "by itself in an earlier call"
             trail: tuple[Note, ...] = ()
         else:
             where = f"by the backward on line {source.line(first)}"
