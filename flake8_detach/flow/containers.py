@@ -37,6 +37,7 @@ def delete(m: Machine, owner: Value, key: Value) -> None:
         return
     address, cell = owner.addresses[0], m.state.cell(owner.addresses[0])
     if isinstance(cell, Mapping_):
+        m.retention.shrink(address)
         if isinstance(key, Const):
             m.state.set((address, CELL), replace(cell, items=tuple(i for i in cell.items if i[0] != key.value)))
         else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach import trees
+from flake8_detach.flow import linear
 from flake8_detach.flow.events import LossForgotten
 from flake8_detach.flow.values import UNKNOWN, Ref, Tensor, Value
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
+ARITHMETIC = linear.SUMS | linear.DIFFERENCES | linear.SCALED
+"""What makes a new loss of an old one."""
 DYNAMIC = frozenset({"locals", "globals", "vars", "exec", "eval"})
 """With one of these in a scope, names may be read that the text does not spell."""
 
@@ -46,6 +49,23 @@ def bound(m: Machine, node: cst.Assign, value: Value) -> None:
     how = _unread(m, node, target.value)
     if how:
         _ask(m, node.value, found, how, m.text(target))
+
+
+def thrown(m: Machine, node: cst.BaseExpression, value: Value) -> None:
+    """`loss + term` or `loss.add(term)` as a statement, which was to be `loss += term`. At the top of a file it may be
+    there to be shown, as the last line of a cell, and what is no scalar to be timed."""
+    found = _term(m, value) if m.frame.function is not None or m.frame.loops else None
+    if found is None or m.quiet:
+        return
+    made = m.state.graph[found]  # made elsewhere: the value of a function, or of somebody's own `__add__`
+    if made.site is node and linear.key(made) in ARITHMETIC and not (isinstance(node, cst.Call) and _in_place(node)):
+        _ask(m, node, found, "thrown", m.text(node))
+
+
+def _in_place(node: cst.Call) -> bool:
+    """`loss.add_(term)`, `operator.iadd(loss, term)`"""
+    name = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
+    return not name or name[-1] == "_" or name[0] == "i" or any(a.keyword is not None for a in node.args)
 
 
 def _result(m: Machine, node: cst.Assign, name: str, value: Value) -> None:

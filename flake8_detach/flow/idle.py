@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach import trees
-from flake8_detach.flow import autograd, gradients, modules
+from flake8_detach.flow import autograd, forgotten, gradients, modules
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
     NO,
@@ -43,6 +43,7 @@ def dropped(m: Machine, node: cst.BaseExpression, value: Value) -> None:
         _result(m, node, value)
     elif isinstance(node, cst.Comparison):
         _compared(m, node)
+    forgotten.thrown(m, node, value)
 
 
 def unrun(m: Machine, node: cst.BaseExpression) -> bool:

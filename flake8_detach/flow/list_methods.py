@@ -136,6 +136,8 @@ def of_mapping(m: Machine, node: cst.CSTNode, receiver: Value, cell: Mapping_, n
     assert isinstance(receiver, Ref)
     address = receiver.addresses[0]
     values = list(cell.held)
+    if name in ("pop", "popitem", "clear"):
+        m.retention.shrink(address)
     if name in ("keys", "values", "items"):
         if cell.rest is None:
             pairs = [(Const(k), v) for k, v in cell.items]

@@ -97,12 +97,14 @@ class Notes:
 @dataclass(frozen=True)
 class Suspect:
     """Something that grows. node: what no backward may need any more if it is a leak; container: where it is kept;
-    outdated: does it hold graphs of parameters as they were before they were stepped?"""
+    outdated: does it hold graphs of parameters as they were before they were stepped? born: the object that has it as
+    an attribute, if it is not older than the loop."""
 
     event: Retained
     node: int
     container: int | None
     outdated: bool = False
+    born: int | None = None
 
 
 class Watch:
@@ -135,6 +137,11 @@ class Watch:
             dropped = {*self.notes.shrunk[self.shrunk :], *self.notes.bounded, *m.escaped, *_let_go(m, changes)}
         few = _at_most(m, self.node, FEW)
         for suspect in self.suspects:
+            lasts = suspect.born is None or (
+                len(self.notes.shrunk) == self.shrunk and _kept(m, suspect.born, self.start, changes)
+            )
+            if not lasts:
+                continue  # the first iteration made it, and a later one may have made another
             if suspect.container not in dropped and (suspect.event.freed.yes or suspect.outdated or not few):
                 m.afterwards.ask(_question(m, suspect, self.start))
         self._close_evaluation(m)
@@ -156,7 +163,7 @@ class Watch:
         crossing: set[int] | None = None
         for slot, content in changes.items():
             before = self.first.get(slot)
-            if slot[0] >= self.start or slot[1] == "grad" or slot[1][:1] == "*" or before is None:
+            if slot[0] >= self.second or slot[1] == "grad" or slot[1][:1] == "*" or before is None:
                 continue
             then = dict(_tensors(m, before, self.first))
             for path, now in _tensors(m, content, changes):
@@ -173,7 +180,8 @@ class Watch:
                         how = "sum" if all(_short(m, n) in ADDING for n in added) else "state"
                         site = _binding(self.node, slot[1]) or m.state.graph[added[0]].site
                         suspect = self._suspect(m, how, site, slot[1], now, old.node, whole=not path)
-                        yield replace(suspect, outdated=self._outdated(m, now.node, changes))
+                        born = slot[0] if slot[0] >= self.start else None
+                        yield replace(suspect, outdated=self._outdated(m, now.node, changes), born=born)
 
     def _outdated(self, m: Machine, top: int, changes: Delta) -> bool:
         """Has the second iteration stepped a parameter that the graph of `top`, which it has made, leads to?"""
@@ -496,6 +504,28 @@ def _listed(m: Machine, address: int, start: int) -> bool:
             if any(isinstance(one, Ref) and address in one.addresses for cell in lasting for one in cell.held):
                 return True
     return False
+
+
+def _kept(m: Machine, address: int, start: int, changes: Delta) -> bool:
+    """With `changes`, is the object surely in what a variable or attribute from before the loop holds?"""
+    found: set[int] = set()
+    slots = {**m.state.slots, **changes}
+    todo = [v for (owner, name), v in slots.items() if owner < start and name != CELL and name[:1] != "*"]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Tuple):
+            todo.extend(value.items)
+        if not isinstance(value, Ref) or len(value.addresses) != 1 or value.addresses[0] in found:
+            continue
+        one = value.addresses[0]
+        found.add(one)
+        m.step()
+        cell = slots.get((one, CELL))
+        if isinstance(cell, (Sequence, Mapping_)):
+            todo.extend(cell.held)
+        elif isinstance(cell, Instance):
+            todo.extend(content for (owner, _), content in slots.items() if owner == one)
+    return address in found
 
 
 def _let_go(m: Machine, changes: Delta) -> Iterator[int]:

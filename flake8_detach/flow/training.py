@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, crossing, emptied, leaks, misclipped, schedules, unspent
+from flake8_detach.flow import accumulation, crossing, emptied, leaks, misclipped, schedules, severed, unspent
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -87,12 +87,13 @@ def filled(
         for address, g in before.items()
         if leaves[address] and g.leftover.yes and g.at("filled") is not site
     }
-    if any(address not in m.owned and _parameter(m, address) for address in likely):
+    if any(address not in m.owned and (_parameter(m, address) or _copy(m, address)) for address in likely):
         more(m, STRAYS)
     for address, sure in leaves.items():
         leaf = m.state.cell(address)
-        if m.cuts and sure and isinstance(leaf, Tensor) and leaf.why is not None and leaf.why.kind == "faked":
-            m.ledger.faked[address] = leaf.why
+        why = leaf.why if m.cuts and address in likely and isinstance(leaf, Tensor) else None
+        if why is not None and why.kind == "faked":
+            m.ledger.faked[address] = why
         g = before[address]
         if address not in likely:
             keep(m, address, Gradient(**VAGUE))
@@ -123,6 +124,13 @@ def _run_hooks(m: Machine) -> None:
 def _parameter(m: Machine, address: int) -> bool:
     tensor = m.state.cell(address)
     return isinstance(tensor, Tensor) and tensor.parameter
+
+
+def _copy(m: Machine, address: int) -> bool:
+    """Is it a leaf that was made of parameters which an optimizer has, and cut from them?"""
+    tensor = m.state.cell(address)
+    why = tensor.why if isinstance(tensor, Tensor) else None
+    return why is not None and why.kind == "faked" and not m.owned.isdisjoint(severed.sources(m, why))
 
 
 def _tell_late(m: Machine, g: Gradient, *others: Happening) -> None:
@@ -178,11 +186,15 @@ def _unreached(m: Machine, site: cst.CSTNode, optimizer: int, owned: list[int]) 
     if m.state.get(LOOSE) is not None or optimizer in m.escaped or not m.escaped.isdisjoint(owned):
         return
     event = m.event(Misstep, maker, what="unreached", sure=PRESUMED_YES, at=site, subject="")
+    copies = dict(copy for a in owned for copy in severed.copies(m, a))
+    for cause in copies.values():
+        event = replace(event, what="copied", at=cause.site, subject=cause.what)
 
     def answer(reached: Reached) -> None:
         if not m.plural.isdisjoint(owned) and _made_alike(m, owned, reached):
             return
-        if not any(reached.leaf(address) for address in owned) and m.escaped.isdisjoint(owned):
+        told = not m.wanted.issuperset(copies)  # of those that nobody asks for their gradient, where they are made
+        if not told and not any(reached.leaf(address) for address in owned) and m.escaped.isdisjoint(owned):
             m.sink(event)
 
     m.afterwards.ask(answer)

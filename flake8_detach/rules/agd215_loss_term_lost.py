@@ -11,6 +11,7 @@ WHY = {
     "overwritten": "`{}` is overwritten before anything uses it: this term trains nothing",
     "unread result": "`{}` is never used: no backward reaches the parameters behind it, which an optimizer steps",
     "overwritten result": "`{}` is overwritten before anything uses it: no backward reaches the parameters behind it",
+    "thrown": "the value of `{}` is thrown away: no backward sees it, and it trains nothing; assign it",
     "late": "this is added to `{}` after its `backward()`: no backward sees it, and it trains nothing",
     "anew": "`{}` began at 0{} and is set anew in each iteration: only the last term trains; add with `+=`",
     "anew in place": "`{}` is the same place in each iteration{}: only the last term trains; add with `+=`",
@@ -26,7 +27,8 @@ class LossTermLost(Rule):
 
     ## What it does
     Reports a scalar that carries a gradient of parameters that are trained, and that is bound to a name which is never
-    read, or overwritten before it is read, or added to a loss that has been backwarded already. Also the result of
+    read, or overwritten before it is read, or added to a loss that has been backwarded already; or that an operator
+    makes in a statement of its own, `loss + term`. Also the result of
     layers that is never read, if an optimizer steps their parameters and no backward of the file reaches them.
     Also a sum that is none: set to zero before a loop and set anew, not added to, by each iteration, or put under one
     key of a dict of losses, or in one attribute, by all of them; and `loss =+ term`

@@ -12,7 +12,8 @@ class StaleOptimizerParameters(OrderRule):
 
     ## What it does
     Reports an optimizer that steps after a backward although no backward of the file ever reaches one of its
-    parameters: the model was built again after it, or it was given those of another one. Reports a layer or
+    parameters: the model was built again after it, or it was given those of another one, or the loss is made of
+    detached copies of them. Reports a layer or
     parameter of an optimised module that is replaced by one which is trained on but which no optimizer steps (as
     weight norm replaces the weight of a layer), or that is added to it later; an optimizer that is given the very
     parameters of another one, while those of another network are trained by none; an optimizer of tensors that do
@@ -43,6 +44,8 @@ class StaleOptimizerParameters(OrderRule):
     )
     messages: ClassVar = {
         "unreached": "no backward ever reaches the parameters of this optimizer: its steps (line {at}) change nothing",
+        "copied": "no backward ever reaches the parameters of this optimizer: it ends at copies that were {subject} "
+        "(line {at})",
         "unfed": "the tensors of this optimizer do not require grad{subject}: it never changes them",
         "pretrained": "never trained, although the optimizer on line {at} is given it: `from_pretrained` freezes; "
         "pass `freeze=False`",
