@@ -261,6 +261,10 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
                 if setter is not None:
                     calls.call(m, setter, calls.Args([owner, value]), node)
                     continue
+            if not modules.is_module_class(cell.cls) and modules.find(m, owner, "__setattr__") is not None:
+                calls.escape(m, [value])  # what the class makes of it is its own affair
+                m.state.assign(address, name, UNKNOWN)
+                continue
             if modules.is_module_class(cell.cls):
                 if registration.refuses(m, address, name, value, node):
                     continue

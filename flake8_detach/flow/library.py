@@ -203,6 +203,9 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
     if cell.kind == hooks.HANDLE and name == "remove" and isinstance(receiver, Ref):
         hooks.remove(m, receiver)
         return NONE
+    if name in ("__enter__", "__exit__") and (cell.kind in autograd.NO_GRAD or cell.kind == "torch.set_grad_enabled"):
+        m.set_mode(Mode(MAYBE, MAYBE, m.mode.why))  # where it is left is not told by the text
+        return UNKNOWN
     if name in contexts.HARMLESS_METHODS:
         return UNKNOWN
     escape(m, [receiver, *args.values()])

@@ -210,7 +210,9 @@ def _stacked(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
 def _cross_entropy(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:
     if bound.get("reduction") != Const("none"):
         return _loss(bound, [])
-    return None if first is None else (*first[:1], *first[2:])
+    if first is None or len(first) == 1:
+        return first and ()  # one sample, without a dimension for batches
+    return (*first[:1], *first[2:])
 
 
 def _embedding(m: Machine, bound: Bound, first: Shape | None) -> Shape | None:

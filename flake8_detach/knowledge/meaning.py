@@ -137,7 +137,8 @@ def kind_of(word: str, arguments: Arguments) -> str | None:
     if word in ORDER or word == "arg":
         return "float" if word == "arg" else word
     kinds = [kind for a in arguments.values() for _, kind in a.tensors]
-    first = kinds[0] if kinds else None
+    leading = next(({kind for _, kind in a.tensors} for a in arguments.values() if a.tensors), set())
+    first = kinds[0] if len(leading) == 1 else None  # of a list of different kinds, each op makes its own
     if word.startswith("value:"):
         named = [arguments[n] for n in word[6:].split() if n in arguments]
         return _widest([k for a in named for k in ([k for _, k in a.tensors] or [_of_data(a.value)])])
