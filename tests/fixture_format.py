@@ -155,7 +155,11 @@ def _expectations(text: str) -> list[Expected]:
     """Only real comments count: a string that looks like an expectation is part of the program."""
     found = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        match = _EXPECTATION.fullmatch(token.string) if token.type == tokenize.COMMENT else None
+        match = (
+            _EXPECTATION.fullmatch(token.string.removesuffix(_RAISES).rstrip())
+            if token.type == tokenize.COMMENT
+            else None
+        )
         if match:
             for item in match[1].split(", "):
                 code, column = item.split(": ")
