@@ -64,8 +64,8 @@ shared = net(torch.randn(8, 4))
         what = event.told
         if first is None or first is event.node:
             where = "by an earlier backward"
-            if first is event.node:
-                looped = fixes.place.in_loop(source, event.node)  # else its function is called again
+            if first is not None:
+                looped = fixes.place.in_loop(source, first)  # else its function is called again
                 where = "by itself in the previous iteration" if looped else "by itself in an earlier call"
             trail: tuple[Note, ...] = ()
         else:
