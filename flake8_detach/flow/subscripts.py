@@ -155,7 +155,8 @@ def missing(m: Machine, address: int, cell: Mapping_, default: Value) -> Value:
     made = m.cell(default)
     if isinstance(made, Sequence) and made.items == () and cell.rest is None:
         default = m.new(Sequence(made.kind, None, UNKNOWN))
-    rest = one_of(m, [default if cell.rest is None else cell.rest, *(held for _, held in cell.items)])
+    known = [default] if cell.rest is None else [default, cell.rest] if isinstance(made, Instance) else [cell.rest]
+    rest = one_of(m, [*known, *(held for _, held in cell.items)])
     m.state.set((address, CELL), replace(cell, rest=rest))
     return rest
 
