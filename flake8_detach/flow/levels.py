@@ -34,7 +34,7 @@ DUAL = (0, "dual level")
 class Level:
     """A call of a transform that is under way. number: what has a higher address was made inside of it.
 
-    strict: does it refuse random ops (vmap)? given: the memory of what the function is run with (trace).
+    strict: does it refuse random ops (vmap)?
     """
 
     kind: Literal["grad", "vmap", "jvp", "trace"]
@@ -42,7 +42,6 @@ class Level:
     number: int
     site: cst.CSTNode
     strict: bool = True
-    given: frozenset[int] = frozenset()
 
 
 def refuse(
@@ -160,8 +159,7 @@ def _constants(m: Machine, site: cst.CSTNode, inputs: Inputs) -> None:
     """What torch.jit.trace records as a constant may not require grad."""
     level = m.levels[-1]
     for _, tensor, _ in inputs.tensors if level.kind == "trace" else ():
-        outside = 0 < tensor.storage < level.number and tensor.storage not in level.given
-        if outside and tensor.grad is YES and tensor.leaf is YES:
+        if tensor.grad is YES and tensor.leaf is YES and 0 < tensor.storage < level.number:
             problem = "the function uses a tensor from outside that requires grad"
             refuse(m, site, level.name, problem, "make it an input, a parameter of a module, or detach it", level.site)
             return

@@ -29,9 +29,7 @@ def _trace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     inside = [pytrees.copied(m, v, lambda _, t: transforms.other(m, t)) for v in _items(inputs)]
-    given = frozenset(t.storage for v in _items(inputs) for leaf in pytrees.leaves(m, v) for _, t in m.tensors(leaf))
-    level = Level("trace", "torch.jit.trace", m.state.address(), node, given=given)
-    result = transforms.run(m, function, Args(inside), node, level)
+    result = transforms.run(m, function, Args(inside), node, Level("trace", "torch.jit.trace", m.state.address(), node))
     transforms.used(m, result)
     return UNKNOWN
 
