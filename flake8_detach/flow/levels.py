@@ -34,7 +34,8 @@ DUAL = (0, "dual level")
 class Level:
     """A call of a transform that is under way. number: what has a higher address was made inside of it.
 
-    strict: does it refuse random ops (vmap)?
+    strict: does it refuse random ops (vmap)? given: the tensors outside that are its inputs themselves, not copies
+    (trace); None if not all are known.
     """
 
     kind: Literal["grad", "vmap", "jvp", "trace"]
@@ -42,6 +43,7 @@ class Level:
     number: int
     site: cst.CSTNode
     strict: bool = True
+    given: frozenset[int] | None = frozenset()
 
 
 def refuse(
@@ -158,8 +160,11 @@ def op(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value], in
 def _constants(m: Machine, site: cst.CSTNode, inputs: Inputs) -> None:
     """What torch.jit.trace records as a constant may not require grad."""
     level = m.levels[-1]
-    for _, tensor, _ in inputs.tensors if level.kind == "trace" else ():
-        if tensor.grad is YES and tensor.leaf is YES and 0 < tensor.storage < level.number:
+    if level.kind != "trace" or level.given is None:
+        return
+    for address, tensor, _ in inputs.tensors:
+        outside = 0 < tensor.storage < level.number and address not in level.given
+        if outside and tensor.grad is YES and tensor.leaf is YES:
             problem = "the function uses a tensor from outside that requires grad"
             refuse(m, site, level.name, problem, "make it an input, a parameter of a module, or detach it", level.site)
             return

@@ -13,7 +13,7 @@ from flake8_detach.flow import modules, pytrees, transforms
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.levels import Level
 from flake8_detach.flow.registry import model
-from flake8_detach.flow.values import UNKNOWN, Function, Ref, Tuple, Value
+from flake8_detach.flow.values import UNKNOWN, Const, Function, Ref, Tuple, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -29,9 +29,25 @@ def _trace(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     inside = [pytrees.copied(m, v, lambda _, t: transforms.other(m, t)) for v in _items(inputs)]
-    result = transforms.run(m, function, Args(inside), node, Level("trace", "torch.jit.trace", m.state.address(), node))
+    level = Level("trace", "torch.jit.trace", m.state.address(), node, given=_themselves(m, inputs, args))
+    result = transforms.run(m, function, Args(inside), node, level)
     transforms.used(m, result)
     return UNKNOWN
+
+
+def _themselves(m: Machine, inputs: Value, args: Args) -> frozenset[int] | None:
+    """The tensors that are inputs, which the function may name from outside as well; None if one is not known.
+
+    The tracer knows a tensor by its identity. Only the check of what was recorded runs the function on copies.
+    """
+    if (args.get(3, "check_trace") or Const(True)) == Const(True):
+        return frozenset()
+    found: set[int] = set()
+    for value in pytrees.leaves(m, inputs):
+        if not m.is_tensor(value) and not isinstance(value, Const):
+            return None
+        found |= {address for address, _ in m.tensors(value)}
+    return frozenset(found)
 
 
 def _items(value: Value) -> tuple[Value, ...]:
