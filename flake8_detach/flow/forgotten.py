@@ -58,14 +58,9 @@ def thrown(m: Machine, node: cst.BaseExpression, value: Value) -> None:
     if found is None or m.quiet:
         return
     made = m.state.graph[found]  # made elsewhere: the value of a function, or of somebody's own `__add__`
-    if made.site is node and linear.key(made) in ARITHMETIC and not (isinstance(node, cst.Call) and _in_place(node)):
+    fresh = isinstance(value, Ref) and min(value.addresses) > found  # else it was written: `add_`, `iadd`, `out=`
+    if made.site is node and linear.key(made) in ARITHMETIC and fresh:
         _ask(m, node, found, "thrown", m.text(node))
-
-
-def _in_place(node: cst.Call) -> bool:
-    """`loss.add_(term)`, `operator.iadd(loss, term)`"""
-    name = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
-    return not name or name[-1] == "_" or name[0] == "i" or any(a.keyword is not None for a in node.args)
 
 
 def _result(m: Machine, node: cst.Assign, name: str, value: Value) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flake8_detach.flow import told
 from flake8_detach.flow.values import Cause, Layer, Shape, Tensor
 
 EITHER = "|"
@@ -38,7 +39,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         parameter=a.parameter and b.parameter,
         inference=a.inference.join(b.inference),
         device=a.device if a.device == b.device else None,
-        precision=a.precision if a.precision == b.precision else "?",
+        precision=a.precision if a.precision == b.precision else told.SOME,
         form=a.form if a.form == b.form else "",
         batched=a.batched & b.batched,
         dual=a.dual and b.dual,

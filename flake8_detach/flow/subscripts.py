@@ -150,7 +150,8 @@ def _default(m: Machine, node: cst.CSTNode, address: int, cell: Mapping_, key: V
 def missing(m: Machine, address: int, cell: Mapping_, default: Value) -> Value:
     """What a dict gives for a key that is not known, and which it has from then on, be it with this default.
 
-    One list stands for the lists of all keys that are not known; nothing is known of what is in it.
+    One list stands for the lists of all keys that are not known; nothing is known of what is in it. An object that was
+    made for this key has not been through what the others have: it is one of the two.
     """
     made = m.cell(default)
     if isinstance(made, Sequence) and made.items == () and cell.rest is None:

@@ -1,10 +1,9 @@
 """Terms of a loss whose gradient nobody spends: it lands where no optimizer steps with it before it is thrown away.
 
 A term that is cut from a network, or was made of what has no derivative (a sample, an argmax), still trains the network
-that comes after the cut. If an optimizer never steps with
-what it leaves there (the step that follows is that of the network before the cut), then the term trains nothing: the
-generator's half of a GAN step that was given the detached sample of the discriminator's half; the actor's loss that a
-critic makes of a sampled action.
+that comes after the cut. If an optimizer never steps with what it leaves there (the step that follows is that of the
+network before the cut), then the term trains nothing: the generator's half of a GAN step that was given the detached
+sample of the discriminator's half; the actor's loss that a critic makes of a sampled action.
 
 What is pending is told per leaf, as a set of terms that goes with the paths of the program. That one of them was spent
 is noted once and for all; unknown code that may have spent it counts as spending.

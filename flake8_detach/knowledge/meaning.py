@@ -126,7 +126,7 @@ def kind_of(word: str, arguments: Arguments) -> str | None:
     """The dtype kind of the result, None if it is not known.
 
     `dtype=` decides wherever it is given. bool, int, float, complex: always. arg: float unless dtype= says otherwise.
-    same, like: as the first tensor (like: of an op that takes dtype=).
+    same, like: as the first tensor (like: of an op that takes dtype=), unless that is a list of different kinds.
     int_of_bool: the same, but int for bool. promote: the widest of all tensors, and of numbers in their place.
     float_of_int: the same, but float for bool and int. to: as the dtype or tensor that is given beside the first
     tensor, else as that. value:x: as the number or data in parameter x (of several the widest).
