@@ -38,7 +38,6 @@ from flake8_detach.flow import (
     suspects,
     tensor_hooks,
     tensors,
-    told,
     training,
 )
 from flake8_detach.flow.events import InferenceSaved
@@ -49,6 +48,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
+    SOME,
     UNKNOWN,
     YES,
     Array,
@@ -332,11 +332,11 @@ def _put_on_tensor(
         m.state.set((address, RESET), m.state.address())
         if isinstance(source, Tensor):
             m.change(address, shape=source.shape, dtype=source.dtype, storage=m.state.address(), base=None, view="")
-            m.change(address, precision=source.precision or told.SOME)
+            m.change(address, precision=source.precision or SOME)
             if source.inference is not tensor.inference:  # autograd passes by what holds an inference tensor
                 m.change(address, inference=MAYBE, grad=tensor.grad & MAYBE)
         else:
-            m.change(address, shape=None, inference=tensor.inference & MAYBE, precision=told.SOME)
+            m.change(address, shape=None, inference=tensor.inference & MAYBE, precision=SOME)
     else:
         if name == "volatile":
             missing.ignored(m, node, str(m.text(node)), "was removed and has no effect; use `with torch.no_grad():`")

@@ -23,6 +23,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
+    SOME,
     UNKNOWN,
     YES,
     Const,
@@ -149,27 +150,25 @@ def _may_move(m: Machine, name: str, args: Args, tensor: Tensor) -> bool:
     """
     device, precision = tensor.device or "cpu", tensor.precision or "float32"
     if name == "cuda":
-        return device not in ("cuda", told.SOME)
+        return device not in ("cuda", SOME)
     if name in told.FLOATS:
-        return precision not in (told.FLOATS[name], told.SOME)
+        return precision not in (told.FLOATS[name], SOME)
     if name != "to":
         return False
     for value in args.values():
         if isinstance(value, Const) and isinstance(value.value, bool):
             continue  # non_blocking, copy
         if kind := told.precision(value):
-            if precision not in (kind, told.SOME):
+            if precision not in (kind, SOME):
                 return True
         elif place := told.device(m, value):
-            if device not in (place, told.SOME):
+            if device not in (place, SOME):
                 return True
         elif m.is_tensor(value):
             others = [(t.device or "cpu", t.precision or "float32") for _, t in m.tensors(value)]
-            if any(
-                told.SOME not in (a, b) and a != b for o in others for a, b in zip((device, precision), o, strict=True)
-            ):
+            if any(SOME not in (a, b) and a != b for o in others for a, b in zip((device, precision), o, strict=True)):
                 return True
-        elif told.SOME not in (device, precision):
+        elif SOME not in (device, precision):
             return True
     return False
 
@@ -187,7 +186,7 @@ def _now(m: Machine, name: str, args: Args) -> dict[str, str]:
         elif place := told.device(m, value):
             found["device"] = place
         elif not (isinstance(value, Const) and isinstance(value.value, bool)):
-            found = {"device": told.SOME, "precision": told.SOME, **found}
+            found = {"device": SOME, "precision": SOME, **found}
     return found
 
 
@@ -239,7 +238,7 @@ def _surely_changes(m: Machine, name: str, args: Args, tensor: Tensor, target: s
         return True
     asked = float_dtype(name, args)
     if asked is not None and tensor.dtype == "float":
-        if tensor.precision not in ("", told.SOME):
+        if tensor.precision not in ("", SOME):
             return tensor.precision != asked
         single = tensor.made in methods.FLOAT32 and m.state.get(DEFAULT) is None
         return single and asked != "float32"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flake8_detach.flow import told
-from flake8_detach.flow.values import Cause, Layer, Shape, Tensor
+from flake8_detach.flow.values import SOME, Cause, Layer, Shape, Tensor
 
 EITHER = "|"
 """Between the kinds of a layer that is one of several: of a Linear and a ReLU, what stands for the elements of a list
@@ -39,7 +38,7 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         parameter=a.parameter and b.parameter,
         inference=a.inference.join(b.inference),
         device=a.device if a.device == b.device else None,
-        precision=a.precision if a.precision == b.precision else told.SOME,
+        precision=a.precision if a.precision == b.precision else SOME,
         form=a.form if a.form == b.form else "",
         batched=a.batched & b.batched,
         dual=a.dual and b.dual,

@@ -27,7 +27,6 @@ from flake8_detach.flow import (
     registration,
     snapshots,
     tensor_methods,
-    told,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -36,6 +35,7 @@ from flake8_detach.flow.values import (
     MAYBE,
     NO,
     NONE,
+    SOME,
     UNKNOWN,
     YES,
     Const,
@@ -106,7 +106,7 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
                 m.change(a, inference=MAYBE)
         if name in ("to", "type", "to_empty", "double", "half", "bfloat16"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
-                m.refine(a, made="", precision=told.SOME)  # they are not known to be float32 any more
+                m.refine(a, made="", precision=SOME)  # they are not known to be float32 any more
         if name not in ("cpu", "share_memory"):
             for a, _ in m.tensors(module_tree.parameters(m, receiver)):
                 m.state.set((a, RESET), m.state.address())

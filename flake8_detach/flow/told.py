@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from flake8_detach.flow.values import NONE, Const, External, Thing, Value
+from flake8_detach.flow.values import NONE, SOME, Const, External, Thing, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
-SOME = "?"
-"""A dtype or device that was asked for and is not known: that which is asked for next may be the same."""
 FLOATS = {
     "float32": "float32",
     "float": "float32",

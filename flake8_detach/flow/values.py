@@ -333,6 +333,9 @@ NONE = Const(None)
 Dtype: TypeAlias = Literal["float", "int", "bool", "complex"]
 Shape: TypeAlias = tuple[int | None, ...]
 
+SOME = "?"
+"""A dtype or device that was asked for and is not known: that which is asked for next may be the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -346,7 +349,7 @@ class Tensor:
     inference: made in inference mode. form: how it is stored, if numpy has nothing like it ("bfloat16", "sparse",
     "quantized", "conjugated"); "" says nothing. batched: the calls of vmap, by number, over whose samples it varies.
     dual: does it carry a tangent of forward-mode AD? device, precision: where it is, and which float dtype it has, as
-    the program says ("?": it says what is not known).
+    the program says (SOME: it says what is not known).
     """
 
     grad: Truth = MAYBE
