@@ -15,6 +15,7 @@ from flake8_detach.flow import (
     layer_made,
     levels,
     missing,
+    module_backward,
     module_groups,
     modules,
     recurrent,
@@ -88,6 +89,7 @@ def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -
                 calls.escape(m, args.values())
             result = calls.call(m, forward, args, node)
             unfed.criterion(m, value, result, node)
+            module_backward.called(m, cell.cls, result)
             return loosened(m, result) if hooked else result
         base = modules.base_layer(cell.cls)
         if base is not None and forward is None:

@@ -7,6 +7,8 @@ MESSAGES = {
     "arguments": "`{function}.forward` cannot take these arguments: {what}",
     "backward arguments": "`{function}.backward{what}: backward raises",
     "backward and vjp": "`{function}` has both `backward` and `vjp`, two names of one thing: backward will raise",
+    "backward of a module": "autograd never calls `{function}.backward`: of an nn.Module it differentiates `forward`; "
+    "make it a torch.autograd.Function and call its `apply`",
     "cleared": "the second read raises: `{function}` sets `clear_saved_tensors_on_access`",
     "container out": "`{function}.forward` returns a {what}, in which nothing gets a gradient: return a tuple",
     "ctx with setup_context": "`{function}` has a `setup_context`, so its `forward` is not given `ctx`: {what}",

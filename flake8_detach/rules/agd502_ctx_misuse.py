@@ -19,8 +19,8 @@ class CtxMisuse(Rule):
     `mark_dirty` or `mark_non_differentiable`; `save_for_backward` a second time or in `backward`; an output kept as
     attribute of `ctx`; an attribute of `ctx` whose tensor is written to before `backward` reads it; an input that
     `forward` changes without `mark_dirty`; a list, dict or number as result; a gradient changed in place; an instance
-    that is called; `forward` called instead of `apply`; a `forward(ctx, ...)` beside `setup_context`; an in-place
-    operation on an output that is a view.
+    that is called; `forward` called instead of `apply`; a `backward` in an nn.Module, which nobody calls; a
+    `forward(ctx, ...)` beside `setup_context`; an in-place operation on an output that is a view.
 
     ## Why is this bad?
     Some of it raises in `apply` or later. The rest says nothing: the version check is bypassed, memory is kept, or no
@@ -45,6 +45,7 @@ class CtxMisuse(Rule):
         frozenset({"forward", "backward", "apply", "setup_context"}),
         frozenset({"autograd"}),
     )
+    or_triggers = ((frozenset({"forward", "backward"}), frozenset({"Module"}), frozenset({"backward"})),)
     example = Example(
         bad="""\
 import torch
