@@ -226,7 +226,7 @@ def read_grad(
     questions.found(m, address, why, cleared=isinstance(held, Const) and held.why is why)
     if tested:
         questions.asked(m, Const(None, why))
-    if m.state.get(SPOILED) or address in m.escaped:
+    if m.state.get(SPOILED) or address in m.escaped or gradients.older(m, address):
         return UNKNOWN
     if (tensor.leaf is MAYBE or tensor.grad is MAYBE) and not _fresh(tensor):
         return UNKNOWN

@@ -238,6 +238,17 @@ def parameters(m: Machine, owned: Iterable[int] | None) -> list[int]:
     return [a for a in singles if isinstance(t := m.state.cell(a), Tensor) and not t.grad.no]
 
 
+def older(m: Machine, address: int) -> bool:
+    """Does its `.grad` stem from before the function that runs was called from outside? Then any backward may have come
+    by in between."""
+    visit = m.visit
+    return (
+        visit is not None
+        and address < visit.id
+        and all(slot != (address, "grad") for slot, _ in m.state.trail[visit.mark :])
+    )
+
+
 # Whose gradient is it?
 
 

@@ -108,8 +108,7 @@ def _mentions(node: cst.CSTNode, names: set[str]) -> bool:
 def late(m: Machine, node: cst.CSTNode, address: int, tensor: Tensor, method: str) -> None:
     """A hook is registered on a tensor that a backward has come by: will another one come?"""
     number, before = tensor.node, m.retention.passes.get(tensor.node or 0)
-    from_outside = any(f.call is None and f.function is not None for f in m.frames)
-    if m.quiet or (number is None and from_outside) or address in m.escaped:
+    if m.quiet or (number is None and m.visit is not None) or address in m.escaped:
         return
     if number is None:
         filled = m.cell(m.state.get((address, "grad")))

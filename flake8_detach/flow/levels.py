@@ -216,8 +216,7 @@ def _statistics(m: Machine, node: cst.CSTNode, address: int, kind: str, given: V
 def entered(m: Machine) -> Truth:
     """Is a level of forward-mode AD entered? Code that is called from outside may be in one."""
     told: Truth | None = m.state.get(DUAL)
-    outside = any(f.call is None and f.function is not None for f in m.frames)
-    return told if told is not None else MAYBE if outside else NO
+    return told if told is not None else NO if m.visit is None else MAYBE
 
 
 def refs(m: Machine, value: Value) -> tuple[int, ...]:

@@ -238,6 +238,11 @@ class Machine:
     def frame(self) -> Frame:
         return self.frames[-1]
 
+    @property
+    def visit(self) -> Frame | None:
+        """The innermost function that is followed without a call in the file: others call it, when is not known."""
+        return next((f for f in reversed(self.frames) if not (f.call or f.comprehension or f.function is None)), None)
+
     def lookup(self, name: str) -> Value | None:
         """What `name` is bound to, or None if nothing in the file binds it."""
         for frame in self.frame.scope:

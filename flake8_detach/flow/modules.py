@@ -237,5 +237,4 @@ def training(m: Machine, address: int) -> Value:
     told: Value | None = m.state.get((address, TRAINING))
     if told is not None:
         return told
-    called_from_outside = any(f.call is None and f.function is not None for f in m.frames)
-    return Scalar("bool") if called_from_outside else Const(True)
+    return Const(True) if m.visit is None else Scalar("bool")
