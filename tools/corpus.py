@@ -213,7 +213,7 @@ def lint_file(job: Job) -> Result:
                     }
                 )
             result.seconds = time.perf_counter() - start
-            chunks = [chunk for chunk in source.chunks if "module" in vars(chunk)]  # those that were parsed
+            chunks = [chunk for chunk in source.chunks if chunk.looked_at]
         result.analysed = sum(chunk.last_line - chunk.first_line + 1 for chunk in chunks)
     except Exception:  # a crash is what this command looks for
         result.crash = traceback.format_exc()
