@@ -601,7 +601,8 @@ class GraphDropped(Event):
     """A value with a graph is copied into a leaf, which has none, although that graph was to be differentiated.
 
     how: what copies it ("`.data =`"). why: "second" (it was made by a gradient with `create_graph=True`), "forward"
-    (a forward does so in every call), "source" (an optimizer steps what it was made of, and no backward reaches that).
+    (a forward does so in every call), "source" (an optimizer steps what it was made of, and no backward reaches that),
+    "leaf" (the same, of what was told to require grad by hand).
     """
 
     how: str

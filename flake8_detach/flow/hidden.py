@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_detach.flow import gradients, steppers
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import GraphDropped, HiddenWrite
-from flake8_detach.flow.values import YES, Array, Const, Label, Mapping_, Node, Ref, Tensor, Value
+from flake8_detach.flow.values import YES, Array, Const, Label, Mapping_, Node, Ref, Sequence, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -154,9 +154,10 @@ def _ask_second(m: Machine, node: cst.CSTNode, how: str, subject: Label, gradien
 
 
 def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves: set[int]) -> None:
-    event = m.event(GraphDropped, node, how=how, subject=subject, why="source")
-    # a leaf that was told to require grad by hand was told so to be differentiated
-    explicit = {a for a in leaves for _, t in m.tensors(Ref((a,))) if not t.parameter and t.grad is YES}
+    # a leaf that was told to require grad by hand, and is still held, was told so to be differentiated
+    asked = {a for a in leaves for _, t in m.tensors(Ref((a,))) if not t.parameter and t.grad is YES}
+    explicit = asked & _held(m) if asked else asked
+    event = m.event(GraphDropped, node, how=how, subject=subject, why="leaf" if explicit else "source")
 
     def ask(reached: Reached) -> None:
         stepped = m.owned - steppers.idle(m)
@@ -166,6 +167,15 @@ def _ask_source(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaves:
             m.sink(event)
 
     m.afterwards.ask_last(ask)
+
+
+def _held(m: Machine) -> set[int]:
+    """The objects that a variable, an attribute or a container holds."""
+    found: set[int] = set()
+    for content in m.state.slots.values():
+        values = content.held if isinstance(content, (Sequence, Mapping_)) else (content,)
+        found.update(address for value in values if isinstance(value, Ref) for address in value.addresses)
+    return found
 
 
 def _behind(m: Machine, start: int) -> tuple[set[int], set[int]]:

@@ -89,5 +89,6 @@ optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 MESSAGES = {
     "second": "the gradient that `create_graph=True` made is differentiated by nothing",
     "source": "what they were made of is given to an optimizer and gets no gradient",
+    "leaf": "what they were made of requires grad and gets no gradient",
     "forward": "every call makes a new leaf, which no optimizer knows",
 }
