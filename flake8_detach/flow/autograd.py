@@ -354,6 +354,8 @@ def backward(
         graph_walk.walk(m, node, [graph_walk.replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
+        if tensor.grad is MAYBE and isinstance(root, Ref) and root.addresses == (address,) and not root.some:
+            m.change(address, grad=YES)  # else torch has raised
 
 
 def _renewed(m: Machine, start: Edge) -> None:

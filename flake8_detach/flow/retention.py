@@ -237,6 +237,8 @@ class Watch:
     ) -> Suspect:
         assert tensor.node is not None
         freed, at = _freed(m, kept, self.start)
+        if freed.no and any(number in self.notes.passes for number in _surely_below(m, kept, self.start)):
+            freed = MAYBE  # a backward came by, and what it freed is not known
         event = m.event(
             Retained,
             place,

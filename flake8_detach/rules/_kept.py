@@ -15,7 +15,8 @@ def held(event: Retained, source: Source) -> str:
     """What every iteration leaves behind."""
     if event.freed.yes and event.freed_at is not None:
         return f"every iteration's graph, freed by the backward on line {source.line(event.freed_at)}, stays in memory"
-    return "every iteration's graph stays in memory with all of its activations"
+    whole = " with all of its activations" if event.freed.no else ""
+    return f"every iteration's graph stays in memory{whole}"
 
 
 def trail(event: Retained, source: Source) -> tuple[Note, ...]:
@@ -25,7 +26,7 @@ def trail(event: Retained, source: Source) -> tuple[Note, ...]:
 
 def cause(event: Retained) -> Any:
     """A loop that never backwards keeps a graph because it builds one: what is told of that loop is told once."""
-    return None if event.freed.yes else event.loop
+    return event.loop if event.freed.no else None
 
 
 PLACES = {"append": 0, "add": 0, "appendleft": 0, "put": 0, "insert": 1}
