@@ -85,8 +85,10 @@ class Reached:
         )
 
     def missed(self, number: int) -> bool:
-        """Does the value of a loss depend on the node, which backward does not come by because of a cut?"""
-        return _place(self._graph[number]) in self._missed
+        """Does the value of a loss depend on the node, which backward does not come by because of a cut? What is cut
+        although all that it was made of is trained, was meant to be cut."""
+        terms = self._missed.get(_place(self._graph[number]), ())
+        return any(leaves is None or not all(map(self.trained, leaves)) for leaves in terms)
 
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
@@ -133,7 +135,8 @@ class Afterwards:
     """The notes that are taken while a file is followed. Filled on every path; nothing is ever taken back."""
 
     # started: the graph nodes from which backward went to all leaves. aimed: those from which it went to inputs that
-    # were named, as autograd.grad does; these stand in `leaves`. given: what code that is not seen was handed.
+    # were named, as autograd.grad does; these stand in `leaves`. given: what code that is not seen was handed. missed:
+    # nodes behind a cut in a loss, by their place, with the leaves behind it; None if the whole term is a constant.
 
     def __init__(self) -> None:
         self.started: set[int] = set()
@@ -142,7 +145,7 @@ class Afterwards:
         self.given: set[int] = set()
         self.blind = False
         self.terms: set[tuple[int, int]] = set()
-        self.missed: set[tuple[int, int]] = set()
+        self.missed: dict[tuple[int, int], set[frozenset[int] | None]] = {}
         self._questions: list[Callable[[Reached], None]] = []
         self._last: list[Callable[[Reached], None]] = []
 
@@ -153,7 +156,8 @@ class Afterwards:
         self.leaves |= other.leaves
         self.given |= other.given
         self.terms |= other.terms
-        self.missed |= other.missed
+        for place, terms in other.missed.items():
+            self.missed.setdefault(place, set()).update(terms)
         if not other.blind:
             self._last += other._last
 

@@ -204,7 +204,10 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
-            m.afterwards.missed |= {(id(m.state.graph[n].site), m.state.graph[n].path) for n in nodes}
+            behind = None if constant else frozenset(leaves)
+            for n in nodes:
+                place = (id(m.state.graph[n].site), m.state.graph[n].path)
+                m.afterwards.missed.setdefault(place, set()).add(behind)
             size = 0 if loss.kind == "cancelled" else len(nodes)
             if known is not None and not constant:  # one `no_grad` cuts several values
                 leaves = {**known.leaves, **leaves}
