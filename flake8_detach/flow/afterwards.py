@@ -96,6 +96,11 @@ class Reached:
             self._trained = below(self._graph, self._starts, zeros=False)[1] | self._aims
         return address in self._trained
 
+    def alone(self, leaves: Collection[int]) -> bool:
+        """Does a backward that stands in the file come to some of these leaves, and to no other?"""
+        found = (below(self._graph, [start])[1] for start in self._starts)
+        return any(come and come <= frozenset(leaves) for come in found)
+
     def leaves(self) -> frozenset[int]:
         """The leaves that a backward which stands in the file may reach."""
         return frozenset(self._leaves)
