@@ -60,10 +60,10 @@ class Ledger:
     with the frame that did. timely: places that clip what a step then uses. optimizers: those that were made, with
     their leaves; lent: those that unseen code may have got hold of; stowed: those that an object of the file has;
     zeroed: what is told of those that clear gradients, if they never step; moved: leaves of those whose `.step` is
-    asked for; steps: where that was asked for, and whether it was known of what; at_rest: leaves of those that never step, once
-    asked. nones: of each cause for which gradients are None, is it a call that cleared them, and whose they are;
-    questioned: tensors that were asked whether they have a gradient, with the number of conditions of unknown outcome
-    that were met by then, and since when it was None.
+    asked for; steps: where that was asked for, and whether it was known of what; at_rest: leaves of those that never
+    step, once asked. nones: of each cause for which gradients are None, is it a call that cleared them, and whose they
+    are; questioned: tensors that were asked whether they have a gradient, with the number of conditions of unknown
+    outcome that were met by then, and since when it was None.
     """
 
     attributes_read: set[str] = field(default_factory=set)
