@@ -84,11 +84,15 @@ class Reached:
             for n in self._numbers
         )
 
-    def missed(self, number: int) -> bool:
+    def missed(self, number: int, stepped: Collection[int] | None) -> bool:
         """Does the value of a loss depend on the node, which backward does not come by because of a cut? What is cut
-        although all that it was made of is trained, was meant to be cut."""
+        although all that it was made of is trained, or stepped by no optimizer (stepped: what is; None: not known), was
+        meant to be cut."""
         terms = self._missed.get(_place(self._graph[number]), ())
-        return any(leaves is None or not all(map(self.trained, leaves)) for leaves in terms)
+        return any(
+            leaves is None or not all(self.trained(a) or (stepped is not None and a not in stepped) for a in leaves)
+            for leaves in terms
+        )
 
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
