@@ -84,15 +84,26 @@ class Reached:
             for n in self._numbers
         )
 
-    def missed(self, number: int) -> bool:
-        """Does the value of a loss depend on the node, which backward does not come by because of a cut?"""
-        return _place(self._graph[number]) in self._missed
+    def missed(self, number: int, stepped: Collection[int] | None) -> bool:
+        """Does the value of a loss depend on the node, which backward does not come by because of a cut? What is cut
+        although all that it was made of is trained, or stepped by no optimizer (stepped: what is; None: not known), was
+        meant to be cut."""
+        terms = self._missed.get(_place(self._graph[number]), ())
+        return any(
+            leaves is None or not all(self.trained(a) or (stepped is not None and a not in stepped) for a in leaves)
+            for leaves in terms
+        )
 
     def trained(self, address: int) -> bool:
         """May a backward bring more than zeros to the leaf at `address`?"""
         if self._trained is None:
             self._trained = below(self._graph, self._starts, zeros=False)[1] | self._aims
         return address in self._trained
+
+    def alone(self, leaves: Collection[int]) -> bool:
+        """Does a backward that stands in the file come to some of these leaves, and to no other?"""
+        found = (below(self._graph, [start])[1] for start in self._starts)
+        return any(come and come <= frozenset(leaves) for come in found)
 
     def leaves(self) -> frozenset[int]:
         """The leaves that a backward which stands in the file may reach."""
@@ -133,7 +144,8 @@ class Afterwards:
     """The notes that are taken while a file is followed. Filled on every path; nothing is ever taken back."""
 
     # started: the graph nodes from which backward went to all leaves. aimed: those from which it went to inputs that
-    # were named, as autograd.grad does; these stand in `leaves`. given: what code that is not seen was handed.
+    # were named, as autograd.grad does; these stand in `leaves`. given: what code that is not seen was handed. missed:
+    # nodes behind a cut in a loss, by their place, with the leaves behind it; None if the whole term is a constant.
 
     def __init__(self) -> None:
         self.started: set[int] = set()
@@ -142,7 +154,7 @@ class Afterwards:
         self.given: set[int] = set()
         self.blind = False
         self.terms: set[tuple[int, int]] = set()
-        self.missed: set[tuple[int, int]] = set()
+        self.missed: dict[tuple[int, int], set[frozenset[int] | None]] = {}
         self._questions: list[Callable[[Reached], None]] = []
         self._last: list[Callable[[Reached], None]] = []
 
@@ -153,7 +165,8 @@ class Afterwards:
         self.leaves |= other.leaves
         self.given |= other.given
         self.terms |= other.terms
-        self.missed |= other.missed
+        for place, terms in other.missed.items():
+            self.missed.setdefault(place, set()).update(terms)
         if not other.blind:
             self._last += other._last
 

@@ -244,7 +244,7 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
         suspects.written(m, owner_node)
         replaced.stowed(m, value)
         return
-    steppers.handed(m, value)  # whoever has the object has it too
+    steppers.handed(m, value, m.ledger.stowed)  # whoever has the object has it too
     if name == "data":
         aliases.put_back(m, node, owner, value, name)
     for address in owner.addresses:

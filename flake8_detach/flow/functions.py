@@ -190,12 +190,22 @@ def _common(m: Machine, values: list[Value]) -> Value:
     rows = [v.items for v in seen if isinstance(v, Tuple)]
     if len(seen) > 1 and len(rows) == len(seen) and len({len(row) for row in rows}) == 1:
         return Tuple(tuple(_common(m, list(column)) for column in zip(*rows, strict=True)))
+    if len(seen) > 1 and all(isinstance(v, Ref) and _parameters(m, v) for v in seen):
+        if m.frame.asked:
+            return UNKNOWN  # not each of them may have been yielded
+        return Ref(tuple(dict.fromkeys(a for v in seen if isinstance(v, Ref) for a in v.addresses)))
     if not all(isinstance(v, Ref) and len(v.addresses) == 1 and (v.addresses[0], CELL) in m.state.slots for v in seen):
         return seen[0] if len(seen) == 1 else UNKNOWN
     result = seen[0]
     for value in seen[1:8]:
         result = subscripts._either(m, result, value)
     return result if len(seen) <= 8 else UNKNOWN
+
+
+def _parameters(m: Machine, value: Ref) -> bool:
+    """Are they parameters? An optimizer is given each of those that are yielded, so they are not to become one."""
+    found = m.tensors(value)
+    return bool(found) and all(t.parameter and t.leaf.yes for _, t in found)
 
 
 def bind_parameters(m: Machine, function: Function, args: Args) -> None:

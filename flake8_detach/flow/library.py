@@ -92,7 +92,7 @@ def call(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
         escape(m, args.values())
         return UNKNOWN
     args.called = name
-    if name not in steppers.LOOKS:
+    if name not in steppers.LOOKS and not name.startswith(steppers.SCHEDULERS):
         for value in args.values():
             steppers.handed(m, value)
     if name == "torch.autograd.Function.apply":

@@ -76,6 +76,7 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     made = m.new(Optimizer(name, None if owned is None else tuple(owned), sizes, tuple(args.kw.items())))
     training.made(m, made.addresses[0], node)
     steppers.made(m, made.addresses[0], owned)
+    steppers.tell(m, made.addresses[0])
     if perhaps is not None:
         m.state.set((made.addresses[0], PERHAPS), Ref(tuple(perhaps)))
     if owned is not None:

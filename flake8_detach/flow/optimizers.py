@@ -76,6 +76,8 @@ def call(m: Machine, node: cst.CSTNode, receiver: Value, name: str, args: Args) 
         escape(m, [receiver, Ref(mine or ()), *args.values()])
         return UNKNOWN
     if name == "zero_grad":
+        if isinstance(receiver, Ref) and len(receiver.addresses) == 1:
+            steppers.cleared(m, receiver.addresses[0], node)
         why = m.cause("constant", "cleared by `zero_grad()`", node)
         if mine is None:
             gradients.stir(m)

@@ -293,7 +293,9 @@ def _question(m: Machine, suspect: Suspect, start: int) -> Callable[[Reached], N
             wanted = summed and reached.inside(node)
         else:
             wanted = reached.node(node) or reached.unseen(start, end)
-        if not (wanted or reached.missed(node)) and m.fatal == fatal:  # what raises later, or is cut, is the cause
+        stepped = None if m.ledger.unseen_owned else m.owned
+        wanted = wanted or reached.missed(node, stepped)
+        if not wanted and m.fatal == fatal:  # what raises later, or is cut, is the cause
             m.sink(event)
 
     return answer

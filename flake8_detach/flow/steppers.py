@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.values import (
+    PRESUMED_YES,
     Either,
     Function,
     Instance,
@@ -21,6 +23,7 @@ from flake8_detach.flow.values import (
     Method,
     Optimizer,
     Partial,
+    Ref,
     Sequence,
     Thing,
     Tuple,
@@ -28,10 +31,15 @@ from flake8_detach.flow.values import (
 )
 
 if TYPE_CHECKING:
+    from flake8_detach.flow.afterwards import Reached
     from flake8_detach.flow.machine import Machine
 
 LOOKS = frozenset(f"builtins.{name}" for name in ("print", "len", "isinstance", "type", "repr", "str", "id"))
 """Library functions that do no more than look at an optimizer."""
+
+
+SCHEDULERS = "torch.optim.lr_scheduler."
+"""They change how far an optimizer goes, and never make it go."""
 
 
 def made(m: Machine, optimizer: int, owned: Iterable[int] | None) -> None:
@@ -52,8 +60,9 @@ def asked(m: Machine, owner: Value, node: cst.CSTNode) -> None:
         m.ledger.steps[id(node)] = known and m.ledger.steps.get(id(node), True)
 
 
-def handed(m: Machine, value: Value) -> None:
-    """Code that is not seen may get hold of the optimizers that the value leads to."""
+def handed(m: Machine, value: Value, into: set[int] | None = None) -> None:
+    """Code that is not seen may get hold of the optimizers that the value leads to. into: where that is noted."""
+    lent = m.ledger.lent if into is None else into
     todo, seen = [value], set[int]()
     while todo:
         current = todo.pop()
@@ -73,7 +82,7 @@ def handed(m: Machine, value: Value) -> None:
             seen.add(address)
             m.step()
             if isinstance(cell, Optimizer):
-                m.ledger.lent.add(address)
+                lent.add(address)
             elif isinstance(cell, (Sequence, Mapping_)):
                 todo.extend(cell.held)
             elif isinstance(cell, Instance):
@@ -90,12 +99,49 @@ def idle(m: Machine) -> frozenset[int]:
 
 def _idle(m: Machine) -> frozenset[int]:
     ledger = m.ledger
-    resting = {o for o, owned in ledger.optimizers.items() if owned is not None and o not in ledger.lent | m.escaped}
+    held = ledger.lent | ledger.stowed | m.escaped
+    resting = {o for o, owned in ledger.optimizers.items() if owned is not None and o not in held}
     leaves = frozenset[int]().union(*(ledger.optimizers[o] or () for o in resting)) - ledger.moved
     if not leaves or not _all_seen(m):
         return frozenset()
     others = (ledger.optimizers[o] or () for o in ledger.optimizers if o not in resting)
     return leaves.difference(*others, *(m.state.alike(a) for a in ledger.moved))
+
+
+def tell(m: Machine, optimizer: int) -> None:
+    """An optimizer is made: will its gradients be cleared again and again, and no step ever use them?"""
+    if m.quiet or any(frame.call is None and frame.function is not None for frame in m.frames):
+        return  # a function that nobody in the file calls: who does may step
+
+    def answer(reached: Reached) -> None:
+        ledger = m.ledger
+        event, leaves = ledger.zeroed.get(optimizer), ledger.optimizers[optimizer] or frozenset()
+        if event is None or optimizer in ledger.lent | m.escaped or reached.unclear or ledger.regroups:
+            return
+        steered = any(t.storage in m.steered for _, t in m.tensors(Ref(tuple(leaves))))
+        moved = ledger.moved.union(*(m.state.alike(a) for a in ledger.moved))
+        again = [o for o in ledger.optimizers if m.makers.get(o) is m.makers.get(optimizer)]  # in another run of it
+        alike = frozenset[int]().union(*(ledger.optimizers[o] or () for o in again))
+        if steered or not alike.isdisjoint(m.escaped | m.wanted | moved) or not _all_seen(m) or _passed_on(m):
+            return
+        if reached.alone(leaves):  # else it may be for the others: who moves an input clears what the net has got
+            m.mourned |= leaves
+            m.sink(event)
+
+    m.afterwards.ask_last(answer)
+
+
+def _passed_on(m: Machine) -> bool:
+    """May an object answer for one that it holds?"""
+    definitions = (n for n in ast.walk(m.tree) if isinstance(n, ast.FunctionDef)) if m.tree is not None else ()
+    return any(n.name in ("__getattr__", "__getattribute__") for n in definitions)
+
+
+def cleared(m: Machine, optimizer: int, node: cst.CSTNode) -> None:
+    """`optimizer.zero_grad()`."""
+    if not m.quiet and optimizer not in m.ledger.zeroed:
+        made = m.makers.get(optimizer)
+        m.ledger.zeroed[optimizer] = m.event(Misstep, node, what="never", sure=PRESUMED_YES, at=made, subject="")
 
 
 def _all_seen(m: Machine) -> bool:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow import cancelling, linear, origins, steppers
+from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.flow.values import YES, Cause, Cut, Edge, Node, Source, Tensor
 
@@ -32,6 +33,8 @@ OVERWRITING = frozenset(
 """Ops with a zero derivative whose result does not tell what went in."""
 MEANT = frozenset({"cut", "mode"})
 """What somebody may have written to hold a value constant."""
+DERIVATIVE = "grad"
+"""What `autograd.grad(..., create_graph=True)` made, as a graph node."""
 STRAIGHT = frozenset({"cut", "mode", "op"})
 """What a straight-through estimator is made with."""
 
@@ -204,7 +207,10 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         if loss.kind in STRAIGHT and any(e.node in nodes if e.node is not None else e.leaf in leaves for e in beside):
             return  # x + (q - x).detach(): the value of q with the gradient of x
         if leaves:
-            m.afterwards.missed |= {(id(m.state.graph[n].site), m.state.graph[n].path) for n in nodes}
+            behind = None if constant else frozenset(leaves)
+            for n in nodes:
+                place = (id(m.state.graph[n].site), m.state.graph[n].path)
+                m.afterwards.missed.setdefault(place, set()).add(behind)
             size = 0 if loss.kind == "cancelled" else len(nodes)
             if known is not None and not constant:  # one `no_grad` cuts several values
                 leaves = {**known.leaves, **leaves}
@@ -231,11 +237,37 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
         seen.add(edge.node)
         node = m.state.graph[edge.node]
         for cut in node.cuts:
-            add(cut.cause, False)
+            add(cut.cause, _residual(m, node, cut))
         if node.derivative == "zero" and not (edge.node in part.nodes and cancelling.is_nothing(node)):
             add(flat(m, node), False)
         todo.extend(node.edges)
     return list(found.values())
+
+
+def _residual(m: Machine, node: Node, cut: Cut) -> bool:
+    """Is a derivative without a graph added to one of the same function that has a graph, as `u_t - u_xx` of a
+    differential equation? What is differentiated there is moved along a gradient: `w - lr * g` is no residual."""
+    name = linear.key(node)
+    loss = cut.cause.loss
+    if loss is None or loss.kind != "gradient" or not (name in linear.SUMS or name in linear.DIFFERENCES):
+        return False
+    behind, _ = origins.behind(m, cut.cause.origin)
+    graph = m.state.graph
+    beside = [edge.node for edge in node.edges if edge.node is not None and edge.sure]
+    if not behind or any(n in behind and not _is_derivative(graph, n) for n in beside):
+        return False
+    alive = {n for n in below(graph, beside)[0] if graph[n].op == DERIVATIVE}
+    return any(not behind.isdisjoint(below(graph, [n])[0]) for n in alive)
+
+
+def _is_derivative(graph: Mapping[int, Node], number: int) -> bool:
+    """Is it a derivative, or a column or multiple of one?"""
+    while graph[number].op != DERIVATIVE:
+        edges = graph[number].edges
+        if len(edges) != 1 or edges[0].node is None:
+            return False
+        number = edges[0].node
+    return True
 
 
 def _kept_in(m: Machine, number: int, part: _Linear) -> bool:

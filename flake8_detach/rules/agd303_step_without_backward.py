@@ -33,6 +33,7 @@ class StepWithoutBackward(OrderRule):
     messages: ClassVar = {
         "step-first": "`step()`{inside} finds no gradient: it runs before the backward (line {at}), whose work is "
         "cleared",
+        "never": "clears gradients that no step has used: the optimizer made on line {at} is never stepped",
     }
     example = Example(
         bad="""\
