@@ -27,7 +27,8 @@ class GradientPenaltyWithoutCreateGraph(Rule):
     The gradient is a constant, so the term is one, too: it changes the value of the loss and none of its gradients.
 
     ## Known problems
-    A gradient that only scales or shifts something else (adversarial examples, loss weights, steps by hand) is silent.
+    A gradient that only scales or shifts something else (adversarial examples, loss weights, steps by hand) is silent,
+    unless that is a derivative of the same function that does have a graph, as in a PDE residual `u_t - u_xx`.
 
     ## Fix safety
     Unsafe: `create_graph=True` is passed, which keeps the graph in memory and changes the gradients, as it should. Not

@@ -8,17 +8,18 @@ from flake8_detach.rules._missteps import OrderRule
 
 @register
 class StepWithoutBackward(OrderRule):
-    """An optimizer steps in every iteration before backward has filled the gradients.
+    """An optimizer steps in every iteration before backward has filled the gradients, or never steps at all.
 
     ## What it does
     Reports `optimizer.step()` that runs after the gradients were cleared and before the backward of its own iteration,
-    so that it never finds one.
+    so that it never finds one; and the `zero_grad()` of an optimizer whose parameters, and no others, a backward fills,
+    and that nothing in the file ever steps.
 
     ## Why is this bad?
     No step ever uses a gradient: every backward's work is cleared before the next step comes by. PyTorch says nothing.
 
     ## Known problems
-    A step that uses the gradients of the previous iteration, because they are cleared after it, is not reported.
+    An optimizer that other code may have got hold of is taken for one that it steps. A step that uses the gradients of the previous iteration, because they are cleared after it, is not reported.
 
     ## Fix safety
     Shown only: move the step behind the backward.
