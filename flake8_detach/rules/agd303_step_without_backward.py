@@ -19,7 +19,8 @@ class StepWithoutBackward(OrderRule):
     No step ever uses a gradient: every backward's work is cleared before the next step comes by. PyTorch says nothing.
 
     ## Known problems
-    An optimizer that other code may have got hold of is taken for one that it steps. A step that uses the gradients of the previous iteration, because they are cleared after it, is not reported.
+    An optimizer that other code may have got hold of is taken for one that it steps. A step that uses the gradients
+    of the previous iteration, because they are cleared after it, is not reported.
 
     ## Fix safety
     Shown only: move the step behind the backward.
