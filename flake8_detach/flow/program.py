@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     memo,
     modules,
     phases,
+    strangers,
 )
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
@@ -35,6 +36,8 @@ from flake8_detach.source import Chunk, Source
 STEPS_PER_LINE = 120
 """Bound on the work: the engine stops silently when it has taken that many steps for every analysed line."""
 STEPS_AT_LEAST = 15_000
+VISITS = 3
+"""So often the methods of an instance are run to see what they leave: each may need what another one has left."""
 
 
 def follow(
@@ -66,6 +69,7 @@ def follow(
         anomalies.close(m)
         for name in _rebound(source):
             m.state.set((m.frames[0].id, name), UNKNOWN)
+        strangers.of_module(m, source.text)
         _uncalled(m, parts, acting)
         m.afterwards.answer(m.state.graph)
         m.afterwards.finish(m.state.graph)
@@ -229,13 +233,9 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     instance = modules.instantiate(m, cls, Args([], {}, True), cls.definition)
     if isinstance(instance, Ref):
         m.state.set((instance.addresses[0], functions.GENERIC), YES)
-        m.quiet += 1
-        deltas: list[Delta] = [{}]
-        for function in own:
-            if function.name != "__init__" and "builtins.staticmethod" not in function.wrappers:
-                deltas.append(_by_the_framework(m, function, instance))
-        m.quiet -= 1
-        m.state.join(deltas)
+        strangers.of_instance(m, instance, cls)
+        plain = (f for f in own if f.name != "__init__" and "builtins.staticmethod" not in f.wrappers)
+        _settle_down(m, instance, list(plain))
     for function in todo:
         if function.name != "__init__" or not isinstance(instance, Ref):
             bound = None if "builtins.staticmethod" in function.wrappers else instance
@@ -243,6 +243,22 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     m.set_mode(mode)
     membership.settle(m, since)
     m.state.undo(mark)
+
+
+def _settle_down(m: Machine, instance: Ref, methods: list[Function]) -> None:
+    """Leave the instance as all of the methods leave it, whichever comes first. Those that change it are run once more:
+    on what others, and they themselves, have left."""
+    m.quiet += 1
+    contexts = dict(m.contexts)
+    for visit in range(VISITS):
+        deltas = [_by_the_framework(m, function, instance) for function in methods]
+        methods = [f for f, delta in zip(methods, deltas, strict=True) if strangers.touches(m, instance, delta)]
+        m.state.join([{}, *deltas])
+        if visit == 0:
+            strangers.in_instance(m, instance)
+    m.contexts.clear()
+    m.contexts.update(contexts)
+    m.quiet -= 1
 
 
 def _by_the_framework(m: Machine, function: Function, bound: Value) -> Delta:
