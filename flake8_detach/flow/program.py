@@ -60,7 +60,7 @@ def follow(
     m.evaluate = lambda node: evaluate(m, node)
     m.frames.append(Frame((m.state.address(),)))
     waiting = _waiting(parts)
-    m.define = lambda name: _define(m, waiting, name)
+    m.define = lambda name: _define(m, waiting, name, False)
     try:
         for part in parts:
             if part not in waiting.values() and not interpreter.execute_block(m, part.module.body):
@@ -70,6 +70,7 @@ def follow(
         for name in _rebound(source):
             m.state.set((m.frames[0].id, name), UNKNOWN)
         strangers.of_module(m, source.text)
+        m.define = lambda name: _define(m, waiting, name, True)
         _uncalled(m, parts, acting)
         m.afterwards.answer(m.state.graph)
         m.afterwards.finish(m.state.graph)
@@ -103,10 +104,11 @@ def _defines(statement: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFuncti
     return isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
-def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
+def _define(m: Machine, waiting: dict[str, Chunk], name: str, over: bool) -> Value | None:
     """Run the definition of `name` now, as if it had been run in its place: on all paths alike, with grad mode on.
 
     Those that it needs at once are run before it and not within it, so that they may be as many as they like.
+    over: the module has been run, and others may have had their hands on the class.
     """
     if name not in waiting:
         return None
@@ -116,18 +118,20 @@ def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
         if part is not None:
             parts[asked[-1]] = part
             asked += [needed for needed in _needs(part.tree.body[0]) if needed in waiting]
-        elif (part := parts.pop(asked.pop(), None)) is not None:
-            _run_definition(m, part)
+        elif (part := parts.pop(made := asked.pop(), None)) is not None:
+            _run_definition(m, part, made if over else "")
     value: Value | None = m.state.get((m.frames[0].id, name))
     return value
 
 
-def _run_definition(m: Machine, part: Chunk) -> None:
+def _run_definition(m: Machine, part: Chunk, touched: str) -> None:
     frames, depth, trail, mode = m.frames, m.depth, m.state.trail, m.mode
     m.frames, m.depth, m.state.trail = m.frames[:1], 0, []
     m.state.slots[MODE] = Mode()
     try:
         interpreter.execute_block(m, part.module.body)
+        if isinstance(made := m.state.get((m.frames[0].id, touched)), Class):
+            strangers.of_class(m, made)
     finally:
         m.frames, m.depth, m.state.trail = frames, depth, trail
         m.state.slots[MODE] = mode
@@ -233,7 +237,7 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     instance = modules.instantiate(m, cls, Args([], {}, True), cls.definition)
     if isinstance(instance, Ref):
         m.state.set((instance.addresses[0], functions.GENERIC), YES)
-        strangers.of_instance(m, instance, cls)
+        strangers.of_instance(m, instance)
         plain = (f for f in own if f.name != "__init__" and "builtins.staticmethod" not in f.wrappers)
         _settle_down(m, instance, list(plain))
     for function in todo:
@@ -256,6 +260,7 @@ def _settle_down(m: Machine, instance: Ref, methods: list[Function]) -> None:
         m.state.join([{}, *deltas])
         if visit == 0:
             strangers.in_instance(m, instance)
+    strangers.thaw(m, instance)
     m.contexts.clear()
     m.contexts.update(contexts)
     m.quiet -= 1

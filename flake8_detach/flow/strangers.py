@@ -7,14 +7,16 @@ and never uses it otherwise. Whatever else it keeps is taken for what the file m
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from flake8_detach.flow import forgetting, module_groups, modules
+from flake8_detach.flow import forgetting, module_groups, module_tree, modules
 from flake8_detach.flow.slots import CELL, Delta
 from flake8_detach.flow.values import (
-    NONE,
+    MAYBE,
     UNKNOWN,
+    Cell,
     Class,
     Const,
     Instance,
@@ -23,6 +25,8 @@ from flake8_detach.flow.values import (
     Ref,
     Scalar,
     Sequence,
+    Tensor,
+    Tuple,
     Value,
 )
 from flake8_detach.knowledge import layers
@@ -30,6 +34,7 @@ from flake8_detach.knowledge import layers
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
+KINDS: dict[type, Literal["int", "float", "bool", "str"]] = {int: "int", float: "float", bool: "bool", str: "str"}
 _CHANGED = re.compile(
     r"\b(\w+)[ \t]*(?:\.(?:append|appendleft|add|extend|insert|update|setdefault)\(|\[[^\n]*\][ \t]*[-+*/|]?=(?!=))"
 )
@@ -44,74 +49,127 @@ def of_module(m: Machine, text: str) -> None:
     for (owner, name), value in list(m.state.slots.items()):
         if owner != frame or name.startswith("*"):
             continue
-        if _switch(value):
+        cell = m.cell(value) if isinstance(value, Ref) else None
+        if _choice(value):
             m.state.set((frame, name), _any_like(value))
-        elif isinstance(value, Ref) and isinstance(m.cell(value), (Sequence, Mapping_)):
+        elif isinstance(value, Class):
+            of_class(m, value)
+        elif isinstance(value, Ref) and isinstance(cell, (Sequence, Mapping_)):
             changed = set(_CHANGED.findall(text)) if changed is None else changed
             _fill(m, value, name in changed)
+        elif isinstance(value, Ref) and isinstance(cell, Instance):
+            forgetting.attributes(m, [value])
+            of_instance(m, value)
+            in_instance(m, value)
 
 
-def of_instance(m: Machine, instance: Ref, cls: Class) -> None:
-    """Switches of an object of the class, be they set by `__init__` or in a class: those that no method sets."""
-    address = instance.addresses[0]
-    lineage = modules.lineage(cls)
-    written = frozenset[str]().union(*(forgetting.written(c.definition) for c in lineage if c.definition is not None))
-    own = m.state.names(address)
-    for name in own:
-        value = m.state.get((address, name))
-        if name not in written and _switch(value):
-            m.state.put(address, name, _any_like(value))
-    for base in lineage:
-        for name in m.state.names(base.frame):
-            value = m.state.get((base.frame, name))
-            if name not in written and name not in own and _switch(value):
+def of_class(m: Machine, cls: Class) -> None:
+    """Attributes of a class, and of the classes in it."""
+    written = _written(cls)
+    for name in m.state.names(cls.frame):
+        value = m.state.get((cls.frame, name))
+        if isinstance(value, Class):
+            of_class(m, value)
+        elif isinstance(value, Ref):
+            of_instance(m, value)
+            in_instance(m, value)
+        elif name not in written and _choice(value):
+            m.state.put(cls.frame, name, _any_like(value))
+
+
+def of_instance(m: Machine, instance: Ref) -> None:
+    """Constants that an object, or one that it keeps, has from `__init__` or its class: those that no method sets."""
+    for address, cell in _objects(m, instance):
+        if not isinstance(cell, Instance):
+            continue
+        written = _written(cell.cls)
+        own = m.state.names(address)
+        kept = [(name, m.state.get((address, name))) for name in own]
+        for base in modules.lineage(cell.cls):
+            kept += [(n, m.state.get((base.frame, n))) for n in m.state.names(base.frame) if n not in own]
+        for name, value in kept:
+            if name not in written and isinstance(value, Const):
                 m.state.put(address, name, _any_like(value))
 
 
 def in_instance(m: Machine, instance: Ref) -> None:
-    """Lists, dicts and containers of an object that are still empty when all of its methods have been run."""
-    address = instance.addresses[0]
-    for name in m.state.names(address):
-        value = m.state.get((address, name))
-        if isinstance(value, Ref):
-            _fill(m, value)
+    """Lists, dicts and containers in an object that are still empty when all of its methods have been run."""
+    for address, _ in list(_objects(m, instance)):
+        _fill(m, Ref((address,)))
+
+
+def _objects(m: Machine, value: Value) -> Iterator[tuple[int, Cell]]:
+    """What is there at each address that the value leads to."""
+    seen, todo = set[int](), [value]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, Tuple):
+            todo += current.items
+        for address in current.addresses if isinstance(current, Ref) else ():
+            cell = m.state.get((address, CELL))
+            if address in seen or cell is None:
+                continue
+            seen.add(address)
+            m.step()
+            yield address, cell
+            if isinstance(cell, (Sequence, Mapping_)):
+                todo += cell.held
+            elif isinstance(cell, Instance):
+                todo += [m.state.get((address, name)) for name in m.state.names(address)]
+
+
+def thaw(m: Machine, instance: Ref) -> None:
+    """Frozen parameters of a module: whoever holds it may train them later, as `requires_grad_()` of it says."""
+    if modules.is_module(m, instance):
+        for address in module_tree.tree(m, instance).parameters:
+            cell = m.state.cell(address)
+            if isinstance(cell, Tensor) and cell.grad.no:
+                m.state.set((address, CELL), replace(cell, grad=MAYBE))
 
 
 def touches(m: Machine, instance: Ref, delta: Delta) -> bool:
-    """Do these changes change an object, or a list or object that it keeps?"""
-    owners, todo = set[int](), [instance]
-    while todo:
-        for address in todo.pop().addresses:
-            if address in owners:
-                continue
-            owners.add(address)
-            if isinstance(m.state.get((address, CELL)), Instance):
-                kept = (m.state.get((address, name)) for name in m.state.names(address))
-                todo += [value for value in kept if isinstance(value, Ref)]
+    """Do these changes change an object, or what it keeps?"""
+    owners = {address for address, _ in _objects(m, instance)}
     return any(owner in owners and (name == CELL or not name.startswith("*")) for owner, name in delta)
 
 
-def _switch(value: Value | None) -> bool:
+def _written(cls: Class) -> frozenset[str]:
+    lineage = modules.lineage(cls)
+    return frozenset[str]().union(*(forgetting.written(c.definition) for c in lineage if c.definition is not None))
+
+
+def _choice(value: Value | None) -> bool:
+    """Yes or no, or nothing where something may be."""
     return isinstance(value, Const) and (value.value is None or isinstance(value.value, bool))
 
 
 def _any_like(value: Value) -> Value:
-    return UNKNOWN if value == NONE else Scalar("bool")
+    """What may stand in place of a constant. A sum of tensors begins with 0."""
+    constant = value.value if isinstance(value, Const) else None
+    kind = KINDS.get(type(constant))
+    return UNKNOWN if kind is None or (constant == 0 and kind != "bool") else Scalar(kind)
 
 
 def _fill(m: Machine, value: Ref, changed: bool = False) -> None:
-    """Others may have put things into what is empty, or is `changed` somewhere, and may have set switches in a dict."""
+    """Others may have put things into what is empty, or is `changed` somewhere, and other constants into the rest."""
     for address in value.addresses:
         cell = m.state.get((address, CELL))
-        if isinstance(cell, Sequence) and (changed or cell.items == ()):
-            m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN))
-        elif isinstance(cell, Mapping_) and (changed or (not cell.items and cell.rest is None)):
-            m.state.set((address, CELL), replace(cell, items=(), rest=UNKNOWN))
-        elif isinstance(cell, Mapping_) and any(_switch(v) for _, v in cell.items):
-            items = tuple((k, _any_like(v) if _switch(v) else v) for k, v in cell.items)
-            m.state.set((address, CELL), replace(cell, items=items))
+        if isinstance(cell, Sequence):
+            if changed or cell.items == ():
+                m.state.set((address, CELL), Sequence(cell.kind, None, UNKNOWN))
+            elif cell.items is not None and any(isinstance(v, Const) for v in cell.items):
+                m.state.set((address, CELL), replace(cell, items=tuple(map(_unsettled, cell.items))))
+        elif isinstance(cell, Mapping_):
+            if changed or (not cell.items and cell.rest is None):
+                m.state.set((address, CELL), replace(cell, items=(), rest=UNKNOWN))
+            elif any(isinstance(v, Const) for _, v in cell.items):
+                m.state.set((address, CELL), replace(cell, items=tuple((k, _unsettled(v)) for k, v in cell.items)))
         elif isinstance(cell, Layer) and _container(cell) and not m.state.names(address):
             module_groups.forget(m, address, cell)
+
+
+def _unsettled(value: Value) -> Value:
+    return _any_like(value) if isinstance(value, Const) else value
 
 
 def _container(cell: Layer) -> bool:
@@ -119,4 +177,4 @@ def _container(cell: Layer) -> bool:
     return spec is not None and bool(spec.container)
 
 
-__all__ = ["in_instance", "of_instance", "of_module", "touches"]
+__all__ = ["in_instance", "of_class", "of_instance", "of_module", "thaw", "touches"]
