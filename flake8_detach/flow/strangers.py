@@ -26,6 +26,7 @@ from flake8_detach.flow.values import (
     Scalar,
     Sequence,
     Tensor,
+    Thing,
     Tuple,
     Value,
 )
@@ -57,7 +58,7 @@ def of_module(m: Machine, text: str) -> None:
         elif isinstance(value, Ref) and isinstance(cell, (Sequence, Mapping_)):
             changed = set(_CHANGED.findall(text)) if changed is None else changed
             _fill(m, value, name in changed)
-        elif isinstance(value, Ref) and isinstance(cell, Instance):
+        elif isinstance(value, Ref) and cell is not None and _has_attributes(cell):
             forgetting.attributes(m, [value])
             of_instance(m, value)
             in_instance(m, value)
@@ -80,16 +81,16 @@ def of_class(m: Machine, cls: Class) -> None:
 def of_instance(m: Machine, instance: Ref) -> None:
     """Constants that an object, or one that it keeps, has from `__init__` or its class: those that no method sets."""
     for address, cell in _objects(m, instance):
-        if not isinstance(cell, Instance):
+        if not _has_attributes(cell):
             continue
-        written = _written(cell.cls)
+        written = _written(cell.cls) if isinstance(cell, Instance) else ()
         own = m.state.names(address)
         kept = [(name, m.state.get((address, name))) for name in own]
-        for base in modules.lineage(cell.cls):
+        for base in modules.lineage(cell.cls) if isinstance(cell, Instance) else ():
             kept += [(n, m.state.get((base.frame, n))) for n in m.state.names(base.frame) if n not in own]
         for name, value in kept:
-            if name not in written and isinstance(value, Const):
-                m.state.put(address, name, _any_like(value))
+            if name not in written and isinstance(value, (Const, Tuple)):
+                m.state.put(address, name, _unsettled(value))
 
 
 def in_instance(m: Machine, instance: Ref) -> None:
@@ -114,7 +115,7 @@ def _objects(m: Machine, value: Value) -> Iterator[tuple[int, Cell]]:
             yield address, cell
             if isinstance(cell, (Sequence, Mapping_)):
                 todo += cell.held
-            elif isinstance(cell, Instance):
+            elif _has_attributes(cell):
                 todo += [m.state.get((address, name)) for name in m.state.names(address)]
 
 
@@ -139,8 +140,8 @@ def _written(cls: Class) -> frozenset[str]:
 
 
 def _choice(value: Value | None) -> bool:
-    """Yes or no, or nothing where something may be."""
-    return isinstance(value, Const) and (value.value is None or isinstance(value.value, bool))
+    """Yes or no, one word or another, or nothing where something may be."""
+    return isinstance(value, Const) and (value.value is None or isinstance(value.value, (bool, str)))
 
 
 def _any_like(value: Value) -> Value:
@@ -169,7 +170,15 @@ def _fill(m: Machine, value: Ref, changed: bool = False) -> None:
 
 
 def _unsettled(value: Value) -> Value:
+    """What may stand in place of a value that was put somewhere; a tuple of numbers is a shape, most likely."""
+    if isinstance(value, Tuple):
+        return replace(value, items=tuple(_any_like(item) if _choice(item) else item for item in value.items))
     return _any_like(value) if isinstance(value, Const) else value
+
+
+def _has_attributes(cell: Cell) -> bool:
+    """Is it an object of a class of the file, or one that is its attributes?"""
+    return isinstance(cell, Instance) or (isinstance(cell, Thing) and cell.kind == "types.SimpleNamespace")
 
 
 def _container(cell: Layer) -> bool:
