@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @memo.per_file
-def _written(definition: Any) -> frozenset[str]:
+def written(definition: Any) -> frozenset[str]:
     """The names of the attributes that are assigned in a class, `__init__` aside, or in a function. Looks at statements
     only: a visitor would go through every expression and every space."""
     names: set[str] = set()
@@ -83,7 +83,7 @@ def attributes(m: Machine, values: Iterable[Value]) -> None:
                 todo.extend(m.state.get((address, name)) for name in m.state.names(address))
             if isinstance(cell, Instance):
                 for cls in modules.lineage(cell.cls):
-                    for name in _written(cls.definition) if cls.definition is not None else ():
+                    for name in written(cls.definition) if cls.definition is not None else ():
                         _forget(m, address, name)
 
 
@@ -97,7 +97,7 @@ def unmade(m: Machine, function: Function) -> None:
         if isinstance(cell, Instance) and (
             making
             or function.name == "__init__"
-            or any(m.state.get((address, name)) is None for name in _written(function.definition))
+            or any(m.state.get((address, name)) is None for name in written(function.definition))
         ):
             m.state.set((address, "*open"), YES)
 
@@ -109,4 +109,4 @@ def _forget(m: Machine, address: int, name: str) -> None:
         m.state.put(address, name, UNKNOWN)
 
 
-__all__ = ["attributes", "unmade"]
+__all__ = ["attributes", "unmade", "written"]

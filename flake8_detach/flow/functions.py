@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from flake8_detach import trees
 from flake8_detach.flow import (
     autograd,
     forgetting,
     gradients,
     idle,
     membership,
+    memo,
     misclipped,
     retention,
     steppers,
@@ -83,9 +85,26 @@ def call(m: Machine, function: Function, args: Args, node: cst.CSTNode, watch: W
     if node is m.ledger.awaited and not function.wrappers and generators.suits(definition):
         return _put_off(m, WAITING, function, args, node)  # it is run by the `for` statement
     result = run(m, function, args, node, watch)
-    if result == NONE and isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
-        return UNKNOWN  # a method that returns nothing is there to be overridden in a subclass
+    if isinstance(function.bound, Ref) and m.state.get((function.bound.addresses[0], GENERIC)):
+        return UNKNOWN if result == NONE or _stands_in(definition) else result
     return result
+
+
+@memo.per_file
+def _stands_in(definition: Any) -> bool:
+    """Is the method there to be overridden in a subclass? It only returns what is made of nothing that it was given."""
+    if isinstance(definition, cst.Lambda):
+        return False
+    statements: list[Any] = []
+    for statement in definition.body.body:
+        statements += statement.body if isinstance(statement, cst.SimpleStatementLine) else (statement,)
+    if statements and isinstance(statements[0], cst.Expr) and isinstance(statements[0].value, cst.SimpleString):
+        del statements[0]
+    if len(statements) != 1 or not isinstance(statements[0], cst.Return) or statements[0].value is None:
+        return False
+    params = definition.params
+    given = {p.name.value for p in (*params.posonly_params, *params.params, *params.kwonly_params)}
+    return all(name.value not in given for name in trees.walk(statements[0].value) if isinstance(name, cst.Name))
 
 
 def _put_off(m: Machine, kind: str, function: Function, args: Args, node: cst.CSTNode) -> Value:

@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     memo,
     modules,
     phases,
+    strangers,
 )
 from flake8_detach.flow.afterwards import Afterwards
 from flake8_detach.flow.calls import Args
@@ -35,6 +36,8 @@ from flake8_detach.source import Chunk, Source
 STEPS_PER_LINE = 120
 """Bound on the work: the engine stops silently when it has taken that many steps for every analysed line."""
 STEPS_AT_LEAST = 15_000
+VISITS = 3
+"""So often the methods of an instance are run to see what they leave: each may need what another one has left."""
 
 
 def follow(
@@ -57,7 +60,7 @@ def follow(
     m.evaluate = lambda node: evaluate(m, node)
     m.frames.append(Frame((m.state.address(),)))
     waiting = _waiting(parts)
-    m.define = lambda name: _define(m, waiting, name)
+    m.define = lambda name: _define(m, waiting, name, False)
     try:
         for part in parts:
             if part not in waiting.values() and not interpreter.execute_block(m, part.module.body):
@@ -66,6 +69,8 @@ def follow(
         anomalies.close(m)
         for name in _rebound(source):
             m.state.set((m.frames[0].id, name), UNKNOWN)
+        strangers.of_module(m, source.text)
+        m.define = lambda name: _define(m, waiting, name, True)
         _uncalled(m, parts, acting)
         m.afterwards.answer(m.state.graph)
         m.afterwards.finish(m.state.graph)
@@ -99,10 +104,11 @@ def _defines(statement: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.AsyncFuncti
     return isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
-def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
+def _define(m: Machine, waiting: dict[str, Chunk], name: str, over: bool) -> Value | None:
     """Run the definition of `name` now, as if it had been run in its place: on all paths alike, with grad mode on.
 
     Those that it needs at once are run before it and not within it, so that they may be as many as they like.
+    over: the module has been run, and others may have had their hands on the class.
     """
     if name not in waiting:
         return None
@@ -112,18 +118,20 @@ def _define(m: Machine, waiting: dict[str, Chunk], name: str) -> Value | None:
         if part is not None:
             parts[asked[-1]] = part
             asked += [needed for needed in _needs(part.tree.body[0]) if needed in waiting]
-        elif (part := parts.pop(asked.pop(), None)) is not None:
-            _run_definition(m, part)
+        elif (part := parts.pop(made := asked.pop(), None)) is not None:
+            _run_definition(m, part, made if over else "")
     value: Value | None = m.state.get((m.frames[0].id, name))
     return value
 
 
-def _run_definition(m: Machine, part: Chunk) -> None:
+def _run_definition(m: Machine, part: Chunk, touched: str) -> None:
     frames, depth, trail, mode = m.frames, m.depth, m.state.trail, m.mode
     m.frames, m.depth, m.state.trail = m.frames[:1], 0, []
     m.state.slots[MODE] = Mode()
     try:
         interpreter.execute_block(m, part.module.body)
+        if isinstance(made := m.state.get((m.frames[0].id, touched)), Class):
+            strangers.of_class(m, made)
     finally:
         m.frames, m.depth, m.state.trail = frames, depth, trail
         m.state.slots[MODE] = mode
@@ -229,13 +237,9 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     instance = modules.instantiate(m, cls, Args([], {}, True), cls.definition)
     if isinstance(instance, Ref):
         m.state.set((instance.addresses[0], functions.GENERIC), YES)
-        m.quiet += 1
-        deltas: list[Delta] = [{}]
-        for function in own:
-            if function.name != "__init__" and "builtins.staticmethod" not in function.wrappers:
-                deltas.append(_by_the_framework(m, function, instance))
-        m.quiet -= 1
-        m.state.join(deltas)
+        strangers.of_instance(m, instance)
+        plain = (f for f in own if f.name != "__init__" and "builtins.staticmethod" not in f.wrappers)
+        _settle_down(m, instance, list(plain))
     for function in todo:
         if function.name != "__init__" or not isinstance(instance, Ref):
             bound = None if "builtins.staticmethod" in function.wrappers else instance
@@ -243,6 +247,23 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
     m.set_mode(mode)
     membership.settle(m, since)
     m.state.undo(mark)
+
+
+def _settle_down(m: Machine, instance: Ref, methods: list[Function]) -> None:
+    """Leave the instance as all of the methods leave it, whichever comes first. Those that change it are run once more:
+    on what others, and they themselves, have left."""
+    m.quiet += 1
+    contexts = dict(m.contexts)
+    for visit in range(VISITS):
+        deltas = [_by_the_framework(m, function, instance) for function in methods]
+        methods = [f for f, delta in zip(methods, deltas, strict=True) if strangers.touches(m, instance, delta)]
+        m.state.join([{}, *deltas])
+        if visit == 0:
+            strangers.in_instance(m, instance)
+    strangers.thaw(m, instance)
+    m.contexts.clear()
+    m.contexts.update(contexts)
+    m.quiet -= 1
 
 
 def _by_the_framework(m: Machine, function: Function, bound: Value) -> Delta:
