@@ -261,3 +261,9 @@ def test_the_message_is_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     finding = Finding("AGD101", "why", Span(1, 2, 1, 3))
     monkeypatch.setattr(rules, "check", lambda source, settings: [finding])
     assert found("x = 1\n") == [(1, 2, "AGD101 why")]
+
+
+def test_of_what_one_mode_cut_the_message_names_the_nearest_value() -> None:
+    path = Path(__file__).parents[1] / "fixtures" / "AGD211" / "bad_sampled_and_embedded.py"
+    (message,) = [m for _, _, m in found(path.read_text()) if m.startswith("AGD211")]
+    assert "`states` was computed under `no_grad`" in message

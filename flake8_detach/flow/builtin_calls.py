@@ -431,22 +431,7 @@ def _container(m: Machine, args: Args, node: cst.CSTNode) -> Value:
 
 @builtin("dict")
 def _dict(m: Machine, args: Args, node: cst.CSTNode) -> Value:
-    if args.open:
-        return m.new(Mapping_((), UNKNOWN))
-    result = Mapping_()
-    if args.pos:
-        cell = m.cell(args.pos[0])
-        if not isinstance(cell, Mapping_):
-            pairs = iteration.apart(m, args.pos[0]) or iteration.exact(m, args.pos[0]) or ()
-            named = [p.items for p in pairs if isinstance(p, Tuple) and len(p.items) == 2]
-            known = [(items[0].value, items[1]) for items in named if isinstance(items[0], Const)]
-            if known and len(known) == len(pairs):
-                return m.new(result.merged(known))
-            one = iteration.element(m, args.pos[0])
-            rest = one.items[1] if isinstance(one, Tuple) and len(one.items) == 2 else UNKNOWN
-            return m.new(Mapping_((), rest))
-        result = replace(cell, kind="dict")
-    return m.new(result.merged(args.kw.items()))
+    return m.new(containers.mapping(m, args, "dict"))
 
 
 @builtin("next")

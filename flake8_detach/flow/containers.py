@@ -31,6 +31,27 @@ if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
 
 
+def mapping(m: Machine, args: calls.Args, kind: str) -> Mapping_:
+    """What `dict` and `OrderedDict` make of a mapping or of pairs, and of keywords."""
+    if args.open:
+        return Mapping_((), UNKNOWN, kind)
+    result = Mapping_(kind=kind)
+    cell = m.cell(args.pos[0]) if args.pos else None
+    if isinstance(cell, Mapping_):
+        result = replace(cell, kind=kind)
+    elif args.pos:
+        pairs = iteration.apart(m, args.pos[0]) or iteration.exact(m, args.pos[0])
+        named = [p.items for p in pairs or () if isinstance(p, Tuple) and len(p.items) == 2]
+        known = [(items[0].value, items[1]) for items in named if isinstance(items[0], Const)]
+        if pairs is not None and len(known) == len(pairs):
+            result = result.merged(known)
+        else:
+            one = iteration.element(m, args.pos[0])
+            rest = one.items[1] if isinstance(one, Tuple) and len(one.items) == 2 else UNKNOWN
+            result = Mapping_((), rest, kind)
+    return result.merged(args.kw.items())
+
+
 def delete(m: Machine, owner: Value, key: Value) -> None:
     """`del owner[key]`."""
     if not isinstance(owner, Ref) or len(owner.addresses) != 1:

@@ -112,13 +112,14 @@ class _Joiner:
         self.pending: Delta = {}
         self.made: set[int] = set()
         self.weakened: set[int] = set()  # leaves that require grad, or what may be the same on another path does
+        self.shared: set[int] = set()  # the same, but what they meet was known to stand for them
         self.many = False
 
     def on(self, paths: list[int], many: bool = False) -> _Joiner:
         """The same meeting, of these paths alone."""
         inner = _Joiner(self.state, [self.deltas[path] for path in paths], False, self.written)
         inner.pending, inner.made, inner.pairs = self.pending, self.made, self.pairs
-        inner.weakened = self.weakened
+        inner.weakened, inner.shared = self.weakened, self.shared
         inner.many = many or self.many
         return inner
 
@@ -130,6 +131,8 @@ class _Joiner:
             cell = self.pending.get((owner, CELL), self.state.slots.get((owner, CELL)))
             if isinstance(cell, Tensor):
                 self.pending[owner, CELL] = replace(cell, grad=MAYBE)
+        for owner in self.weakened | self.shared:
+            if isinstance(self.pending.get((owner, CELL), self.state.slots.get((owner, CELL))), Tensor):
                 self.pending[owner, "gradient"] = UNKNOWN
         self.state.apply(self.pending)
 
@@ -325,6 +328,8 @@ class _Joiner:
             return
         if isinstance(joined, Tensor) and not joined.grad.no:
             self.write((address, "grad"), UNKNOWN)
+        newest = max(owners)  # an element of a list, and what stands for all of them: to be either is nothing new
+        known = newest in self.state.merged and self.state.made_of(newest).issuperset({*owners} - {newest})
         for path, owner in enumerate(owners):
             cell = self.look(path, (owner, CELL))
             if isinstance(cell, (Sequence, Mapping_, Instance, Layer)):
@@ -335,7 +340,7 @@ class _Joiner:
                 for twin in tuple(self.state.twins.get(owner, ())):
                     self.state.pair(address, twin)
             elif isinstance(cell, Tensor) and not cell.leaf.no and cell.grad is not NO:
-                self.weakened.add(owner)
+                (self.shared if known else self.weakened).add(owner)
 
     def cells(self, cells: list[Any], depth: int, addresses: list[int]) -> Any:
         first = cells[0]

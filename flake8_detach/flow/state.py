@@ -121,6 +121,16 @@ class State:
         """What may be the tensor at one of these addresses, be it by way of others."""
         return _reached(self.twins, *addresses)
 
+    def made_of(self, address: int) -> frozenset[int]:
+        """What the object that was made where paths met stands for: tensors that were there before it."""
+        found, todo = set[int](), [address]
+        while todo:
+            one = todo.pop()
+            older = {twin for twin in self.twins.get(one, ()) if twin < one} - found
+            found |= older
+            todo.extend(older)
+        return frozenset(found)
+
     def weaken(self, address: int, changed: Tensor) -> None:
         """The tensor at `address` became `changed`: whatever may be the same tensor became so, or not."""
         seen, todo = {address}, list(self.twins[address])

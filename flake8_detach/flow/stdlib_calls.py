@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import iteration, module_tree, tensors
+from flake8_detach.flow import containers, iteration, module_tree, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.copies import tell_copy
 from flake8_detach.flow.registry import model
@@ -69,31 +68,11 @@ def _chain(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return module_tree.each(m, Ref(tuple(addresses)))
 
 
-def _ordered(m: Machine, args: Args) -> Mapping_:
-    """What OrderedDict makes of a mapping or of pairs, and of keywords."""
-    first = args.pos[0] if args.pos else None
-    result = Mapping_(kind="OrderedDict")
-    cell = m.cell(first) if first is not None else None
-    if args.open:
-        return Mapping_((), UNKNOWN, "OrderedDict")
-    if isinstance(cell, Mapping_):
-        result = replace(cell, kind="OrderedDict")
-    elif first is not None:
-        known = iteration.exact(m, first)
-        pairs: list[tuple[Any, Value]] = []
-        for pair in [UNKNOWN] if known is None else known:
-            if not (isinstance(pair, Tuple) and len(pair.items) == 2 and isinstance(pair.items[0], Const)):
-                return Mapping_((), UNKNOWN, "OrderedDict")
-            pairs.append((pair.items[0].value, pair.items[1]))
-        result = result.merged(pairs)
-    return result.merged(args.kw.items())
-
-
 @model("collections.deque", "queue.Queue", "collections.defaultdict", "collections.OrderedDict")
 def _collections(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     name = args.called
     if name.endswith("OrderedDict"):
-        return m.new(_ordered(m, args))
+        return m.new(containers.mapping(m, args, "OrderedDict"))
     if name.endswith("defaultdict"):
         alone = len(args.pos) == 1 and not args.kw and not args.open
         return m.new(Mapping_((), None, default=args.pos[0]) if alone else Mapping_((), UNKNOWN))

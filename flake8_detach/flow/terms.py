@@ -43,7 +43,8 @@ STRAIGHT = frozenset({"cut", "mode", "op"})
 class _Suspect:
     """A cut below the start of a backward. constant: it is a term of its own. leaves: what it depends on, with their
     storages. leaf: the leaf that was made of what was cut. size: how many graph nodes lie behind it; 0 for a sum whose
-    operands take each other away, which explains more than whatever else was cut in them.
+    operands take each other away, which explains more than whatever else was cut in them. shares: the values that were
+    cut at one place, each with the leaves and the number of graph nodes behind it.
     """
 
     cause: Cause
@@ -51,6 +52,12 @@ class _Suspect:
     leaves: Mapping[int, int]
     leaf: int | None
     size: int
+    shares: tuple[tuple[Cause, Mapping[int, int], int], ...]
+
+    def nearest(self, lost: set[int]) -> Cause:
+        """Of the values that were cut at one place, the one with the least behind it besides one of these leaves."""
+        fitting = [share for share in self.shares if not lost.isdisjoint(share[1])]
+        return min(fitting, key=lambda share: (len(share[1]), share[2]))[0] if fitting else self.cause
 
 
 def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: Tensor, one: bool) -> None:
@@ -82,9 +89,10 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
                 continue
             dead = _dead(m, suspect, reached)
             drifting = _drifts(m, suspect, reached) - dead
-            if not (dead | drifting) <= m.mourned:  # one report for each, at the cut that is the nearest to it
-                m.mourned |= dead | drifting
-                m.sink(event if dead else replace(event, drifts=True))
+            lost = (dead | drifting) - m.mourned
+            if lost:  # one report for each, at the cut that is the nearest to it
+                m.mourned |= lost
+                m.sink(replace(event, cause=suspect.nearest(lost), drifts=not dead))
 
     m.afterwards.ask_last(answer)
 
@@ -212,9 +220,10 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
                 place = (id(m.state.graph[n].site), m.state.graph[n].path)
                 m.afterwards.missed.setdefault(place, set()).add(behind)
             size = 0 if loss.kind == "cancelled" else len(nodes)
+            shares: tuple[tuple[Cause, Mapping[int, int], int], ...] = ((loss, leaves, size),)
             if known is not None and not constant:  # one `no_grad` cuts several values
-                leaves = {**known.leaves, **leaves}
-            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, size)
+                leaves, shares = {**known.leaves, **leaves}, (*known.shares, *shares)
+            found[id(loss.site)] = _Suspect(loss, constant, leaves, leaf, size, shares)
 
     for cause, beside in part.cuts:
         add(cause, True, beside)
