@@ -195,6 +195,11 @@ class Afterwards:
         if self.blind:
             self._last.clear()
 
+    def forget(self) -> None:
+        """Let go of the questions, which know the machine that knows these notes."""
+        self._questions.clear()
+        self._last.clear()
+
     def finish(self, graph: Mapping[int, Node]) -> None:
         """Call the questions that were to be asked last."""
         if self._last:

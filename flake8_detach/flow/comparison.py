@@ -72,6 +72,15 @@ class Comparison:
         now = {address for address in b.addresses if address < self.since} if isinstance(b, Ref) else set()
         return then != now
 
+    def one_to_one(self) -> bool:
+        """Are there as many new objects on the one path as on the other? What two names lead to may be one object on
+        the one path and two on the other, as after `a = b` and `b = f()`; all their facts agree, but not that."""
+        there: dict[int, int] = {}
+        back: dict[int, int] = {}
+        pairs = [pair for pair, same in self.known.items() if same and min(pair) >= self.since]
+        plain = [pair for pair in pairs if self.state.merged.isdisjoint(pair)]
+        return all(there.setdefault(x, y) == y and back.setdefault(y, x) == x for x, y in plain)
+
     def objects(self, x: int, y: int) -> bool:
         """Do they agree in their facts? Objects that lead to themselves agree until something differs."""
         if (x, y) in self.known:

@@ -427,7 +427,7 @@ def settled(m: Machine, before: Delta, after: Delta, since: int, mark: int) -> b
     pairs = {s: (before.get(s, was.get(s, slots.get(s))), after.get(s, slots.get(s))) for s in changed}
     if not all(comparison.contents(*pair) for slot, pair in pairs.items() if not _hidden(slot)):
         return False
-    if any(comparison.exchanged(*pair) for pair in pairs.values()):
+    if any(comparison.exchanged(*pair) for pair in pairs.values()) or not comparison.one_to_one():
         return False
     cells = {slot[0] for slot in before.keys() | after.keys() if slot[1] == CELL and slot[0] < since}
     if not all(comparison.objects(address, address) for address in cells):

@@ -82,6 +82,7 @@ def follow(
         return
     finally:
         memo.forget()
+        m.afterwards.forget()
         del m.evaluate, m.define, m.lookup_global  # they close over m: with the cycle gone, the trees go at once
 
 
@@ -148,7 +149,14 @@ def _computed_from(definition: ast.stmt) -> list[str]:
     if isinstance(definition, ast.ClassDef):
         looked = [default for statement in definition.body for default in _defaults(statement)]
         looked += [s.value for s in definition.body if isinstance(s, (ast.Assign, ast.AnnAssign, ast.Expr)) and s.value]
-    return _names(e for e in looked if not isinstance(e, (ast.Name, ast.Attribute, ast.Constant)))
+    return _names(expression for expression in looked if not _dotted(expression))
+
+
+def _dotted(expression: ast.expr) -> bool:
+    """Is it a constant or `a.b.c`, which computes nothing?"""
+    while isinstance(expression, ast.Attribute):
+        expression = expression.value
+    return isinstance(expression, (ast.Name, ast.Constant))
 
 
 def _defaults(definition: ast.stmt) -> list[ast.expr]:

@@ -32,6 +32,8 @@ from flake8_detach.flow.values import (
     Value,
 )
 
+STOOD_FOR = 64
+"""Of what an object stands for that was made where paths met, so many are looked up."""
 BETWEEN = 3
 """Of the contents that a slot has had for a while, so many are kept for whoever may have been interrupted then."""
 
@@ -122,9 +124,10 @@ class State:
         return _reached(self.twins, *addresses)
 
     def made_of(self, address: int) -> frozenset[int]:
-        """What the object that was made where paths met stands for: tensors that were there before it."""
+        """What the object that was made where paths met stands for: tensors that were there before it, of very many
+        only some."""
         found, todo = set[int](), [address]
-        while todo:
+        while todo and len(found) < STOOD_FOR:
             one = todo.pop()
             older = {twin for twin in self.twins.get(one, ()) if twin < one} - found
             found |= older

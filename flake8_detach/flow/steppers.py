@@ -105,7 +105,7 @@ def _idle(m: Machine) -> frozenset[int]:
     if not leaves or not _all_seen(m):
         return frozenset()
     others = (ledger.optimizers[o] or () for o in ledger.optimizers if o not in resting)
-    return leaves.difference(*others, *(m.state.alike(a) for a in ledger.moved))
+    return leaves.difference(*others, m.state.alike(*ledger.moved))
 
 
 def tell(m: Machine, optimizer: int) -> None:
@@ -119,7 +119,7 @@ def tell(m: Machine, optimizer: int) -> None:
         if event is None or optimizer in ledger.lent | m.escaped or reached.unclear or ledger.regroups:
             return
         steered = any(t.storage in m.steered for _, t in m.tensors(Ref(tuple(leaves))))
-        moved = ledger.moved.union(*(m.state.alike(a) for a in ledger.moved))
+        moved = ledger.moved | m.state.alike(*ledger.moved)
         again = [o for o in ledger.optimizers if m.makers.get(o) is m.makers.get(optimizer)]  # in another run of it
         alike = frozenset[int]().union(*(ledger.optimizers[o] or () for o in again))
         if steered or not alike.isdisjoint(m.escaped | m.wanted | moved) or not _all_seen(m) or _passed_on(m):

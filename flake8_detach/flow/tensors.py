@@ -492,7 +492,8 @@ def node_of(
     factor = op.name.rpartition(".")[2].strip("_") in ("mul", "rmul", "imul", "truediv", "div")
     unseen = inputs.unclear() and not (factor and inputs.unseen)  # an unknown factor is a weight from the options
     found = tuple(dict.fromkeys(edges))
-    open_ = inputs.unknown
+    # what may be computed, from what is not known, may be computed from anything
+    open_ = inputs.unknown or any(t.node is None and not (t.leaf.yes or t.grad.no) for _, t, _ in inputs.tensors)
     node = Node(op.name, found, tuple(saved), site, open_, derivative, lacking, cuts=cuts, unseen=unseen, given=bound)
     number = m.graph_node(node)
     if op.name.rpartition(".")[2] == "where":
