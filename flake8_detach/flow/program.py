@@ -259,15 +259,19 @@ def _methods(m: Machine, cls: Class, called: set[int]) -> None:
 
 def _settle_down(m: Machine, instance: Ref, methods: list[Function]) -> None:
     """Leave the instance as all of the methods leave it, whichever comes first. Those that change it are run once more:
-    on what others, and they themselves, have left."""
+    on what others, and they themselves, have left, until they leave nothing new."""
     m.quiet += 1
     contexts = dict(m.contexts)
     for visit in range(VISITS):
         deltas = [_by_the_framework(m, function, instance) for function in methods]
-        methods = [f for f, delta in zip(methods, deltas, strict=True) if strangers.touches(m, instance, delta)]
+        touched = [strangers.touched(m, instance, delta) for delta in deltas]
+        methods = [function for function, slots in zip(methods, touched, strict=True) if slots]
+        news = any(strangers.adds(m, delta, slots) for delta, slots in zip(deltas, touched, strict=True))
         m.state.join([{}, *deltas])
         if visit == 0:
             strangers.in_instance(m, instance)
+        if not news:
+            break
     strangers.thaw(m, instance)
     m.contexts.clear()
     m.contexts.update(contexts)

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from flake8_detach.flow import forgetting, module_groups, module_tree, modules
-from flake8_detach.flow.slots import CELL, Delta
+from flake8_detach.flow.comparison import Comparison
+from flake8_detach.flow.slots import CELL, Delta, Slot
 from flake8_detach.flow.values import (
     MAYBE,
     UNKNOWN,
@@ -128,10 +129,16 @@ def thaw(m: Machine, instance: Ref) -> None:
                 m.state.set((address, CELL), replace(cell, grad=MAYBE))
 
 
-def touches(m: Machine, instance: Ref, delta: Delta) -> bool:
-    """Do these changes change an object, or what it keeps?"""
+def touched(m: Machine, instance: Ref, delta: Delta) -> list[Slot]:
+    """Where these changes change an object, or what it keeps."""
     owners = {address for address, _ in _objects(m, instance)}
-    return any(owner in owners and (name == CELL or not name.startswith("*")) for owner, name in delta)
+    return [slot for slot in delta if slot[0] in owners and (slot[1] == CELL or not slot[1].startswith("*"))]
+
+
+def adds(m: Machine, delta: Delta, slots: list[Slot]) -> bool:
+    """Does a change of these slots add anything to what they may hold already?"""
+    comparison = Comparison(m.state, {}, delta, covers=True)
+    return not all(comparison.contents(m.state.get(slot), delta[slot]) for slot in slots)
 
 
 def _written(cls: Class) -> frozenset[str]:
@@ -186,4 +193,4 @@ def _container(cell: Layer) -> bool:
     return spec is not None and bool(spec.container)
 
 
-__all__ = ["in_instance", "of_class", "of_instance", "of_module", "thaw", "touches"]
+__all__ = ["adds", "in_instance", "of_class", "of_instance", "of_module", "thaw", "touched"]
