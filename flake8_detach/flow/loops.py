@@ -22,6 +22,7 @@ from flake8_detach.flow import (
     operators,
     replaced,
     retention,
+    suspects,
     withs,
 )
 from flake8_detach.flow.comparison import Comparison
@@ -141,6 +142,8 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         one = UNKNOWN if fresh and loop.begun else sure or iteration.element(m, source)
         one = iteration.another(m, one) if loop.begun else one
         assignments.assign(m, node.target, counting.counted(m, source, one, loop.begun))
+        if fresh and loop.begun:
+            suspects.elements(m, _names(node.target), _lists(m, _below(node.iter)))
         loop.begun = True
         return True
 
@@ -150,9 +153,13 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
     return repeated(m, node, start, some, twice, presume=not iteration.optional(source, node.iter))
 
 
+def _names(target: cst.CSTNode) -> list[str]:
+    return [n.value for n in _below(target) if isinstance(n, cst.Name)]
+
+
 def _files(node: cst.For) -> bool:
     """Does the body store under a key that the loop yields: `copies[name] = p`?"""
-    keys = {n.value for n in _below(node.target) if isinstance(n, cst.Name)}
+    keys = set(_names(node.target))
     targets = (n.target for n in _below(node.body) if isinstance(n, (cst.AssignTarget, cst.AugAssign)))
     slices = (part.slice for t in targets if isinstance(t, cst.Subscript) for part in t.slice)
     return any(isinstance(s, cst.Index) and isinstance(s.value, cst.Name) and s.value.value in keys for s in slices)

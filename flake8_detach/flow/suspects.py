@@ -64,6 +64,13 @@ def named(m: Machine, name: str, value: Value, node: cst.CSTNode) -> None:
             m.state.lost.setdefault((m.frame.id, name), set()).update(found)
 
 
+def elements(m: Machine, names: Iterable[str], lists: Iterable[int]) -> None:
+    """A loop binds these variables to elements that are not known, of lists that its body changes."""
+    found = [a for address in lists for v in _inside(m, Ref((address,))) if isinstance(v, Ref) for a in v.addresses]
+    for name in names if found else ():
+        m.state.lost.setdefault((m.frame.id, name), set()).update(found)
+
+
 def kept(m: Machine, node: cst.CSTNode) -> None:
     """`retain_grad()` of what this expression gives, which is not known."""
     for value in of(m, node):
