@@ -18,6 +18,7 @@ from flake8_detach.flow.values import (
     Const,
     Foreign,
     Label,
+    Method,
     Scalar,
     Sequence,
     Tuple,
@@ -64,7 +65,9 @@ def call_array_library(m: Machine, name: str, args: Args, node: cst.CSTNode) -> 
         if lost.yes:
             of = inputs.pairs()
             why = m.cause("cut", f"turned into a numpy array by `{m.text(node)}`", node, "", lost, why, of)
-        if any(m.is_tensor(v) for v in args.pos) and name.removeprefix("numpy.") not in numpy_api.CREATING:
+        last = name.removeprefix("numpy.")
+        perhaps = any(m.is_tensor(v) or v == UNKNOWN or isinstance(v, Method) for v in args.pos)
+        if perhaps and last not in numpy_api.CREATING and not last.startswith("random."):
             return UNKNOWN  # np.sqrt(t) gives a tensor
         return numpy_result(m, name, args, why)
     return Foreign(name)
