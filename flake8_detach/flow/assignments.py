@@ -30,6 +30,7 @@ from flake8_detach.flow.evaluate import evaluate, index
 from flake8_detach.flow.machine import Machine
 from flake8_detach.flow.statements import statement
 from flake8_detach.flow.values import (
+    MAYBE,
     NONE,
     UNKNOWN,
     Either,
@@ -118,6 +119,8 @@ def augment(m: Machine, node: cst.AugAssign, old: Value, value: Value) -> Value:
     if old == UNKNOWN:
         suspects.written(m, node.target)
     result = operators.binary(m, node, kind, old, value, node.target, node.value)
+    for address, _ in m.tensors(result) if old == UNKNOWN else ():  # it is written, if it is a tensor
+        m.state.set((address, "kept"), MAYBE)
     assign(m, node.target, result)
     return result
 
