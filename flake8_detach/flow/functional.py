@@ -260,6 +260,7 @@ def gradcheck(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Value:
             refuse(m, node, name, "an input is expanded: its elements share memory", "pass a clone of it")
             return UNKNOWN
         usual = "eps" not in given and "atol" not in given and m.state.get(DEFAULT_DTYPE) is None
+        # who calls from outside may have chosen another default
         if m.visit is None and usual and any(map(_single, cells)):
             refuse(m, node, name, "an input is float32, too coarse for the check", "use `dtype=torch.float64`")
             return UNKNOWN

@@ -23,6 +23,7 @@ from flake8_detach.flow.calls import Args
 from flake8_detach.flow.machine import fact
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.values import (
+    DERIVATIVE,
     MAYBE,
     NO,
     NONE,
@@ -216,7 +217,7 @@ def _gradient(
         if not grad.no:
             edges = tuple(m.edge(a, t) for a, t in roots if not t.grad.no)
             edges = tuple(e._replace(sure=False) for e in edges)
-            graph = m.graph_node(Node("grad", edges, (), node, True))
+            graph = m.graph_node(Node(DERIVATIVE, edges, (), node, True))
         made.append(
             m.tensor(
                 grad=grad,

@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_detach.flow import gradients, steppers
 from flake8_detach.flow.afterwards import Reached
 from flake8_detach.flow.events import GraphDropped, HiddenWrite
-from flake8_detach.flow.values import YES, Array, Const, Label, Mapping_, Node, Ref, Sequence, Tensor, Value
+from flake8_detach.flow.values import DERIVATIVE, YES, Array, Const, Label, Mapping_, Node, Ref, Sequence, Tensor, Value
 
 if TYPE_CHECKING:
     from flake8_detach.flow.machine import Machine
@@ -191,7 +191,7 @@ def _behind(m: Machine, start: int) -> tuple[set[int], set[int]]:
         seen.add(number)
         m.step()
         node = m.state.graph[number]
-        if node.op == "grad":
+        if node.op == DERIVATIVE:
             gradients.add(number)
             continue
         for edge in node.edges:

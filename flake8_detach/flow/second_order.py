@@ -16,6 +16,7 @@ from flake8_detach.flow import calls, functions, graph_walk, hooks
 from flake8_detach.flow.custom_ctx import find_method
 from flake8_detach.flow.machine import MAX_CONTEXTS, PACKED
 from flake8_detach.flow.values import (
+    DERIVATIVE,
     MAYBE,
     NO,
     TWICE,
@@ -77,7 +78,7 @@ def gradient(
     if bent.once is not None:
         graph = m.graph_node(Node(TWICE, edges, (), bent.once, derivative="raises"))
     else:
-        graph = m.graph_node(Node("grad", (*bent.operands, *edges), (Saved(0, (0,), "gradient", site),), site))
+        graph = m.graph_node(Node(DERIVATIVE, (*bent.operands, *edges), (Saved(0, (0,), "gradient", site),), site))
     made = m.tensor(grad=YES, leaf=NO, node=graph, shape=tensor.shape, dtype=tensor.dtype, made="grad")
     return YES, made.addresses[0]
 

@@ -21,7 +21,7 @@ import libcst as cst
 from flake8_detach.flow import cancelling, linear, origins, steppers
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LostTerm
-from flake8_detach.flow.values import YES, Cause, Cut, Edge, Node, Source, Tensor
+from flake8_detach.flow.values import DERIVATIVE, YES, Cause, Cut, Edge, Node, Source, Tensor
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -33,8 +33,6 @@ OVERWRITING = frozenset(
 """Ops with a zero derivative whose result does not tell what went in."""
 MEANT = frozenset({"cut", "mode"})
 """What somebody may have written to hold a value constant."""
-DERIVATIVE = "grad"
-"""What `autograd.grad(..., create_graph=True)` made, as a graph node."""
 STRAIGHT = frozenset({"cut", "mode", "op"})
 """What a straight-through estimator is made with."""
 

@@ -11,7 +11,21 @@ from flake8_detach.flow.machine import constant
 from flake8_detach.flow.naming import Names
 from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.tensors import Inputs
-from flake8_detach.flow.values import MAYBE, NO, NONE, UNKNOWN, Cause, Edge, Node, Scalar, Source, Tensor, Truth, Value
+from flake8_detach.flow.values import (
+    DERIVATIVE,
+    MAYBE,
+    NO,
+    NONE,
+    UNKNOWN,
+    Cause,
+    Edge,
+    Node,
+    Scalar,
+    Source,
+    Tensor,
+    Truth,
+    Value,
+)
 from flake8_detach.knowledge import grad_fns
 from flake8_detach.source import Source as File
 from flake8_detach.source import code
@@ -136,7 +150,7 @@ class _Painter:
         freed: Truth = self._m.state.get((number, "freed"), NO) if node.saved else NO
         site = self._m.state.get((number, "freed at"))
         item = Item(
-            "either" if node.op == "join" else "unknown" if node.op == "grad" else "op",
+            "either" if node.op == "join" else "unknown" if node.op == DERIVATIVE else "op",
             title,
             self._names.nodes.get(number, ""),
             "" if node.op == "join" else self._text(node.site),

@@ -513,6 +513,8 @@ NUMBER = "number"
 """The role of a saved tensor that was made of a Python number."""
 
 
+DERIVATIVE = "grad"
+"""The op of a node that stands for what `autograd.grad(..., create_graph=True)` made."""
 TWICE = "second derivative"
 """The op of a node that stands for a derivative which cannot be differentiated once more."""
 

@@ -45,7 +45,7 @@ class CtxMisuse(Rule):
         frozenset({"forward", "backward", "apply", "setup_context"}),
         frozenset({"autograd"}),
     )
-    or_triggers = ((frozenset({"forward", "backward"}), frozenset({"Module"}), frozenset({"backward"})),)
+    or_triggers = ((frozenset({"backward"}), frozenset({"Module"})),)
     example = Example(
         bad="""\
 import torch
