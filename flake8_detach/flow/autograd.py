@@ -285,6 +285,7 @@ def backward(
 
             hooks.unseen_backward(m)
             training.filled(m, node, {}, True, MAYBE)
+            graph_walk.mark(m, create)
             m.state.set(SPOILED, YES)
             m.afterwards.blind = True
         return

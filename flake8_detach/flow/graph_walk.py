@@ -316,7 +316,7 @@ def walk(
     if not fill:  # what retains its gradient gets it from autograd.grad, too
         for address in (a for number in surely for a in m.state.get((number, "retained"), ())):
             m.state.set((address, "grad"), UNKNOWN)
-            _mark(m, create)
+            mark(m, create)
     if fill:
         for address, sure in leaves.items():
             if inputs is None or address in inputs:
@@ -354,7 +354,7 @@ INFERRED = (0, "inferred")
 """Set by a backward in inference mode: from then on gradients may be inference tensors."""
 
 
-def _mark(m: Machine, create: Truth) -> None:
+def mark(m: Machine, create: Truth) -> None:
     """What gradients may be from here on."""
     if not create.no:
         m.state.set(CREATED, YES)
@@ -368,7 +368,7 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
     for twin in m.state.twins.get(address, ()):
         if (twin, CELL) in m.state.slots and not isinstance(m.state.get((twin, "grad")), Ref):
             m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
-    _mark(m, create)
+    mark(m, create)
     if isinstance(held, Ref) and create.no:
         return  # added in place
     if isinstance(held, Ref) and create is MAYBE:
@@ -383,8 +383,9 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
         if not tensor.grad.no:
             m.state.set((address, "grad"), UNKNOWN)
         return
-    # it is added to what is there, which may have a graph
-    grad = NO if create.no and isinstance(held, Const) else MAYBE
+    # it is added to what is there, which may have a graph, be it that a backward which raised has left it there
+    unseen = m.state.get(autograd.SPOILED) and m.state.get(CREATED)
+    grad = NO if create.no and isinstance(held, Const) and not unseen else MAYBE
     what = "filled by `backward()`, without a graph of its own"
     why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
     facts = {"inference": NO if m.mode.inference.no else MAYBE}  # it may be the gradient that backward was given

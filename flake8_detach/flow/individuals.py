@@ -88,7 +88,7 @@ def many(m: Machine, oldest: int, value: Value) -> None:
             graph, node = m.state.graph, m.state.address()
             made = graph[tensor.node]
             graph[node] = Node("join", (Edge(tensor.node, None, True),), (), made.site, path=made.path, many=True)
-            m.change(address, node=node)
+            m.refine(address, node=node)
 
 
 def given(m: Machine, owner: int, value: Value) -> Value:

@@ -60,7 +60,7 @@ PACKED = (0, "packed")
 OPEN = "*dynamic"
 """Slot of a frame or object whose names can be changed by code that does not spell them."""
 
-OWN = ("grad", "leaf", "shape", "dtype")
+OWN = ("grad", "leaf", "shape", "dtype", "node")
 """What a tensor is told to be or become itself, so that all that may be the same tensor are."""
 MAX_DEPTH = 150
 """Nesting of expressions and statements that is followed; what lies deeper is Unknown."""
