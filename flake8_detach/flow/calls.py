@@ -230,7 +230,7 @@ def escape(m: Machine, values: Seq[Value] | Iterator[Value]) -> None:
 
 def _loosen(m: Machine, address: int) -> list[Value]:
     """Forget what unknown code may change in the object at `address`; returns what it reaches from there."""
-    from flake8_detach.flow import hooks
+    from flake8_detach.flow import hooks, modules
 
     cell = m.state.cell(address)
     m.escaped.add(address)
@@ -263,7 +263,7 @@ def _loosen(m: Machine, address: int) -> list[Value]:
             hooks.doubt(m)
         return [part for _, part in cell.parts]
     if isinstance(cell, (Instance, Layer)):
-        reached = [m.state.get((address, name)) for name in m.state.names(address)]
+        reached = [m.state.get((address, name)) for name in (*m.state.names(address), modules.UNSEEN)]
         return [*(v for v in reached if isinstance(v, (Ref, Tuple, Either))), *hooked]
     return []
 

@@ -16,10 +16,10 @@ from flake8_detach.flow.gradients import (
     OPENED,
     STIRRED,
     count,
-    keep,
     look,
     parameters,
     refuse,
+    remark,
     tell,
 )
 from flake8_detach.flow.happenings import happening
@@ -47,7 +47,7 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
         tell(m, "clip-scaled", site, all_of[0].scaled, all_of[0].at("filled"))
     if not finite:
         for address, g in found.items():
-            keep(m, address, replace(g, clipped=g.clipped | MAYBE, early=g.early & MAYBE))
+            remark(m, address, replace(g, clipped=g.clipped | MAYBE, early=g.early & MAYBE))
         return
     _beside(m, site, addresses)
     late = all(g.filled.yes and g.used.yes and g.clipped.no for g in all_of)
@@ -59,15 +59,15 @@ def clip(m: Machine, site: cst.CSTNode, addresses: list[int] | None, finite: boo
     now = happening(m, site)
     for address, g in found.items():
         if late:
-            keep(m, address, g.marked(now, late=g.used))
+            remark(m, address, g.marked(now, late=g.used))
         elif empty:
-            keep(m, address, g.marked(now, early=YES))
+            remark(m, address, g.marked(now, early=YES))
         elif g.filled.no and g.opened == count(m, OPENED):
             continue
         else:
             if g.filled.yes and g.used.no:
                 m.ledger.timely.add(id(site))
-            keep(m, address, replace(g, clipped=YES, early=NO))
+            remark(m, address, replace(g, clipped=YES, early=NO))
 
 
 def _beside(m: Machine, site: cst.CSTNode, addresses: list[int]) -> None:
@@ -102,7 +102,7 @@ def _nothing_yet(m: Machine, site: cst.CSTNode, addresses: list[int], by_value: 
         refuse(m, "clip-refused", site, YES, None, "no parameter has a gradient yet")
         return
     for address in addresses:
-        keep(m, address, look(m, address).marked(happening(m, site), early=YES))
+        remark(m, address, look(m, address).marked(happening(m, site), early=YES))
     event = m.event(Misstep, site, what="clip-empty", sure=YES, at=None, subject="")
 
     def at_end() -> None:

@@ -165,7 +165,13 @@ UNTOUCHED = Gradient()
 
 
 def keep(m: Machine, address: int, gradient: Gradient) -> None:
+    """What becomes of the gradient now."""
     m.state.set((address, GRADIENT), replace(gradient, stir=now(m), opened=count(m, OPENED)))
+
+
+def remark(m: Machine, address: int, gradient: Gradient) -> None:
+    """Say more of a gradient, be it there or not: a backward that was not all seen may have filled it before."""
+    m.state.set((address, GRADIENT), replace(gradient, stir=now(m)))
 
 
 def count(m: Machine, slot: tuple[int, str]) -> int:

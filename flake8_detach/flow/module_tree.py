@@ -131,6 +131,7 @@ def parameters(m: Machine, value: Value, hidden: bool = True) -> Ref:
         if not isinstance(unseen, Ref):
             unseen = m.tensor(grad=MAYBE, leaf=YES, parameter=True, made="parameter")
             m.state.set((value.addresses[0], modules.UNSEEN), unseen)
+            m.state.set((unseen.addresses[0], modules.UNSEEN), value.addresses[0])
             m.escaped.add(unseen.addresses[0])
         addresses.extend(unseen.addresses)
     return Ref(tuple(addresses), found.some)

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 
 UNSEEN = "*unseen"
-"""Slot of a module: a tensor that stands for parameters in submodules that the engine does not see."""
+"""Slot of a module: a tensor that stands for parameters in submodules that the engine does not see. Of that tensor: the
+address of the module."""
 OWNED = "*owned"
 """Slot of an instance of an Optimizer subclass: its parameters, as Ref, or UNKNOWN."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import alternatives, graph_walk
+from flake8_detach.flow import alternatives, gradients, graph_walk
 from flake8_detach.flow.values import (
     MAYBE,
     NO,
@@ -88,6 +88,7 @@ def _narrow_none(m: Machine, node: cst.BaseExpression, is_none: bool) -> None:
                 facts = {"shape": tensor.shape, "dtype": tensor.dtype, "made": "grad", "inference": mode}
                 gradient = m.tensor(grad=own, leaf=~own, **facts)
                 m.state.set((address, "grad"), gradient)
+                gradients.belongs(m, gradient, address)
     elif isinstance(node, cst.Name):
         value = m.lookup(node.value)
         if is_none and value == UNKNOWN:

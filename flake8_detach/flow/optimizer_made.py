@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_detach.flow import (
     events,
     freezing,
+    imported_modules,
     iteration,
     module_tree,
     modules,
@@ -52,6 +53,8 @@ def make_optimizer(m: Machine, name: str, args: Args, node: cst.CSTNode) -> Valu
     """`torch.optim.SGD(...)`."""
     freezing.used(m)
     given = args.get(0, "params")
+    if given is not None:
+        given = imported_modules.given(m, given, args.node(0, "params", node))
     optimizer_contracts.options(m, node, name, args)
     separate = [] if given is None else _each(m, given)
     parted = None if given is None else _all_known(separate)

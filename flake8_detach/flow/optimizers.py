@@ -180,7 +180,7 @@ def of_scheduler(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         whose = optimizer.addresses[0] if isinstance(optimizer, Ref) else None
         if not args.open:
             schedules.argument(m, node, cell, receiver.addresses[0], args)
-        schedules.scheduled(m, node, cell.kind, receiver.addresses[0], whose)
+        schedules.scheduled(m, node, cell.kind, receiver.addresses[0], whose, not (args.open or [*args.values()]))
         return NONE
     if name == "get_lr" and not args.pos:
         schedules.asked(m, node, cell.kind)

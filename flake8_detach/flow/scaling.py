@@ -18,12 +18,12 @@ from flake8_detach.flow.gradients import (
     UNSCALED,
     count,
     flag,
-    keep,
     look,
     note,
     on_some_paths,
     parameters,
     refuse,
+    remark,
     tell,
 )
 from flake8_detach.flow.values import NO, PRESUMED_YES, YES, Truth
@@ -53,7 +53,7 @@ def unscaled(
     m.state.set((optimizer, DOUBTS), m.doubts)
     _asked(m, scaler, optimizer)
     for address in parameters(m, owned):
-        keep(m, address, replace(look(m, address), scaled=NO))
+        remark(m, address, replace(look(m, address), scaled=NO))
 
 
 def scaler_steps(
@@ -80,7 +80,7 @@ def scaler_steps(
     note(m, optimizer, f"{SCALER_STEPPED} {scaler}", YES)
     _asked(m, scaler, optimizer)
     for address in parameters(m, owned):
-        keep(m, address, replace(look(m, address), scaled=NO))
+        remark(m, address, replace(look(m, address), scaled=NO))
 
 
 def scaler_updates(m: Machine, site: cst.CSTNode, scaler: int, on: Truth) -> None:

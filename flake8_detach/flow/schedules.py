@@ -72,11 +72,20 @@ def scheduler_made(m: Machine, address: int, optimizer: int | None) -> None:
     note(m, address, SCHEDULED, NO)
 
 
-def scheduled(m: Machine, site: cst.CSTNode, kind: str, address: int, optimizer: int | None) -> None:
-    """`scheduler.step()`: torch looks only the first time whether its optimizer has stepped."""
+def scheduled(
+    m: Machine, site: cst.CSTNode, kind: str, address: int, optimizer: int | None, counted: bool = True
+) -> None:
+    """`scheduler.step()`: torch looks only the first time whether its optimizer has stepped. counted: the scheduler
+    counts its own steps; an epoch that is given skips none, though torch warns."""
     first = flag(m, address, SCHEDULED)
     note(m, address, SCHEDULED, YES)
-    if optimizer is None or optimizer in m.escaped or address in m.escaped or kind.rpartition(".")[2] in UNCHECKED:
+    if (
+        not counted
+        or optimizer is None
+        or optimizer in m.escaped
+        or address in m.escaped
+        or kind.rpartition(".")[2] in UNCHECKED
+    ):
         return
     if first.no and flag(m, optimizer, STEPPED).no and isinstance(m.state.cell(optimizer), Optimizer) and not m.quiet:
         note(m, address, EARLY, YES)

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import accumulation, crossing, emptied, leaks, misclipped, schedules, severed, unspent
+from flake8_detach.flow import (
+    accumulation,
+    crossing,
+    emptied,
+    imported_modules,
+    leaks,
+    misclipped,
+    schedules,
+    severed,
+    unspent,
+)
 from flake8_detach.flow.events import Misstep
 from flake8_detach.flow.gradients import (
     HOOKED,
@@ -76,7 +86,9 @@ def filled(
     moves(m)
     m.starts[id(site)] = (tuple(start), crossing.place(m))
     accumulation.filled(m, site, start)
-    likely = _likely(m, leaves, start)
+    unseen = imported_modules.trained(m) if opened else ()
+    likely = _likely(m, leaves, start).union(unseen)
+    leaves = {**dict.fromkeys(unseen, False), **leaves}
     before = {address: look(m, address) for address in leaves}
     emptied.filled(m, site, before)
     now = happening(m, site)
