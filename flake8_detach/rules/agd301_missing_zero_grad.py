@@ -30,7 +30,8 @@ class MissingZeroGrad(OrderRule):
     slowly, or diverges.
 
     ## Known problems
-    Where unknown code holds the optimizer, it may clear the gradients, and nothing is reported.
+    Where unknown code holds the optimizer, it may clear the gradients, and nothing is reported. A network from another
+    file is followed if it is the only one that is trained, and if no unknown function is given it.
 
     ## Fix safety
     Unsafe: `optimizer.zero_grad()` is inserted before the backward, or after a step that comes more rarely, where both
