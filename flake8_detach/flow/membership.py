@@ -296,7 +296,7 @@ def _tensor(
     if address < holding.module:
         return False
     if tensor.leaf is YES and tensor.grad is YES and not tensor.parameter:
-        if not own & m.ledger.optimized:
+        if not (own & m.ledger.optimized or _listed(m, holding.module)):
             return False
         _hide(m, holding, (address,), frozenset(), "tensor", container, "", f"self.{holding.name}", YES, True)
         return True
@@ -310,6 +310,15 @@ def _tensor(
         return False
     _hide(m, holding, leaves, frozenset(), "computed", container, tensor.made, f"self.{holding.name}", moved, True)
     return True
+
+
+def _listed(m: Machine, address: int) -> bool:
+    """Was a module, which may have no Parameter at all, asked for its parameters while there is an optimizer, or is it
+    part of one whose parameters an optimizer has?"""
+    if address in m.ledger.asked:
+        return bool(m.ledger.optimized)
+    trees = (module_tree.tree(m, Ref((root,))) for root in sorted(m.ledger.asked) if m.ledger.optimized)
+    return any(address in t.modules and not m.ledger.optimized.isdisjoint(t.parameters) for t in trees)
 
 
 def _leaves(m: Machine, start: int) -> tuple[int, ...]:
