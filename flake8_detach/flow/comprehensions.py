@@ -15,7 +15,9 @@ from flake8_detach.flow.values import (
     UNKNOWN,
     YES,
     Const,
+    Instance,
     Mapping_,
+    Optimizer,
     Ref,
     Scalar,
     Sequence,
@@ -79,9 +81,9 @@ def comprehension(m: Machine, node: Any, kind: str) -> Value:
         result = _nested(m, node, first, one)
         if m.retention.backwards > passed:
             _once_more(m, node, first, one)
-        deep = simple and (modules.is_module(m, result) or _blank(m, result))
+        deep = simple and (modules.is_module(m, result) or _learner(m, result) or _blank(m, result))
         numbers = iteration.numbers(m, source) if deep else ()
-        if numbers:  # a list of layers, or of their states, is as long as the net is deep; any other stands for data
+        if numbers:  # a list of layers, their states, or learners is as long as it says; any other stands for data
             return _collect(m, kind, [_element(m, node, first, number) for number in numbers])
         gradients.several(m, oldest)
         individuals.mark(m, result, oldest)
@@ -110,6 +112,14 @@ MOST = 32
 """Of a comprehension with several loops, so many results are known one by one."""
 BLANK = frozenset({"torch.zeros", "torch.ones", "torch.full", "torch.empty", "torch.zeros_like", "torch.ones_like"})
 """What makes a tensor of which nobody takes the elements for data: the state of a layer before it has seen any."""
+
+
+def _learner(m: Machine, value: Value) -> bool:
+    """Is it an object of the file that trains something: an agent, with a net and an optimizer of its own?"""
+    if not isinstance(m.cell(value), Instance) or not isinstance(value, Ref):
+        return False
+    held = (m.cell(m.state.get((value.addresses[0], name))) for name in m.state.names(value.addresses[0]))
+    return any(isinstance(cell, Optimizer) for cell in held)
 
 
 def _blank(m: Machine, value: Value) -> bool:
