@@ -27,6 +27,7 @@ from flake8_detach.flow import (
     registration,
     snapshots,
     tensor_methods,
+    training,
 )
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.machine import fact
@@ -145,6 +146,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
             slot = f"*registered {len(m.state.names(address))}"
             if isinstance(key, Const) and isinstance(key.value, str):
                 slot = key.value
+            if name != "register_buffer":
+                training.exchanged(m, address, m.state.get((address, slot)), value, node)
             m.state.put(address, slot, value)
             if name == "register_buffer":
                 membership.buffered(m, address, slot, value, node)
@@ -260,7 +263,9 @@ def _of_container(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args:
         escape(m, args.values())
         return UNKNOWN
     if name == "append" and args.pos and (cell.children is None or module_groups.growing(m, address)):
-        module_groups.grow(m, address, cell, parameters.held(m, cell.kind, args.pos[0], node))
+        one_more = parameters.held(m, cell.kind, args.pos[0], node)
+        training.exchanged(m, address, None, one_more, node)
+        module_groups.grow(m, address, cell, one_more)
         return receiver
     if cell.children is None and name in ("values", "items"):
         one: Value = m.state.get((address, module_groups.ELEMENT), UNKNOWN)
@@ -287,7 +292,9 @@ def _of_container(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args:
     names = list(cell.children)
     for value in added:
         key = str(len(names))
-        m.state.put(address, key, parameters.held(m, cell.kind, value, node))
+        one_more = parameters.held(m, cell.kind, value, node)
+        training.exchanged(m, address, None, one_more, node)
+        m.state.put(address, key, one_more)
         names.append(key)
     m.state.set((address, CELL), replace(cell, children=tuple(names)))
     return receiver

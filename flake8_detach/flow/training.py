@@ -237,7 +237,9 @@ def exchanged(m: Machine, module: int, before: Value | None, after: Value, site:
     storages = {t.storage for _, t in m.tensors(Ref(tuple(new)))}
 
     def answer(reached: Reached) -> None:
-        known = m.escaped.isdisjoint(new) and m.owned.isdisjoint(new) and any(map(reached.leaf, m.owned))
+        # what stands for one more of a group is, in a later iteration, what the next optimizer is given
+        later = [] if old else m.state.alike(*new).difference(had)
+        known = m.escaped.isdisjoint(new) and m.owned.isdisjoint([*new, *later]) and any(map(reached.leaf, m.owned))
         frozen = any(isinstance(t := m.state.get((a, CELL)), Tensor) and t.grad.no for a in new)
         if frozen or m.ledger.regroups or membership.stepped_by_hand(m, new):
             return  # nobody is to train them, or somebody does by hand
