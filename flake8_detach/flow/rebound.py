@@ -52,15 +52,33 @@ def _names(node: cst.CSTNode) -> list[str]:
 
 
 def _last(loop: cst.For, node: cst.Assign, name: str) -> bool:
-    """Does nothing behind the assignment name it in the body of the loop?"""
+    """Does nothing behind the assignment read it in the body of the loop, but for a gradient that it never has?"""
     behind = False
+    idle = _idle(loop, name)
     for part in trees.walk(loop.body):
         if part is node:
             behind = True
             inside = {id(n) for n in trees.walk(node)}
-        elif behind and isinstance(part, cst.Name) and part.value == name and id(part) not in inside:
+        elif behind and isinstance(part, cst.Name) and part.value == name and id(part) not in inside | idle:
             return False
     return behind
+
+
+def _idle(loop: cst.For, name: str) -> set[int]:
+    """Where `name.grad` is asked for under the question whether there is one, or made None: the result of arithmetic
+    has none, so that nothing comes of it."""
+    found: set[int] = set()
+    for part in trees.walk(loop.body):
+        test = part.test if isinstance(part, cst.If) else None
+        if isinstance(part, cst.AssignTarget) or (test is not None and _gradients(test, name)):
+            found |= _gradients(part, name)
+    return found
+
+
+def _gradients(node: cst.CSTNode, name: str) -> set[int]:
+    """The names in `name.grad`, there."""
+    read = [part for part in trees.walk(node) if isinstance(part, cst.Attribute) and part.attr.value == "grad"]
+    return {id(part.value) for part in read if isinstance(part.value, cst.Name) and part.value.value == name}
 
 
 def _elsewhere(m: Machine, loop: cst.For, name: str) -> bool:
