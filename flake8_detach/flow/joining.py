@@ -405,7 +405,8 @@ class _Joiner:
         sure = [
             c.members if c.items is None else c.items for c in cells[1 if self.presume and len(cells) == 2 else 0 :]
         ]
-        members = tuple(e for e in sure[0] if isinstance(e, Ref) and all(e in others for others in sure[1:]))
+        # the same object on all paths, or a tuple of such: of other values, what stands for all elements tells as much
+        members = tuple(e for e in sure[0] if isinstance(e, (Ref, Tuple)) and all(e in others for others in sure[1:]))
         return Sequence(kind, None, self.mixed(known, depth, True), filled=filled, members=members[:MEMBERS])
 
     def summary(self, path: int, cell: Sequence, depth: int) -> Value | None:

@@ -316,7 +316,9 @@ def while_(m: Machine, node: cst.While) -> bool:
     known = operators.truth_of(m, node.test, evaluate(m, node.test))
     if known is NO:
         return execute_body(m, node.orelse.body) if node.orelse is not None else True
-    forever = known is YES and isinstance(node.test, (cst.Name, cst.Integer))
+    # a list that is not empty yet, or a flag that is still set, is another thing after the body
+    literal = isinstance(node.test, cst.Integer) or (isinstance(node.test, cst.Name) and node.test.value == "True")
+    forever = known is YES and literal
 
     def start() -> bool:
         if forever:
