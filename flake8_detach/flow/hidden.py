@@ -125,9 +125,10 @@ def dropped(
     how: str,
     tensors: Iterable[tuple[int, Tensor]],
     subject: Label,
-    forward: bool = False,
+    passing: int | None = None,
 ) -> None:
-    """The values of these tensors, but not their graph, become those of a leaf. forward: the leaf is new each time."""
+    """The values of these tensors, but not their graph, become those of a leaf. passing: the one that is new each time
+    that a forward is run."""
     if m.quiet or m.guards or m.mode.grad.no:
         return
     for _, tensor in tensors:
@@ -136,8 +137,8 @@ def dropped(
         gradients, leaves = _behind(m, tensor.node)
         if gradients:
             _ask_second(m, node, how, subject, gradients)
-        elif forward and tensor.grad.yes:
-            m.emit(GraphDropped, node, how=how, subject=subject, why="forward")
+        elif passing is not None and tensor.grad.yes:
+            _ask_passing(m, node, how, subject, passing)
         elif tensor.grad.yes and leaves:
             _ask_source(m, node, how, subject, leaves)
         return
@@ -148,6 +149,16 @@ def _ask_second(m: Machine, node: cst.CSTNode, how: str, subject: Label, gradien
 
     def ask(reached: Reached) -> None:
         if not any(reached.node(number) for number in gradients):
+            m.sink(event)
+
+    m.afterwards.ask_last(ask)
+
+
+def _ask_passing(m: Machine, node: cst.CSTNode, how: str, subject: Label, leaf: int) -> None:
+    event = m.event(GraphDropped, node, how=how, subject=subject, why="forward")
+
+    def ask(reached: Reached) -> None:
+        if reached.leaf(leaf):  # else its values were all that was wanted: a codebook that is a moving average
             m.sink(event)
 
     m.afterwards.ask_last(ask)

@@ -32,9 +32,9 @@ def made_of(
     if grad.yes:
         tensors.tell_requires(m, node, replace(tensor, leaf=YES), YES, subject, m.text(node))
         grad = MAYBE if tensor.dtype in ("int", "bool") else grad
-    hidden.dropped(m, node, how, m.tensors(data), subject, forward)
     made = autograd.copy_of(m, node, data, subject, how, grad)
     assert isinstance(made, Ref)
+    hidden.dropped(m, node, how, m.tensors(data), subject, made.addresses[0] if forward else None)
     dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
     why = None if grad.yes else tensor.why
     made_by = "parameter" if tensor.made in methods.FLOAT32 else ""  # whatever else may have any dtype
