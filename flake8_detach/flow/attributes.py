@@ -28,6 +28,7 @@ from flake8_detach.flow import (
     module_tree,
     modules,
     optimizer_contracts,
+    parameters,
     records,
     registration,
     replaced,
@@ -250,7 +251,9 @@ def put(m: Machine, owner: Value, name: str, value: Value, node: cst.CSTNode, ow
     for address in owner.addresses:
         cell = m.state.cell(address)
         if isinstance(cell, (Instance, Layer)):
-            training.exchanged(m, address, m.state.get((address, name)), value, node)
+            before = m.state.get((address, name))
+            training.exchanged(m, address, before, value, node)
+            parameters.succeeded(m, before, value)
         if isinstance(cell, Tensor):
             value = UNKNOWN if isinstance(value, Either) else value
             alone = len(owner.addresses) == 1 and not owner.some

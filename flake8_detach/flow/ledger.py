@@ -52,6 +52,7 @@ class Ledger:
     at_end: what to do when the file has been followed. lingering: evidence for modes that are off where nobody entered
     them, and whether they still are; lingered: that of those under which something was used. suspended: generators,
     with that evidence and the mode before. faked: leaves that a backward came to, and that were cut from something.
+    computed: Parameters that were made of values with a graph.
     replicated: modules that DistributedDataParallel was given, and where. awaited: the call that a `for` statement is
     about to go through. declared: attributes of module classes that hold layers or Parameters, by the frame of the
     class. decided: how often it was known what to do in one iteration of a loop and not in another, as of a number it
@@ -107,6 +108,7 @@ class Ledger:
     suspended: dict[int, tuple[Any, Any]] = field(default_factory=dict)
     lingered: set[int] = field(default_factory=set)
     faked: dict[int, Any] = field(default_factory=dict)
+    computed: set[int] = field(default_factory=set)
     replicated: list[tuple[Any, Any]] = field(default_factory=list)
     awaited: Any = None
     decided: int = 0

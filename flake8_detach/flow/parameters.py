@@ -35,6 +35,8 @@ def made_of(
     made = autograd.copy_of(m, node, data, subject, how, grad)
     assert isinstance(made, Ref)
     hidden.dropped(m, node, how, m.tensors(data), subject, made.addresses[0] if forward else None)
+    if tensor.node is not None:
+        m.ledger.computed.update(made.addresses)
     dtype = None if tensor.dtype in ("int", "bool") else tensor.dtype or "float"
     why = None if grad.yes else tensor.why
     made_by = "parameter" if tensor.made in methods.FLOAT32 else ""  # whatever else may have any dtype
@@ -45,6 +47,13 @@ def made_of(
     if isinstance(source, Tensor) and source.storage:
         m.refine(made.addresses[0], storage=source.storage)  # a write to either changes both
     return made
+
+
+def succeeded(m: Machine, before: Value | None, after: Value) -> None:
+    """A Parameter takes the place of another in its module. If its values were computed, as those of a moving average
+    are, then that place is trained by hand."""
+    if isinstance(after, Ref) and not m.ledger.computed.isdisjoint(after.addresses) and isinstance(before, Ref):
+        m.steered.update(t.storage for _, t in m.tensors(before) if t.parameter and t.storage)
 
 
 def held(m: Machine, kind: str, value: Value, node: cst.CSTNode) -> Value:
