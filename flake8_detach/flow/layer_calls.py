@@ -60,9 +60,10 @@ def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> 
     cell = m.state.cell(value.addresses[0])
 
     def forward(args: calls.Args) -> Value:
-        return (
-            call_layer(m, value, cell, args, node) if isinstance(cell, Layer) else call_instance(m, value, args, node)
-        )
+        if not isinstance(cell, Layer):
+            return call_instance(m, value, args, node)
+        given = m.state.get((value.addresses[0], "forward"))  # `layer.forward = masked`
+        return call_layer(m, value, cell, args, node) if given is None else _given(m, value, given, args, node)
 
     from flake8_detach.flow import module_hooks
 
@@ -71,6 +72,14 @@ def call_object(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> 
     if modules.training(m, value.addresses[0]) == Const(False):
         retention.evaluated(m, value, result, node)
     return result
+
+
+def _given(m: Machine, value: Ref, forward: Value, args: calls.Args, node: cst.CSTNode) -> Value:
+    """A layer of torch that was given another forward."""
+    if isinstance(forward, Function):
+        return calls.call(m, forward, args, node)
+    calls.escape(m, [value, *args.values()])
+    return UNKNOWN
 
 
 def call_instance(m: Machine, value: Ref, args: calls.Args, node: cst.CSTNode) -> Value:
