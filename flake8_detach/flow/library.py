@@ -179,6 +179,10 @@ CALLED = {
 """Objects that are made to be called."""
 
 
+POOLED = {"map": "iterable", "starmap": "iterable", "apply": "args"}
+"""Methods of a pool that hand an argument to its processes, and raise here if it cannot be pickled."""
+
+
 def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, name: str, args: Args) -> Value:
     """A method of an object of a library."""
     if cell.kind.startswith("torch.distributions."):
@@ -194,6 +198,8 @@ def thing_method(m: Machine, node: cst.CSTNode, receiver: Value, cell: Thing, na
         return custom_ops.method(m, node, receiver, cell, name, args)
     if cell.kind.startswith("multiprocessing.") and name in ("put", "send"):
         send(m, args, node)
+    if cell.kind == "multiprocessing.Pool" and name in POOLED and args.get(1, POOLED[name]) is not None:
+        send(m, args, node, at=1, name=POOLED[name])
     if cell.kind == tensor_hooks.NODE and (handle := tensor_hooks.on_node(m, node, cell, name, args)) is not None:
         return handle
     if cell.kind == options.PARSER:

@@ -102,6 +102,17 @@ def _pipe(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return Tuple((m.new(Thing("multiprocessing.Connection")), m.new(Thing("multiprocessing.Connection"))))
 
 
+@model("multiprocessing.get_context", "torch.multiprocessing.get_context")
+def _context(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    """It has what the package has."""
+    return External("torch.multiprocessing")
+
+
+@model("multiprocessing.Pool", "torch.multiprocessing.Pool", "multiprocessing.pool.Pool")
+def _pool(m: Machine, args: Args, node: cst.CSTNode) -> Value:
+    return m.new(Thing("multiprocessing.Pool"))
+
+
 @model("multiprocessing.reduction.ForkingPickler.dumps")
 def _forking_pickler(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     send(m, args, node, _handed_over(m, args.nodes.get(0)))
@@ -116,18 +127,18 @@ def _handed_over(m: Machine, node: cst.CSTNode | None) -> bool:
     return any(p.name.value == node.value for p in function.definition.params.params)
 
 
-def send(m: Machine, args: Args, node: cst.CSTNode, handed: bool = False) -> None:
-    """A message to another process; torch refuses to pickle a tensor that carries a graph for it."""
+def send(m: Machine, args: Args, node: cst.CSTNode, handed: bool = False, at: int = 0, name: str = "obj") -> None:
+    """A message to another process; torch refuses to pickle a tensor that carries a graph for it. at, name: which
+    argument is sent."""
     inputs = tensors.Inputs()
-    for value in args.values():
+    message = args.get(at, name)
+    for value in args.values() if message is None else [message]:
         inputs.add(m, value, "message")
     if m.is_patched("multiprocessing.reduction"):
         return
     stuck = [a for a, t, _ in inputs.tensors if t.leaf.no and t.grad.yes]
     if stuck:
-        tell_copy(
-            m, node, Ref((stuck[0],)), args.node(0, "obj", node), handed, not m.is_tensor(args.get(0, "obj") or UNKNOWN)
-        )
+        tell_copy(m, node, Ref((stuck[0],)), args.node(at, name, node), handed, not m.is_tensor(message or UNKNOWN))
 
 
 @model("contextlib.suppress", "pytest.raises")
