@@ -129,8 +129,8 @@ def require(
     assigned = not isinstance(node, cst.Call)
     unfed.switched(m, address, node, asked)
     tensors.tell_requires(m, node, tensor, MAYBE if asked is None else asked, subject, m.text(node), assigned)
-    if asked is YES and tensor.leaf.yes and assigned:
-        freezing.thawed(m, address, node)
+    if asked is YES and tensor.leaf.yes:
+        freezing.thawed(m, address, tensor, node)
     elif asked is NO and tensor.leaf.yes and tensor.grad.yes:
         freezing.froze(m, address, node)
     if asked is YES and tensor.inference.yes and m.mode.inference.no:

@@ -47,8 +47,10 @@ def if_(m: Machine, node: cst.If) -> bool:
             if known is not YES:
                 m.frame.asked += 1
                 narrowing.narrow(m, current.test, True)
+            m.branches += 1
             with accumulation.turn(m, current, True):
                 alive = execute_body(m, current.body)
+            m.branches -= 1
             changes = m.state.delta(base)
             m.state.undo(mark)
             if alive:
@@ -60,8 +62,10 @@ def if_(m: Machine, node: cst.If) -> bool:
             narrowing.narrow(m, current.test, False)
         last, current = current, current.orelse
     if not decided:
+        m.branches += 1
         with accumulation.turn(m, last, False):
             alive = execute_body(m, current.body) if isinstance(current, cst.Else) else True
+        m.branches -= 1
         if alive:
             paths.append(m.state.delta(base))
     m.state.undo(base)

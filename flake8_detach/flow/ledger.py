@@ -47,7 +47,8 @@ class Ledger:
     modules whose parameters were asked for. regroups: may the groups of an optimizer have got other parameters by hand?
     snapshots: by the place of a `state_dict()`, the memory of the parameters then. loaded: memory that
     `load_state_dict` has filled. unseen_owned: is there an optimizer whose parameters are not all known? read:
-    attributes read in a forward with grad mode on. excused: places that are right for some object. calmed: may anything
+    attributes read in a forward with grad mode on. excused: places that are right for some object. wide: places
+    that switch on what nobody had frozen. calmed: may anything
     switch anomaly detection off? clips: places that clip too early, and are told of. clippings: what is known of each.
     at_end: what to do when the file has been followed. lingering: evidence for modes that are off where nobody entered
     them, and whether they still are; lingered: that of those under which something was used. suspended: generators,
@@ -97,6 +98,7 @@ class Ledger:
     snapshots: dict[int, dict[int, int]] = field(default_factory=dict)
     read: set[tuple[int, str]] = field(default_factory=set)
     excused: set[int] = field(default_factory=set)
+    wide: set[int] = field(default_factory=set)
     freezes: dict[int, Any] = field(default_factory=dict)
     hidden_writes: bool = False
     chosen: dict[tuple[int, ...], int] = field(default_factory=dict)

@@ -150,7 +150,7 @@ class Frame:
 class Machine:
     """The machine that runs one file. `sink` takes the events, `watch` each statement before it is run; `at`: the
     statement that is being run. `doubts` counts conditions of unknown outcome, `handlers` the `try` around that have
-    any. elsewhere: has the file changed the device that tensors are made on?"""
+    any, `branches` the bodies of `if` around. elsewhere: has the file changed the device that tensors are made on?"""
 
     def __init__(self, sink: Callable[[Event], None], budget: int) -> None:
         self.state = State()
@@ -159,6 +159,7 @@ class Machine:
         self.depth = 0
         self.at: cst.CSTNode = cst.Pass()
         self.guards = 0
+        self.branches = 0
         self.handlers = 0
         self.doubts = 0
         self.quiet = 0

@@ -16,6 +16,7 @@ from flake8_detach.flow import (
     conversions,
     dropping,
     events,
+    freezing,
     hidden,
     levels,
     op_arguments,
@@ -251,6 +252,7 @@ def apply(m: Machine, site: cst.CSTNode, op: ops.Op, bound: Mapping[str, Value],
         for _, tensor, _ in inputs.tensors:
             m.hand_out(tensor)
         return UNKNOWN
+    freezing.computed(m, (address for address, _, _ in inputs.tensors))
     result = _result(m, site, op, bound, inputs, subject)
     by_hand.computed(m, op, inputs, m.tensors(result))
     conversions.form(m, result, op.name, bound)
