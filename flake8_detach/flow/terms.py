@@ -253,7 +253,8 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
 
 def _residual(m: Machine, node: Node, cut: Cut) -> bool:
     """Is a derivative without a graph added to one of the same function that has a graph, as `u_t - u_xx` of a
-    differential equation? What is differentiated there is moved along a gradient: `w - lr * g` is no residual."""
+    differential equation, or to something that is made of the function itself, as `u_t + u * u_x`? What is
+    differentiated there may be moved along a gradient: `w - lr * g` is no residual."""
     name = linear.key(node)
     loss = cut.cause.loss
     if loss is None or loss.kind != "gradient" or not (name in linear.SUMS or name in linear.DIFFERENCES):
@@ -261,10 +262,23 @@ def _residual(m: Machine, node: Node, cut: Cut) -> bool:
     behind, _ = origins.behind(m, cut.cause.origin)
     graph = m.state.graph
     beside = [edge.node for edge in node.edges if edge.node is not None and edge.sure]
-    if not behind or any(n in behind and not _is_derivative(graph, n) for n in beside):
+    reached = below(graph, beside)[0] if behind and beside else set()
+    if any(_summed(graph, e.node) in reached for e in origins.edges(loss.origin) if e.node is not None and e.sure):
+        return True
+    if not reached or any(n in behind and not _is_derivative(graph, n) for n in beside):
         return False
-    alive = {n for n in below(graph, beside)[0] if graph[n].op == DERIVATIVE}
+    alive = {n for n in reached if graph[n].op == DERIVATIVE}
     return any(not behind.isdisjoint(below(graph, [n])[0]) for n in alive)
+
+
+def _summed(graph: Mapping[int, Node], number: int) -> int:
+    """The function whose values were summed up, to be differentiated one by one; one column of it is one of its own."""
+    while linear.key(graph[number]) in linear.PLAIN - {"getitem", "unbind", "join"} and len(graph[number].edges) == 1:
+        node = graph[number].edges[0].node
+        if node is None:
+            break
+        number = node
+    return number
 
 
 def _is_derivative(graph: Mapping[int, Node], number: int) -> bool:

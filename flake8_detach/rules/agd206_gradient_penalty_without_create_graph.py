@@ -28,7 +28,8 @@ class GradientPenaltyWithoutCreateGraph(Rule):
 
     ## Known problems
     A gradient that only scales or shifts something else (adversarial examples, loss weights, steps by hand) is silent,
-    unless that is a derivative of the same function that does have a graph, as in a PDE residual `u_t - u_xx`.
+    unless that is made of the function itself or of a derivative of it that does have a graph, as in the residual of a
+    PDE, `u_t + u * u_x - u_xx`.
 
     ## Fix safety
     Unsafe: `create_graph=True` is passed, which keeps the graph in memory and changes the gradients, as it should. Not
