@@ -74,6 +74,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
         for s in suspects
     ]
 
+    zeros = _zeros(m, start)
+
     def answer(reached: Reached) -> None:
         for suspect, event in sorted(zip(suspects, events, strict=True), key=lambda pair: pair[0].size):
             if suspect.leaf is not None and suspect.leaf in m.wanted:
@@ -88,6 +90,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
             dead = _dead(m, suspect, reached)
             drifting = _drifts(m, suspect, reached) - dead
             lost = (dead | drifting) - m.mourned
+            if suspect.cause.kind in MEANT:
+                lost -= zeros
             if lost:  # one report for each, at the cut that is the nearest to it
                 m.mourned |= lost
                 m.sink(replace(event, cause=suspect.nearest(lost), drifts=not dead))
@@ -249,6 +253,14 @@ def _suspects(m: Machine, start: Edge, part: _Linear) -> list[_Suspect]:
             add(flat(m, node), False)
         todo.extend(node.edges)
     return list(found.values())
+
+
+def _zeros(m: Machine, start: Edge) -> set[int]:
+    """The leaves that a backward from `start` comes to with zeros. That explains more than what somebody cut on another
+    way to them: `round(w / scale)`, with a scale that is `w.max().detach()`."""
+    graph = m.state.graph
+    nodes = below(graph, [] if start.node is None else [start.node])[0]
+    return below(graph, [n for n in nodes if graph[n].derivative == "zero" and flat(m, graph[n]) is not None])[1]
 
 
 def _residual(m: Machine, node: Node, cut: Cut) -> bool:
