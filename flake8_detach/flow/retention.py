@@ -203,7 +203,7 @@ class Watch:
             news = _graphs(m, value, self.second)
             if not olds or not news or address >= self.second:
                 continue
-            if _holds(m, address, olds) or self._each_holds(m, address, news):
+            if _holds(m, address, olds, self.start) or self._each_holds(m, address, news):
                 tensor = m.state.cell(next(iter(news)))
                 kept = m.state.cell(next(iter(olds)))
                 assert isinstance(tensor, Tensor)
@@ -221,7 +221,7 @@ class Watch:
         """Does the object stand for each element of a list that a variable holds, and keep what it was given? The other
         elements keep theirs."""
         each = address < self.start and address in m.state.several
-        return each and _holds(m, address, news) and _listed(m, address, self.start)
+        return each and _holds(m, address, news, self.start) and _listed(m, address, self.start)
 
     def _suspect(
         self,
@@ -446,6 +446,8 @@ def _graphs(m: Machine, value: Value, since: int) -> set[int]:
                 todo.extend((item, depth + 1) for item in cell.items or ())
             elif depth < 3 and isinstance(cell, Mapping_):
                 todo.extend((item, depth + 1) for _, item in cell.items)
+            elif depth < 3 and _record(cell, address, since):  # a record of this iteration
+                todo.extend((m.state.get((address, name), UNKNOWN), depth + 1) for name in m.state.names(address))
     return found
 
 
@@ -476,12 +478,14 @@ def _surely_below(m: Machine, top: int, since: int) -> Iterator[int]:
         todo.extend(e.node for e in m.state.graph[number].edges if e.node is not None and e.sure)
 
 
-def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
-    """Is one of these tensors still in the container? Where its elements are not told apart: yes."""
+def _holds(m: Machine, address: int, tensors: set[int], since: int) -> bool:
+    """Is one of these tensors still in the container, or in a record in it that was made since then? Where its elements
+    are not told apart: yes."""
     found: set[int] = set()
     todo = [address]
     while todo:
-        cell = m.state.cell(todo.pop())
+        address = todo.pop()
+        cell = m.state.cell(address)
         if (isinstance(cell, Sequence) and cell.items is None) or (
             isinstance(cell, Mapping_) and cell.rest is not None
         ):
@@ -493,9 +497,15 @@ def _holds(m: Machine, address: int, tensors: set[int]) -> bool:
             values = tuple(m.state.get((address, name), UNKNOWN) for name in m.state.names(address))
         for value in values:
             inner = {a for p in closures.inside(m, value) if isinstance(p, Ref) for a in p.addresses}
-            todo.extend(a for a in inner - found if not isinstance(m.state.cell(a), (Tensor, Instance)))
+            cells = ((a, m.state.cell(a)) for a in inner - found)
+            todo.extend(a for a, c in cells if not isinstance(c, (Tensor, Instance)) or _record(c, a, since))
             found |= inner
     return any(a in found or not found.isdisjoint(m.state.alike(a)) for a in tensors)
+
+
+def _record(cell: object, address: int, since: int) -> bool:
+    """Is it an object of a class of the file that was made since then?"""
+    return isinstance(cell, Instance) and address >= since
 
 
 def _listed(m: Machine, address: int, start: int) -> bool:
