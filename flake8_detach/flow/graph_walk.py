@@ -16,6 +16,7 @@ from flake8_detach.flow import (
 from flake8_detach.flow.events import CustomMisuse, GradientsReturned, Write
 from flake8_detach.flow.slots import CELL, RESET
 from flake8_detach.flow.values import (
+    FILLED,
     MAYBE,
     NO,
     NONE,
@@ -386,8 +387,7 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
     # it is added to what is there, which may have a graph, be it that a backward which raised has left it there
     unseen = m.state.get(autograd.SPOILED) and m.state.get(CREATED)
     grad = NO if create.no and isinstance(held, Const) and not unseen else MAYBE
-    what = "filled by `backward()`, without a graph of its own"
-    why = m.cause("gradient", what, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
+    why = m.cause("gradient", FILLED, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
     facts = {"inference": NO if m.mode.inference.no else MAYBE}  # it may be the gradient that backward was given
     made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad", **facts)
     m.state.set((address, "grad"), made)

@@ -21,7 +21,7 @@ import libcst as cst
 from flake8_detach.flow import cancelling, linear, origins, steppers
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LostTerm
-from flake8_detach.flow.values import DERIVATIVE, YES, Cause, Cut, Edge, Node, Source, Tensor
+from flake8_detach.flow.values import DERIVATIVE, FILLED, YES, Cause, Cut, Edge, Node, Source, Tensor
 
 if TYPE_CHECKING:
     from flake8_detach.flow.afterwards import Reached
@@ -275,7 +275,8 @@ def _residual(m: Machine, node: Node, cut: Cut) -> bool:
     graph = m.state.graph
     beside = [edge.node for edge in node.edges if edge.node is not None and edge.sure]
     reached = below(graph, beside)[0] if behind and beside else set()
-    if any(_summed(graph, e.node) in reached for e in origins.edges(loss.origin) if e.node is not None and e.sure):
+    functions = origins.edges(loss.origin) if loss.what != FILLED else ()
+    if any(_summed(graph, e.node) in reached for e in functions if e.node is not None and e.sure):
         return True
     if not reached or any(n in behind and not _is_derivative(graph, n) for n in beside):
         return False

@@ -517,6 +517,8 @@ DERIVATIVE = "grad"
 """The op of a node that stands for what `autograd.grad(..., create_graph=True)` made."""
 TWICE = "second derivative"
 """The op of a node that stands for a derivative which cannot be differentiated once more."""
+FILLED = "filled by `backward()`, without a graph of its own"
+"""How a gradient came about whose origin is its leaf; that of one of `autograd.grad` is the function."""
 
 
 class Cut(NamedTuple):
