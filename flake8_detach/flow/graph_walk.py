@@ -281,9 +281,11 @@ def walk(
         edge = todo.pop()
         m.step()
         if edge.node is None:
-            if edge.leaf is not None:
+            if edge.leaf is not None and (edge.leaf, CELL) in m.state.slots:
                 leaves[edge.leaf] = leaves.get(edge.leaf, False) or edge.sure
                 opened = opened or _unseen_behind(m, edge.leaf)
+            else:
+                opened = opened or edge.leaf is not None  # made in a `try` that was left half-way
             continue
         if surely.get(edge.node, False) or (edge.node in surely and not edge.sure):
             continue
