@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach.flow.events import Poisoned
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import UNKNOWN, Const, Edge, Node, Ref, Scalar, Tensor, Value
 from flake8_detach.knowledge.poles import (
     ANY,
@@ -104,7 +105,7 @@ def _vanishes(m: Machine, start: Edge, sign: str) -> bool:
         edge = todo.pop()
         m.step()
         if edge.node is None:
-            leaf = m.state.cell(edge.leaf) if edge.leaf is not None else None
+            leaf = m.state.get((edge.leaf, CELL)) if edge.leaf is not None else None
             if isinstance(leaf, Tensor) and not leaf.parameter:
                 return True
             continue

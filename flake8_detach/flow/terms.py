@@ -21,6 +21,7 @@ import libcst as cst
 from flake8_detach.flow import cancelling, linear, origins, steppers
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LostTerm
+from flake8_detach.flow.slots import CELL
 from flake8_detach.flow.values import DERIVATIVE, FILLED, YES, Cause, Cut, Edge, Node, Source, Tensor
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ def flat(m: Machine, node: Node) -> Cause | None:
 
 
 def _faked(m: Machine, leaf: int) -> Cause | None:
-    cell = m.state.cell(leaf)
+    cell = m.state.get((leaf, CELL))
     why = cell.why if isinstance(cell, Tensor) and cell.grad.yes else None
     return why if why is not None and why.kind == "faked" and leaf not in m.owned and leaf not in m.escaped else None
 
