@@ -115,6 +115,11 @@ def _made(m: Machine, tensors: tuple[int, ...]) -> set[int]:
     return {t.node for a in tensors for _, t in m.tensors(Ref((a,))) if t.node is not None}
 
 
+def _needed(node: Node) -> tuple[Saved, ...]:
+    """What it has surely saved: a factor is needed only if the other one requires grad."""
+    return tuple(saved for saved in node.saved if saved.sure.yes)
+
+
 def freed(
     m: Machine, start: int, only: frozenset[int] | None = None, site: cst.CSTNode | None = None
 ) -> tuple[Truth, cst.CSTNode | None]:
@@ -122,13 +127,14 @@ def freed(
     unsure: list[int] = []
 
     def saved(number: int, node: Node) -> tuple[Saved, ...] | None:
-        return node.saved or None if only is None or number in only else None
+        return _needed(node) or None if only is None or number in only else None
 
     def used_up(number: int, node: Node) -> tuple[Truth, cst.CSTNode | None] | None:
         freed: Truth = m.state.get((number, "freed"), NO)
         if freed.no or not (only is None or number in only):
             return None
-        if not node.saved and _behind(m, number, saved) is None:
+        if not _needed(node) and _behind(m, number, saved) is None:
+            unsure.extend([number] if node.saved else [])
             return None  # it is used up as a whole, see `walk`, but perhaps nothing that it leads to had saved anything
         again = freed is PRESUMED_YES and m.state.get((number, "freed at")) is not site
         if freed is MAYBE or again:  # a branch that frees and this one may exclude each other, unless they are one
@@ -308,7 +314,9 @@ def walk(
             whole = sure and only is None and not node.many and _chooses(m, node)
             if (node.saved or whole) and (only is None or number in only):
                 before: Truth = m.state.get((number, "freed"), NO)
-                certain = sure and retain is NO and number not in one_of_many and (firm is None or number in firm)
+                needed = whole or _needed(node)
+                single = number not in one_of_many and (firm is None or number in firm)
+                certain = sure and bool(needed) and retain is NO and single
                 m.state.set((number, "freed"), before | (YES if certain else MAYBE))
                 m.state.set((number, "freed at"), site)
     from flake8_detach.flow import backward_hooks
