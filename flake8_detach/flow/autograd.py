@@ -285,7 +285,7 @@ def backward(
 
             hooks.unseen_backward(m)
             training.filled(m, node, {}, True, MAYBE)
-            graph_walk.mark(m, create)
+            graph_walk.unseen(m, create)
             m.state.set(SPOILED, YES)
             m.afterwards.blind = True
         return
@@ -355,6 +355,8 @@ def backward(
         graph_walk.walk(m, node, [graph_walk.replace_sure(start, tensor.grad.yes)], retain, create, inputs, fill, only)
         if start.node is None and tensor.grad is MAYBE:
             m.state.set(SPOILED, YES)
+            if fill:
+                graph_walk.unseen(m, create)
         if tensor.grad is MAYBE and isinstance(root, Ref) and root.addresses == (address,) and not root.some:
             m.change(address, grad=YES)  # else torch has raised
 

@@ -343,6 +343,8 @@ def walk(
         backward_hooks.accumulated(m, site, chosen)
     if opened:
         m.state.set(autograd.SPOILED, YES)
+        if fill:
+            unseen(m, create)
 
 
 def _unseen_behind(m: Machine, address: int) -> bool:
@@ -371,6 +373,15 @@ def mark(m: Machine, create: Truth) -> None:
         m.state.set(CREATED, YES)
     if not m.mode.inference.no:
         m.state.set(INFERRED, YES)
+
+
+def unseen(m: Machine, create: Truth) -> None:
+    """Backward may come to any leaf: with `create_graph=True`, a new gradient takes the place of one that is there."""
+    mark(m, create)
+    for slot, held in () if create.no else list(m.state.slots.items()):
+        if slot[1] == "grad" and isinstance(held, Ref):
+            m.step()
+            m.state.set(slot, UNKNOWN)
 
 
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
