@@ -59,13 +59,14 @@ class Ledger:
     class. decided: how often it was known what to do in one iteration of a loop and not in another, as of a number it
     counts with. chosen: what was indexed with what is not known, and how many objects were in it. tensors: what
     attributes of modules have held that is no Parameter. toured: modules all of whose parts were gone through, each
-    with the frame that did. timely: places that clip what a step then uses. optimizers: those that were made, with
-    their leaves; lent: those that unseen code may have got hold of; stowed: those that an object of the file has;
-    zeroed: what is told of those that clear gradients, if they never step; moved: leaves of those whose `.step` is
-    asked for; steps: where that was asked for, and whether it was known of what; at_rest: leaves of those that never
-    step, once asked. nones: of each cause for which gradients are None, is it a call that cleared them, and whose they
-    are; questioned: tensors that were asked whether they have a gradient, with the number of conditions of unknown
-    outcome that were met by then, and since when it was None.
+    with the frame that did; named: the same of those whose parameters were, by name. timely: places that clip what
+    a step then uses. optimizers: those that were made, with their leaves; lent: those that unseen code may have got
+    hold of; stowed: those that an object of the file has; zeroed: what is told of those that clear gradients, if
+    they never step; moved: leaves of those whose `.step` is asked for; steps: where that was asked for, and whether
+    it was known of what; at_rest: leaves of those that never step, once asked. nones: of each cause for which
+    gradients are None, is it a call that cleared them, and whose they are; questioned: tensors that were asked
+    whether they have a gradient, with the number of conditions of unknown outcome that were met by then, and since
+    when it was None.
     """
 
     attributes_read: set[str] = field(default_factory=set)
@@ -83,6 +84,7 @@ class Ledger:
     unseen_owned: bool = False
     tensors: dict[tuple[int, str], set[int]] = field(default_factory=dict)
     toured: list[tuple[int, Any]] = field(default_factory=list)
+    named: list[tuple[int, Any]] = field(default_factory=list)
     timely: set[int] = field(default_factory=set)
     optimizers: dict[int, frozenset[int] | None] = field(default_factory=dict)
     lent: set[int] = field(default_factory=set)

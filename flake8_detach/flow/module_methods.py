@@ -70,6 +70,8 @@ def of_module(m: Machine, node: cst.CSTNode, receiver: Ref, name: str, args: Arg
         deep = fact(args.get(0 if name == "parameters" else 1, "recurse"), True)
         found = module_tree.parameters(m, receiver) if deep.yes else module_tree.parameters(m, receiver, hidden=False)
         names = tuple(module_tree.tree(m, receiver).names)
+        if name == "named_parameters":
+            m.ledger.named.append((m.frame.id, receiver))
         if deep is NO:
             own = [(a, n) for a, n in zip(found.addresses, names, strict=False) if n is not None and "." not in n]
             found, names = replace(found, addresses=tuple(a for a, _ in own)), tuple(n for _, n in own)

@@ -6,6 +6,7 @@ parameters and returns a loss, such as learned weights of tasks, has no use for 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -198,13 +199,15 @@ KINDS = ("weight", "bias")
 
 
 def kinds(m: Machine, given: Value | None, site: cst.CSTNode) -> None:
-    """An optimizer is made where all parts of a module were gone through: the weights and biases that layers have may
-    be given to it, and Parameters with other names forgotten."""
+    """An optimizer is made where all parts of a module were gone through, or all of its parameters by name, be it in a
+    function that was called for that: the weights and biases that layers have may be given to it, and Parameters with
+    other names forgotten."""
     listed = m.cell(given) if given is not None else None
     if not isinstance(listed, Sequence) or listed.kind != "list":
         return  # `net.body.parameters()`: the parts were gone through for something else
     toured = [module for frame, module in m.ledger.toured if frame == m.frame.id]
-    for module in dict.fromkeys(toured) if not m.quiet else ():
+    named = [module for frame, module in m.ledger.named if frame >= m.frame.id]
+    for module in dict.fromkeys([*toured, *named]) if not m.quiet else ():
         found = module_tree.tree(m, module)
         names = {a: n for a, n in zip(found.parameters, found.names, strict=True) if n is not None}
         if not found.complete or not found.counted or len(names) != len(found.parameters):
@@ -212,9 +215,16 @@ def kinds(m: Machine, given: Value | None, site: cst.CSTNode) -> None:
         tensors = [(a, t) for a, t in m.tensors(Ref(tuple(names))) if t.grad.yes and t.leaf.yes]
         usual = [a for a, _ in tensors if names[a].rpartition(".")[2] in KINDS]
         others = [(a, t) for a, t in tensors if a not in usual]
-        if usual and others:
+        if usual and others and (module in toured or _by_kind(m, [names[a] for a, _ in others])):
             event = m.event(Misstep, site, what="kinds", sure=PRESUMED_YES, at=None, subject=names[others[0][0]])
             m.afterwards.ask_last(partial(_ungiven, m, event, module, others, usual))
+
+
+def _by_kind(m: Machine, others: list[str]) -> bool:
+    """Does the text ask for weights or biases by name, and for none of the others? Who names those leaves them out."""
+    nodes = ast.walk(m.tree) if m.tree is not None else ()
+    texts = {n.value.strip("._") for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return not texts.isdisjoint(KINDS) and not any(text and text in name for text in texts for name in others)
 
 
 def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:
