@@ -387,8 +387,9 @@ def unseen(m: Machine, create: Truth) -> None:
 def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: Truth) -> None:
     """Backward adds to the `.grad` of the tensor at `address`."""
     held: Value = m.state.get((address, "grad"), NONE)
-    for twin in m.state.twins.get(address, ()):
-        if (twin, CELL) in m.state.slots and not isinstance(m.state.get((twin, "grad")), Ref):
+    for twin in m.state.alike(address):
+        added = create.no and isinstance(m.state.get((twin, "grad")), Ref)  # in place
+        if (twin, CELL) in m.state.slots and not added:
             m.state.set((twin, "grad"), UNKNOWN)  # if it is the same tensor, so is its gradient
     mark(m, create)
     if isinstance(held, Ref) and create.no:
