@@ -407,8 +407,8 @@ def accumulate(m: Machine, site: cst.CSTNode, address: int, sure: bool, create: 
             m.state.set((address, "grad"), UNKNOWN)
         return
     # it is added to what is there, which may have a graph, be it that a backward which raised has left it there
-    unseen = m.state.get(autograd.SPOILED) and m.state.get(CREATED)
-    grad = NO if create.no and isinstance(held, Const) and not unseen else MAYBE
+    left = m.state.get(autograd.SPOILED) and m.state.get(CREATED)
+    grad = NO if create.no and isinstance(held, Const) and not left else MAYBE
     why = m.cause("gradient", FILLED, site, lost=YES, of=[(address, tensor)]) if grad is NO else None
     facts = {"inference": NO if m.mode.inference.no else MAYBE}  # it may be the gradient that backward was given
     made = m.tensor(grad=grad, leaf=~grad, shape=tensor.shape, dtype=tensor.dtype, why=why, made="grad", **facts)

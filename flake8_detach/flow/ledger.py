@@ -48,10 +48,10 @@ class Ledger:
     snapshots: by the place of a `state_dict()`, the memory of the parameters then. loaded: memory that
     `load_state_dict` has filled. unseen_owned: is there an optimizer whose parameters are not all known? read:
     attributes read in a forward with grad mode on. excused: places that are right for some object. wide: places
-    that switch on what nobody had frozen. calmed: may anything
-    switch anomaly detection off? clips: places that clip too early, and are told of. clippings: what is known of each.
-    at_end: what to do when the file has been followed. lingering: evidence for modes that are off where nobody entered
-    them, and whether they still are; lingered: that of those under which something was used. suspended: generators,
+    that switch on what nobody had frozen. calmed: may anything switch anomaly detection off? clips: places that
+    clip too early, and are told of. clippings: what is known of each. at_end: what to do when the file has been
+    followed. lingering: evidence for modes that are off where nobody entered them, and whether they still are;
+    lingered: that of those under which something was used. suspended: generators,
     with that evidence and the mode before. faked: leaves that a backward came to, and that were cut from something.
     computed: Parameters that were made of values with a graph.
     replicated: modules that DistributedDataParallel was given, and where. awaited: the call that a `for` statement is

@@ -65,7 +65,7 @@ def _last(loop: cst.For, node: cst.Assign, name: str) -> bool:
 
 
 def _idle(loop: cst.For, name: str) -> set[int]:
-    """Where `name.grad` is asked for under the question whether there is one, or made None: the result of arithmetic
+    """Where `name.grad` is asked for under the question whether there is one, or assigned: the result of arithmetic
     has none, so that nothing comes of it."""
     found: set[int] = set()
     for part in trees.walk(loop.body):

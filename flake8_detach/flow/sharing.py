@@ -105,6 +105,7 @@ def _sources(value: ast.expr, functions: dict[str, list[_Function]]) -> Iterator
         value = value.func.value  # what returns its object
     yield _name(value)
     if isinstance(value, ast.Call):
+        # only aliases hang on the spelling: a function that is not seen has got its arguments, whatever it is called
         if _name(value.func)[:1].isupper() or _name(value.func) == "compile":
             yield from map(_name, _arguments(value))
         for function in functions.get(_name(value.func), ()):
