@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import calls, modules, shapes, tensors
+from flake8_detach.flow import calls, copies, modules, shapes, tensors
 from flake8_detach.flow.calls import Args, escape
 from flake8_detach.flow.registry import model
 from flake8_detach.flow.values import (
@@ -50,14 +50,12 @@ def _loader(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     plain = not args.open and args.kw.get("collate_fn", NONE) == NONE and args.kw.get("batch_sampler", NONE) == NONE
     made = m.new(Thing("torch.utils.data.DataLoader", (("element", tensors.BATCH),)))
     given = args.get(0, "dataset") or UNKNOWN
-    if (
-        plain
-        and len(args.pos) < 4
-        and "num_workers" not in args.kw
-        and modules.find(m, given, "__getitem__") is not None
-    ):
+    workers = args.kw.get("num_workers", Const(0))
+    counted = isinstance(workers, Const) and isinstance(workers.value, int)
+    single = workers != Const(0) and args.get(1, "batch_size") == NONE  # nothing is stacked: the item just never comes
+    if plain and counted and not single and len(args.pos) < 4 and modules.find(m, given, "__getitem__") is not None:
         escape(m, [value for name, value in args.kw.items() if name != "dataset"])
-        m.state.put(made.addresses[0], DATASET, given)
+        m.state.put(made.addresses[0], DATASET if workers == Const(0) else ELSEWHERE, given)
         m.state.set((made.addresses[0], SITE), node)
         return made
     if held is None or not plain or len(args.pos) > 4:
@@ -67,30 +65,38 @@ def _loader(m: Machine, args: Args, node: cst.CSTNode) -> Value:
     return m.new(Thing("torch.utils.data.DataLoader", (("*tensors", held), ("*size", size))))
 
 
-DATASET, SITE = "*dataset", "*site"
-"""Slots of a loader: the data set, an object of the file, and where the loader was made."""
+DATASET, ELSEWHERE, SITE = "*dataset", "*dataset of workers", "*site"
+"""Slots of a loader: the data set, an object of the file, which this process or others take items of, and where the
+loader was made."""
 
 
 def batch(m: Machine, address: int, loader: Thing) -> Value | None:
     """What one iteration over a loader yields: new tensors, stacked from rows of those in the data set."""
+    site = m.state.get((address, SITE))
     dataset = m.state.get((address, DATASET))
     if dataset is not None:
-        return _of_items(m, dataset, m.state.get((address, SITE)))
+        item = _item(m, dataset, site)
+        return _together(m, item) if any(_computed(m, part) for part in _parts(m, item)) else None
+    dataset = m.state.get((address, ELSEWHERE))
+    if dataset is not None and m.mode.grad.yes:
+        # a worker stacks into shared memory, with `out=`, and sends the result to this process: each raises
+        for part in _parts(m, _item(m, dataset, site)):
+            copies.tell_copy(m, site, part, site.args[0].value, inside=True)
     held, size = loader.part("*tensors"), loader.part("*size")
     if not isinstance(held, Tuple) or size is None:
         return None
     return m.new(Sequence("list", tuple(_rows(m, value, size) for value in held.items), filled=YES))
 
 
-def _of_items(m: Machine, dataset: Value, site: cst.CSTNode) -> Value | None:
-    """What items of a data set of the file become together; None if no part was ever computed from parameters."""
+def _item(m: Machine, dataset: Value, site: cst.CSTNode) -> Value:
+    """An item of a data set of the file."""
     method = modules.find(m, dataset, "__getitem__")
     if method is None:
-        return None
+        return UNKNOWN
     m.quiet += 1
     item = calls.call(m, method, Args([Scalar("int")]), site)
     m.quiet -= 1
-    return _together(m, item) if any(_computed(m, part) for part in _parts(m, item)) else None
+    return item
 
 
 def _parts(m: Machine, item: Value) -> tuple[Value, ...]:

@@ -125,6 +125,7 @@ _UNSURE: dict[str, Any] = {
     "fields": (),
     "nodiff": {},
     "saves_if": {},
+    "writes": (),
 }
 
 
@@ -165,13 +166,20 @@ def _op(name: str) -> Op | None:
         option, words = _NEEDED[name]
         maybe = {"saves": op.saves, "may_save": op.may_save}
         return replace(op, saves=frozenset(words.split()), may_save=frozenset(), when=((option, maybe), *op.when))
-    return replace(op, when=(*_NO_DERIVATIVE[name], *op.when)) if name in _NO_DERIVATIVE else op
+    return replace(op, when=(*_OPTIONS[name], *op.when)) if name in _OPTIONS else op
 
 
-_NO_DERIVATIVE: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
+_RENORM = ("max_norm", {"writes": ("weight",)})
+"""`max_norm` scales the rows that are looked up in place, without grad (`_no_grad_embedding_renorm_` in
+torch/nn/functional.py)."""
+
+_OPTIONS: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
     "torch.linalg.qr": (("mode='r'", {"graph": "raises"}), ("mode='complete' & A=<tall>", {"graph": "raises"})),
+    "torch.nn.functional.embedding": (_RENORM,),
+    "torch.nn.functional.embedding_bag": (_RENORM,),
 }
-"""What the ops of ops.json do not say: options with which backward raises (tests/truth/test_kinds.py asks torch)."""
+"""What the ops of ops.json do not say, or say of the wrong parameter: options with which backward raises
+(tests/truth/test_kinds.py asks torch), or an argument is written."""
 
 _NEEDED = {"torch.nn.functional.smooth_l1_loss": ("beta", "input target")}
 """Parameters that backward needs unless an option is given."""

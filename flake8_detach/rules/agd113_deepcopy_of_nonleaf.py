@@ -16,7 +16,7 @@ class DeepcopyOfNonleaf(Rule):
     ## What it does
     Reports `copy.deepcopy` of a tensor that is the result of an operation and carries a graph, also where it hangs on
     an object that is copied (a module that keeps its last activation), and of one that is sent to another process
-    through a Pipe, a queue or a pool of (torch.)multiprocessing.
+    through a Pipe, a queue or a pool of (torch.)multiprocessing, or from the workers of a DataLoader.
 
     ## Why is this bad?
     PyTorch raises "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol", or
@@ -40,7 +40,10 @@ class DeepcopyOfNonleaf(Rule):
     listens = (Copied,)
     # ForkingPickler and copyreg: whoever registers a reduction decides what happens to a tensor that is sent
     triggers = (
-        frozenset({"deepcopy", "put", "send", "dumps", "Pool", "ForkingPickler", "copyreg", "asdict", "astuple"}),
+        frozenset(
+            {"deepcopy", "put", "send", "dumps", "Pool", "ForkingPickler", "copyreg", "asdict", "astuple"}
+            | {"num_workers"}
+        ),
         DIFFERENTIABLE,
     )
     example = Example(
