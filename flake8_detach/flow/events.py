@@ -516,10 +516,10 @@ class Dropped(Event):
 
     what: "method" (it is not called), "mode" (a grad mode, which nothing enters), "result" (a tensor that a method has
     made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements), "restored"
-    (a module is given the parameters that it has, which `state_dict()` has told at `at`), "alias" (what `.data` or
-    `detach()` has made is put back into the same memory at `at`, by `name`).
+    (a module is given the parameters that it has, which `state_dict()` has told at `at`), "itself" (the same, in one
+    statement), "alias" (what `.data` or `detach()` has made is put back into the same memory at `at`, by `name`).
     owner: what `subject` is: "tensor", "module", "optimizer", "scheduler", "scaler", "temporary" (a tensor that nothing
-    else holds). name: the method.
+    else holds), "written" (what a write in place gives back). name: the method.
     """
 
     what: str

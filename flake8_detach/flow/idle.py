@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_detach import trees
-from flake8_detach.flow import autograd, forgotten, gradients, modules
+from flake8_detach.flow import autograd, forgotten, gradients, modules, snapshots
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
     NO,
@@ -96,9 +96,13 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
     cell = m.cell(value)
     if isinstance(cell, Thing) and cell.kind in contexts.ENTERED and _again(m, node.func) == External(cell.kind):
         m.emit(Dropped, node, what="mode", owner="", subject=m.text(node), name=cell.kind)
-    if not isinstance(node.func, cst.Attribute) or not isinstance(value, Ref) or not m.is_tensor(value):
+    if not isinstance(node.func, cst.Attribute):
         return
     name, owner_node = node.func.attr.value, node.func.value
+    if name == "load_state_dict" and isinstance(owner := _again(m, owner_node), Ref) and modules.is_module(m, owner):
+        snapshots.itself(m, node, owner)
+    if not isinstance(value, Ref) or not m.is_tensor(value):
+        return
     if name == "scale" and isinstance(scaler := _again(m, owner_node), Ref) and _kind(m, scaler) == "scaler":
         m.emit(Dropped, node, what="result", owner="scaler", subject=m.text(owner_node), name=name)
         return
@@ -107,19 +111,15 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
     if name == "requires_grad_" and temporary(owner_node):
         m.emit(Dropped, node, what="result", owner="temporary", subject=m.text(owner_node), name=name)
         return
-    receiver = _again(m, owner_node) or Const(None)
-    tensors = m.tensors(receiver)
-    if not tensors or not m.is_tensor(receiver):
+    twin = name[-1] != "_" and ops.method(name) is not None and ops.method(f"{name}_") is not None
+    chained = _writes(owner_node)  # `average.mul_(0.9).add(0.1 * x)`
+    receiver = value if chained else _again(m, owner_node) or Const(None)
+    if not m.tensors(receiver) or not m.is_tensor(receiver):
         return
-    wants = name in idle.CONVERTS or (
-        ops.method(name) is not None
-        and name[-1] != "_"
-        and ops.method(f"{name}_") is not None
-        and isinstance(owner_node, cst.Attribute)
-        and owner_node.attr.value in ("data", "grad")
-    )
-    if wants:
-        m.emit(Dropped, node, what="result", owner="tensor", subject=m.text(owner_node), name=name)
+    written = isinstance(owner_node, cst.Attribute) and owner_node.attr.value in ("data", "grad")
+    if (name in idle.CONVERTS and not chained) or (twin and (written or chained)):
+        owner = "written" if chained else "tensor"
+        m.emit(Dropped, node, what="result", owner=owner, subject=m.text(owner_node), name=name)
 
 
 def _unused_function(m: Machine, node: cst.Call, value: Ref, subject: Label) -> None:
@@ -152,6 +152,13 @@ def _again(m: Machine, node: cst.BaseExpression) -> Value | None:
         return m.evaluate(node)
     finally:
         m.quiet -= 1
+
+
+def _writes(node: cst.BaseExpression) -> bool:
+    """Is it a call of a method that writes its tensor in place?"""
+    name = node.func.attr.value if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) else ""
+    op = ops.method(name) if name else None
+    return op is not None and op.inplace and op.bumps
 
 
 def temporary(node: cst.BaseExpression) -> bool:

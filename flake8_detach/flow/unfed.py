@@ -228,9 +228,16 @@ def _by_kind(m: Machine, others: list[str]) -> bool:
 
 
 def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None:
-    """A module was called and returned `result`: is it a loss made of parameters that the module holds itself?"""
-    if m.quiet or m.guards or module.addresses[0] in m.ledger.registered or not _scalar(m, result):
+    """A module was called and returned `result`: is it a loss, or part of one, made of parameters that the module holds
+    itself?
+
+    What is no loss may be frozen by being left out. But not where everything else that is trained is stepped.
+    """
+    parts = result.items if isinstance(result, Tuple) else (result,)
+    made = [t for part in parts for _, t in m.tensors(part) if t.grad.yes]
+    if m.quiet or m.guards or module.addresses[0] in m.ledger.registered or not made:
         return
+    whole = any(t.shape == () for t in made)
     found = module_tree.tree(m, module)
     leaves = [a for a, t in m.tensors(Ref(tuple(found.parameters))) if t.grad.yes]
     if not found.complete or len(found.modules) != 1 or not leaves or len(leaves) != len(found.parameters):
@@ -245,6 +252,10 @@ def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
         unseen = m.ledger.unseen_owned or m.ledger.regroups
         if held or steered or unseen or not owned.isdisjoint(m.births.of(leaves)):
             return
+        others = [a for a in reached.leaves() - m.owned if reached.trained(a) and a not in leaves]
+        several = sum(map(reached.trained, m.owned)) > 1  # who steps with one image or latent may well train no network
+        if not whole and (not several or any(owned.isdisjoint(m.births.of([a])) for a in others)):
+            return
         optimizer = next((o for o in m.makers if any(map(reached.trained, _owned(m, o)))), None)
         if optimizer is not None and optimizer not in m.escaped and all(map(reached.trained, leaves)):
             m.sink(replace(event, node=m.makers[optimizer]))
@@ -255,9 +266,3 @@ def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
 def _owned(m: Machine, optimizer: int) -> tuple[int, ...]:
     cell = m.state.get((optimizer, CELL))
     return cell.owned or () if isinstance(cell, Optimizer) else ()
-
-
-def _scalar(m: Machine, result: Value) -> bool:
-    """Is the result, or one of its parts, a single number with a gradient?"""
-    parts = result.items if isinstance(result, Tuple) else (result,)
-    return any(t.shape == () and t.grad.yes for part in parts for _, t in m.tensors(part))

@@ -16,12 +16,13 @@ class NoEffectStatement(Rule):
 
     ## What it does
     Reports a method that is named but not called (`loss.backward`, `optimizer.step`, `model.eval`), the result of a
-    method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`), a grad mode
+    method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`,
+    `average.mul_(0.9).add(x)`), a grad mode
     that nothing enters (`torch.no_grad()` as a statement), and `map(lambda p: p.requires_grad_(False), ...)` as a
     statement, which runs nothing; `load_state_dict()` of what `state_dict()` of the same module has given, which is
-    the parameters themselves and no copy; and `p.data` or `p.detach()`, which is the memory of `p`, if it is kept to be
-    put back when `p` has been written in place. So is `p = p - rate * p.grad` in a loop over parameters, where nothing
-    reads the name again.
+    the parameters themselves and no copy, or of its own state in one statement; and `p.data` or `p.detach()`, which is
+    the memory of `p`, if it is kept to be put back when `p` has been written in place. So is `p = p - rate * p.grad` in
+    a loop over parameters, where nothing reads the name again.
 
     ## Why is this bad?
     Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
@@ -96,6 +97,9 @@ loss.backward()
         elif event.what == "restored":
             given = f"`state_dict()` (line {source.line(event.at)}) gives the parameters themselves, not their values"
             yield Finding(self.code, f"`{event.subject}` changes nothing: {given}; keep a `copy.deepcopy` of it", span)
+        elif event.what == "itself":
+            message = f"`{event.subject}` gives the module what it has already: no other module gets anything"
+            yield Finding(self.code, f"{message}; name the one that it is to be copied from", span)
         elif event.what == "alias":
             back = f"putting it back (line {source.line(event.at)}) undoes nothing; keep `{event.subject}.clone()`"
             yield Finding(self.code, f"`{event.subject}` is the memory itself, which is written later: {back}", span)
@@ -107,6 +111,9 @@ loss.backward()
         elif event.what == "result" and event.owner == "function":
             message = f"what `{event.subject}.apply()` returns is thrown away: its `backward` never runs"
             yield Finding(self.code, message, span)
+        elif event.what == "result" and event.owner == "written":
+            message = f"`.{short}()` makes a new tensor, which is thrown away: what `{event.subject}` has written stays"
+            yield Finding(self.code, f"{message} as it is; use `.{short}_()`", span)
         elif event.what == "result":
             message = f"`.{short}()` makes a new tensor, which is thrown away: `{event.subject}` stays as it was"
             import libcst as cst

@@ -20,7 +20,8 @@ class StaleOptimizerParameters(OrderRule):
     not require grad, and never will (`state_dict().values()`, `p.data`); embeddings with a group of their own that
     `nn.Embedding.from_pretrained` has frozen, as it does unless told not to; parameters that are switched on only
     after an optimizer has been given those that required grad by then; and a loss module with parameters of its own
-    (learned weights of tasks, class centers) that are given to no optimizer.
+    (learned weights of tasks, class centers) that are given to no optimizer, or another module of nothing but its own
+    parameters, where everything else that is trained is stepped.
 
     ## Why is this bad?
     The model that makes the loss keeps its initial weights. PyTorch says nothing: parameters without a gradient are
@@ -50,7 +51,8 @@ class StaleOptimizerParameters(OrderRule):
         "pretrained": "never trained, although the optimizer on line {at} is given it: `from_pretrained` freezes; "
         "pass `freeze=False`",
         "left-out": "switched on too late: the optimizer on line {at} was given what required grad by then",
-        "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, the loss on line {at}",
+        "unowned": "never stepped: no optimizer is given the parameters of `{subject}`, which the loss is made with "
+        "(line {at})",
         "twice": "given what the optimizer on line {at} has; no optimizer steps other parameters that backward fills",
         "kinds": "given the weights and biases of all parts, but not `{subject}`: no optimizer steps it",
         "group": "not given the group `{subject}`, which is put together for it: no optimizer steps its parameters",
