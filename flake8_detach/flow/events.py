@@ -515,7 +515,8 @@ class Dropped(Event):
     """The value of a statement that is only an expression: nobody takes it.
 
     what: "method" (it is not called), "mode" (a grad mode, which nothing enters), "result" (a tensor that a method has
-    made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements), "restored"
+    made), "comparison" (`p.requires_grad == False`), "unrun" (a lazy loop that nothing asks for elements), "spent"
+    (a loop over parameters, all of which a generator has given before), "restored"
     (a module is given the parameters that it has, which `state_dict()` has told at `at`), "itself" (the same, in one
     statement), "alias" (what `.data` or `detach()` has made is put back into the same memory at `at`, by `name`).
     owner: what `subject` is: "tensor", "module", "optimizer", "scheduler", "scaler", "temporary" (a tensor that nothing

@@ -11,6 +11,7 @@ from flake8_detach.flow import autograd, forgotten, gradients, modules, snapshot
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
     NO,
+    YES,
     Array,
     Const,
     External,
@@ -118,8 +119,8 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
         return
     written = isinstance(owner_node, cst.Attribute) and owner_node.attr.value in ("data", "grad")
     if (name in idle.CONVERTS and not chained) or (twin and (written or chained)):
-        owner = "written" if chained else "tensor"
-        m.emit(Dropped, node, what="result", owner=owner, subject=m.text(owner_node), name=name)
+        kind = "written" if chained else "tensor"
+        m.emit(Dropped, node, what="result", owner=kind, subject=m.text(owner_node), name=name)
 
 
 def _unused_function(m: Machine, node: cst.Call, value: Ref, subject: Label) -> None:
@@ -258,6 +259,27 @@ def consumed(m: Machine, value: Value) -> None:
         node = m.state.get((value.addresses[0], LAZY))
         if node is not None:
             m.emit(ModeIdle, node, what="generator", mode="no_grad")
+
+
+SPENT = "*spent"
+"""Slot of a generator that gave parameters, and has given all of them."""
+
+
+def spend(m: Machine, generator: Ref, cell: Sequence) -> None:
+    """A generator is gone through to its end."""
+    of = [t for _, t in m.tensors(cell.element)]
+    if cell.filled.yes and of and all(t.parameter for t in of):
+        m.state.set((generator.addresses[0], SPENT), YES)
+
+
+def spent(m: Machine, node: cst.For, source: Value) -> None:
+    """A loop begins: is it over parameters that somebody has gone through before?"""
+    if not isinstance(source, Ref) or len(source.addresses) != 1 or m.guards:
+        return
+    cell = m.cell(source)
+    empty = isinstance(cell, Sequence) and cell.items == ()
+    if empty and m.state.get((source.addresses[0], SPENT), NO).yes:
+        m.emit(Dropped, node.iter, what="spent", owner="", subject=m.text(node.iter), name="for")
 
 
 HELD = "*held"

@@ -254,11 +254,15 @@ def optional(value: Value, node: cst.BaseExpression) -> bool:
 WRAPPERS = frozenset({"enumerate", "list", "tuple", "sorted", "reversed", "tqdm", "iter"})
 
 
-def consume(m: Machine, value: Value) -> None:
-    """A generator that has been gone through is empty."""
+def consume(m: Machine, value: Value, left: bool = False) -> None:
+    """A generator that has been gone through is empty. left: perhaps not all of it, as a `break` leaves the loop."""
     idle.consumed(m, value)
     cell = m.cell(value)
     if isinstance(cell, Sequence) and cell.kind == "generator" and isinstance(value, Ref):
+        if left:
+            m.state.set((value.addresses[0], CELL), Sequence("generator", None, cell.element))
+            return
+        idle.spend(m, value, cell)
         m.state.set((value.addresses[0], CELL), Sequence("generator", (), filled=NO))
 
 

@@ -88,6 +88,7 @@ def for_(m: Machine, node: cst.For) -> bool:
     source = iteration.iterated(m, node.iter, value)
     conversions.iterate(m, node.iter, source)
     idle.consumed(m, source)
+    idle.spent(m, node, source)
     outside = idle.enter_consumer(m, source)
     if outside is not None:
         alive = over(m, node, source)
@@ -115,12 +116,13 @@ def over(m: Machine, node: cst.For, source: Value) -> bool:
         asks = isinstance(one, Tuple) or any(isinstance(part, cst.If) for part in _below(node.body))
         each = iteration.apart(m, source) if asks else None
         last = iteration.last(m, source)
-        iteration.consume(m, source)
+        breaks = any(isinstance(part, cst.Break) for part in _below(node.body))
+        iteration.consume(m, source, left=breaks)
         if each is not None and len(each) <= (FILED if _files(node) else APART):
             return bool(unrolled(m, node, each))
         over_all = [one] if not (isinstance(one, Ref) and not one.addresses) else []
         alive = bool(unrolled(m, node, over_all))
-        if alive and last is not None and not any(isinstance(part, cst.Break) for part in _below(node.body)):
+        if alive and last is not None and not breaks:
             _leave_with(m, node.target, one, last)
         return alive
     some = iteration.filled(m, source)

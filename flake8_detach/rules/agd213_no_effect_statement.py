@@ -22,7 +22,8 @@ class NoEffectStatement(Rule):
     statement, which runs nothing; `load_state_dict()` of what `state_dict()` of the same module has given, which is
     the parameters themselves and no copy, or of its own state in one statement; and `p.data` or `p.detach()`, which is
     the memory of `p`, if it is kept to be put back when `p` has been written in place. So is `p = p - rate * p.grad` in
-    a loop over parameters, where nothing reads the name again.
+    a loop over parameters, where nothing reads the name again; and a loop over the generator that `parameters()` gives,
+    if that is used up.
 
     ## Why is this bad?
     Python evaluates the expression and forgets it: no gradient is computed or cleared, no step is made, the tensor
@@ -94,6 +95,9 @@ loss.backward()
             yield Finding(self.code, message, span)
         elif event.what == "unrun":
             yield Finding(self.code, f"never runs: {event.subject} does nothing until it is iterated; use `for`", span)
+        elif event.what == "spent":
+            message = f"this loop never runs: `{event.subject}` is a generator of parameters, and used up by now"
+            yield Finding(self.code, f"{message}; make it a list", span)
         elif event.what == "restored":
             given = f"`state_dict()` (line {source.line(event.at)}) gives the parameters themselves, not their values"
             yield Finding(self.code, f"`{event.subject}` changes nothing: {given}; keep a `copy.deepcopy` of it", span)
