@@ -78,7 +78,7 @@ def batch(m: Machine, address: int, loader: Thing) -> Value | None:
         item = _item(m, dataset, site)
         return _together(m, item) if any(_computed(m, part) for part in _parts(m, item)) else None
     dataset = m.state.get((address, ELSEWHERE))
-    if dataset is not None and m.mode.grad.yes:
+    if dataset is not None and isinstance(site, cst.Call) and m.mode.grad.yes:
         # a worker stacks into shared memory, with `out=`, and sends the result to this process: each raises
         for part in _parts(m, _item(m, dataset, site)):
             copies.tell_copy(m, site, part, site.args[0].value, inside=True)
