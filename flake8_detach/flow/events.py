@@ -408,7 +408,8 @@ class LostTerm(Event):
 
     constant: it is a term of the loss on its own, to which only sums and constant factors lead; else parameters that an
     optimizer steps lie behind the cut, and nothing in the file ever trains them; drifts: or one of them is only added
-    to the loss. root: the source text of the loss; backward: the call.
+    to the loss; partly: or they are trained by other terms of the loss, and were to be by this sample, too. root: the
+    source text of the loss; backward: the call.
     """
 
     cause: Cause
@@ -416,6 +417,7 @@ class LostTerm(Event):
     root: Label
     backward: Site
     drifts: bool = False
+    partly: bool = False
 
 
 @dataclass(frozen=True)

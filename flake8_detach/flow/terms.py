@@ -1,11 +1,12 @@
 """Terms of a loss that train nothing: what a backward does not see, although the value of the loss depends on it.
 
-Two criteria, neither of which guesses what was meant:
+Criteria, none of which guesses what was meant:
 
 - A *constant term*: from where backward starts only sums, means and constant factors lead to an operand that lost its
   gradient. A constant that is added to a loss changes no gradient at all.
 - *Dead leaves*: the loss depends on a leaf only through a cut (or a derivative that is zero everywhere), an optimizer
   of the file steps that leaf, and no backward in the whole file ever reaches it.
+- *Samples* whose parameters the same loss trains by another term only (unmoved.py).
 
 Backward asks when it starts; the answer comes when the whole file has been followed.
 """
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_detach.flow import cancelling, linear, origins, steppers
+from flake8_detach.flow import cancelling, linear, origins, steppers, unmoved
 from flake8_detach.flow.afterwards import below
 from flake8_detach.flow.events import LostTerm
 from flake8_detach.flow.slots import CELL
@@ -76,9 +77,10 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
     ]
 
     zeros = _zeros(m, start)
+    samples = [not s.constant and unmoved.hides(m, start, s.cause) for s in suspects]
 
     def answer(reached: Reached) -> None:
-        for suspect, event in sorted(zip(suspects, events, strict=True), key=lambda pair: pair[0].size):
+        for suspect, event, sample in sorted(zip(suspects, events, samples, strict=True), key=lambda one: one[0].size):
             if suspect.leaf is not None and suspect.leaf in m.wanted:
                 continue  # a leaf on purpose: somebody reads its gradient
             if suspect.constant:
@@ -96,6 +98,8 @@ def ask(m: Machine, site: cst.CSTNode, root: cst.CSTNode, address: int, tensor: 
             if lost:  # one report for each, at the cut that is the nearest to it
                 m.mourned |= lost
                 m.sink(replace(event, cause=suspect.nearest(lost), drifts=not dead))
+            elif sample and _stepped(m, suspect):
+                m.sink(replace(event, partly=True))
 
     m.afterwards.ask_last(answer)
 
@@ -313,7 +317,7 @@ def _kept_in(m: Machine, number: int, part: _Linear) -> bool:
 
 def flat(m: Machine, node: Node) -> Cause | None:
     """The evidence that nothing comes through a node whose derivative is zero."""
-    if linear.key(node) in OVERWRITING:
+    if linear.key(node) in OVERWRITING and node.op != "torch.normal":
         return None
     cancelled = cancelling.evidence(m, node)
     if cancelled is not None:

@@ -18,13 +18,15 @@ def lost_term(code: str, event: LostTerm, source: Source, what: str, fix: Fix | 
         effect = f"this term of `{event.root}` is a constant to `backward()` (line {line}) and trains nothing"
     elif event.drifts:
         effect = f"what it was computed from is only added to the loss (backward on line {line}), and drifts for ever"
+    elif event.partly:
+        effect = f"what it was drawn from is trained by other terms of `{event.root}` only (backward on line {line})"
     else:
         effect = f"what it was computed from is never trained: no gradient comes by from `backward()` (line {line})"
     yield Finding(
         code,
         f"{what}: {effect}",
         source.span(event.node),
-        confidence(event.cause.lost),
+        "likely" if event.partly else confidence(event.cause.lost),
         trail(event.cause, source),
         fix,
         cause=event.node,
