@@ -248,9 +248,9 @@ def criterion(m: Machine, module: Ref, result: Value, node: cst.CSTNode) -> None
     def answer(reached: Reached) -> None:
         held = not m.escaped.isdisjoint(leaves) or not m.wanted.isdisjoint(leaves) or module.addresses[0] in m.escaped
         steered = any(t.storage in m.steered for _, t in m.tensors(Ref(tuple(leaves))))
-        owned = m.births.of(m.owned)  # also in another run of the same code
-        unseen = m.ledger.unseen_owned or m.ledger.regroups
-        if held or steered or unseen or not owned.isdisjoint(m.births.of(leaves)):
+        owned, own = m.births.of(m.owned), m.births.of(leaves)  # also in another run of the same code
+        unseen = m.ledger.unseen_owned or m.ledger.regroups or len(own) < len(leaves)
+        if held or steered or unseen or not owned.isdisjoint(own):
             return
         others = [a for a in reached.leaves() - m.owned if reached.trained(a) and a not in leaves]
         several = sum(map(reached.trained, m.owned)) > 1  # who steps with one image or latent may well train no network

@@ -21,14 +21,14 @@ class NondifferentiableInLoss(Rule):
     like on the way from parameters to a loss that is backwarded, if they make a whole term of the loss constant, or if
     parameters that an optimizer steps are reached by no backward in the file because of them. So is a term that leaves
     its gradient only on a network that is not stepped with it, as the score that a critic gives to a sampled action in
-    the actor's loss, or a discriminator to an `argmax`. So is a `sample()` that a decoder takes, if the same loss trains
-    what it is drawn from by other terms (an ELBO), and the file never asks for a `log_prob`. So are sums that take
-    away what they add (`torch.exp(logp - logp)`, `w + (q - w)`), where a `.detach()` is missing, and the distance of a
-    parameter from its own `.detach()`, which shares its memory and goes along; and a softmax or cross entropy over the
-    single output of a layer, or over the one that `topk(1)` picked, which is the same whatever goes in. So is a product
-    with a number that `//` rounded down to 0, as `alpha // rank`. And the root, logarithm or quotient that `where` does
-    not choose (`torch.where(x > 0, x.sqrt(), 0)`): its slope there is not finite, and 0 times that is NaN; the operand
-    is to be made harmless before.
+    the actor's loss, or a discriminator to an `argmax`. So is a `sample()` that a decoder takes, if the loss also
+    trains what it is drawn from by other terms (an ELBO), and the file never asks for a `log_prob`. So are sums that
+    take away what they add (`torch.exp(logp - logp)`, `w + (q - w)`), where a `.detach()` is missing, and the distance
+    of a parameter from its own `.detach()`, which shares its memory and goes along; and a softmax or cross entropy over
+    the single output of a layer, or over the one that `topk(1)` picked, which is the same whatever goes in. So is a
+    product with a number that `//` rounded down to 0, as `alpha // rank`. And the root, logarithm or quotient that
+    `where` does not choose (`torch.where(x > 0, x.sqrt(), 0)`): its slope there is not finite, and 0 times that is NaN;
+    the operand is to be made harmless before.
 
     ## Why is this bad?
     Such an op has no derivative, or one that is zero everywhere. The loss goes on falling because of its other terms;
