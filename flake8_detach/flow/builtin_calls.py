@@ -44,6 +44,7 @@ from flake8_detach.flow.values import (
     Const,
     External,
     Foreign,
+    Function,
     Instance,
     Layer,
     Mapping_,
@@ -189,8 +190,10 @@ def _hasattr(m: Machine, args: Args, node: cst.CSTNode) -> Value:
         return Const(hasattr(PLAIN[value.kind], name))
     if m.is_tensor(value) and (ops.method(name) is not None or ops.attribute(name) is not None):
         return Const(True)
-    if isinstance(value, Ref) and len(value.addresses) == 1 and (value.addresses[0], name) in m.state.slots:
-        return Const(True)
+    if isinstance(value, Ref) and len(value.addresses) == 1:
+        method = modules.find(m, value, name) if isinstance(m.cell(value), Instance) else None
+        if (value.addresses[0], name) in m.state.slots or isinstance(method, Function):
+            return Const(True)
     return Const(False) if _absent(m, value, name) else Scalar("bool")
 
 

@@ -522,7 +522,8 @@ class Dropped(Event):
     (a module is given the parameters that it has, which `state_dict()` has told at `at`), "itself" (the same, in one
     statement), "alias" (what `.data` or `detach()` has made is put back into the same memory at `at`, by `name`).
     owner: what `subject` is: "tensor", "module", "optimizer", "scheduler", "scaler", "temporary" (a tensor that nothing
-    else holds), "written" (what a write in place gives back). name: the method.
+    else holds), "written" (what a write in place gives back), "argument" (what a function of torch was handed).
+    name: the method or function.
     """
 
     what: str

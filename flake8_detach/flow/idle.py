@@ -11,6 +11,7 @@ from flake8_detach.flow import autograd, forgotten, gradients, modules, snapshot
 from flake8_detach.flow.events import AttributeMade, Dropped, ModeIdle
 from flake8_detach.flow.values import (
     NO,
+    NONE,
     YES,
     Array,
     Const,
@@ -112,6 +113,9 @@ def _result(m: Machine, node: cst.Call, value: Value) -> None:
     if name == "requires_grad_" and temporary(owner_node):
         m.emit(Dropped, node, what="result", owner="temporary", subject=m.text(owner_node), name=name)
         return
+    if _again(m, node.func) == External(f"torch.{name}"):
+        _from_nowhere(m, node, name)
+        return
     twin = name[-1] != "_" and ops.method(name) is not None and ops.method(f"{name}_") is not None
     chained = _writes(owner_node)  # `average.mul_(0.9).add(0.1 * x)`
     receiver = value if chained else _again(m, owner_node) or Const(None)
@@ -153,6 +157,16 @@ def _again(m: Machine, node: cst.BaseExpression) -> Value | None:
         return m.evaluate(node)
     finally:
         m.quiet -= 1
+
+
+def _from_nowhere(m: Machine, node: cst.Call, name: str) -> None:
+    """`torch.add(self.sums[name], x)`: what is kept somewhere is not written by that."""
+    kept = node.args[0].value if node.args and node.args[0].keyword is None and not node.args[0].star else None
+    op = ops.function(f"torch.{name}")
+    pure = op is not None and op.graph == "yes" and not op.inplace and ops.method(f"{name}_") is not None
+    into = any(arg.keyword is not None and arg.keyword.value == "out" for arg in node.args)
+    if pure and not into and isinstance(kept, (cst.Attribute, cst.Subscript)) and m.is_tensor(_again(m, kept) or NONE):
+        m.emit(Dropped, node, what="result", owner="argument", subject=m.text(kept), name=name)
 
 
 def _writes(node: cst.BaseExpression) -> bool:

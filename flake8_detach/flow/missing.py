@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -171,6 +172,17 @@ def initialised(m: Machine, module: Value) -> None:
             m.state.set((address, UNSET), NO)
 
 
+def _asked(m: Machine, called: cst.BaseExpression) -> bool:
+    """Does a test in the file ask anything of what is called? Who asks what a layer is, or has, calls those that can be
+    called."""
+    nodes = list(ast.walk(m.tree)) if m.tree is not None else []
+    tests = [node.test for node in nodes if isinstance(node, (ast.If, ast.IfExp, ast.While))]
+    tests += [test for node in nodes if isinstance(node, ast.comprehension) for test in node.ifs]
+    parts = (part for test in tests for part in ast.walk(test) if isinstance(part, (ast.Name, ast.Attribute)))
+    text = ast.unparse(ast.parse(cst.Module([]).code_for_node(called), mode="eval"))
+    return any(ast.unparse(part) == text for part in parts)
+
+
 def forward(m: Machine, module: Value, node: cst.CSTNode) -> bool:
     """A module of the file is called whose class has no `forward`, and cannot get one from elsewhere."""
     from flake8_detach.flow import functions, modules
@@ -187,6 +199,8 @@ def forward(m: Machine, module: Value, node: cst.CSTNode) -> bool:
     if (address, OPEN) in m.state.slots or m.state.get((address, functions.GENERIC)) is not None:
         return False
     if any(modules.find(m, module, way) is not None for way in ways) or m.is_patched("torch.nn.Module.forward"):
+        return False
+    if isinstance(node, cst.Call) and _asked(m, node.func):
         return False
     tell(m, node, f"the class `{cell.cls.name}` defines no `forward`")
     return True

@@ -17,7 +17,7 @@ class NoEffectStatement(Rule):
     ## What it does
     Reports a method that is named but not called (`loss.backward`, `optimizer.step`, `model.eval`), the result of a
     method that makes a new tensor and is thrown away (`x.detach()`, `x.to(device)`, `p.data.clamp(-1, 1)`,
-    `average.mul_(0.9).add(x)`), a grad mode
+    `average.mul_(0.9).add(x)`, `torch.add(self.sum, x)`), a grad mode
     that nothing enters (`torch.no_grad()` as a statement), and `map(lambda p: p.requires_grad_(False), ...)` as a
     statement, which runs nothing; `load_state_dict()` of what `state_dict()` of the same module has given, which is
     the parameters themselves and no copy, or of its own state in one statement; and `p.data` or `p.detach()`, which is
@@ -115,6 +115,9 @@ loss.backward()
         elif event.what == "result" and event.owner == "function":
             message = f"what `{event.subject}.apply()` returns is thrown away: its `backward` never runs"
             yield Finding(self.code, message, span)
+        elif event.what == "result" and event.owner == "argument":
+            message = f"`torch.{short}` makes a new tensor, which is thrown away: `{event.subject}` stays as it was"
+            yield Finding(self.code, f"{message}; use `.{short}_()`", span)
         elif event.what == "result" and event.owner == "written":
             message = f"`.{short}()` makes a new tensor, which is thrown away: what `{event.subject}` has written stays"
             yield Finding(self.code, f"{message} as it is; use `.{short}_()`", span)
