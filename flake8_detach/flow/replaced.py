@@ -158,7 +158,7 @@ class Watch:
         self.sums: tuple[str, ...] = ()
         for name, assign in _anew(node).items() if isinstance(node, cst.For) else ():
             target = assign.targets[0].target
-            if not isinstance(target, cst.Name):
+            if isinstance(target, (cst.Attribute, cst.Subscript)):
                 if (place := _place(m, target)) is not None:
                     self.anew[name], self.places[name] = assign, place
             elif self._begins_at_zero(m, name) and not _shared(m, name):
@@ -226,9 +226,9 @@ class Watch:
         leaves = forgotten.leaves(m, first)
         lost = {number for number in below(m.state.graph, (first,))[0] if number >= self.start}
         node = self.anew[name]
-        zero = m.zeros[m.frame.id, name][0] if isinstance(node.targets[0].target, cst.Name) else None
+        zero = m.zeros[m.frame.id, name][0] if self.places[name].slot == (m.frame.id, name) else None
         how = "anew" if zero is not None else "anew in place"
-        event = m.event(LossForgotten, node.value, how=how, subject=m.text(node.targets[0].target), before=zero)
+        event = m.event(LossForgotten, node.value, how=how, subject=name, before=zero)
 
         def answer(reached: Reached) -> None:
             # what the term was made of may be held by something else that is backwarded
@@ -320,19 +320,28 @@ def _anew(loop: cst.For) -> dict[str, cst.Assign]:
     reads = list(forgotten.read(loop.body))
     turn = set(forgotten.read(loop.target))
     targets = [t for part in inside if isinstance(part, cst.Assign) for t in part.targets]
-    names = [t.target.value for t in targets if isinstance(t.target, cst.Name)]
+    names = [name for t in targets for name in _names(t.target)]
+    for put in targets:  # `read` takes the names on the left of `x, loss = ...` for read
+        for name in _names(put.target) if isinstance(put.target, cst.Tuple) else ():
+            reads.remove(name)
     if turn.isdisjoint(reads) or not forgotten.DYNAMIC.isdisjoint(reads):
         return {}
     found: dict[str, cst.Assign] = {}
     for part in _always(loop.body):
         target = part.targets[0].target
-        if isinstance(target, cst.Name) and len(part.targets) == 1 and not isinstance(part.value, cst.Name):
-            name = target.value
-            if names.count(name) == 1 and name not in reads and name not in turn and not _sign(part):
+        own = _names(target) if len(part.targets) == 1 and not isinstance(part.value, (cst.Name, cst.Tuple)) else ()
+        for name in own if not _sign(part) else ():
+            if names.count(name) == 1 and name not in reads and name not in turn:
                 found[name] = part
-        elif isinstance(target, (cst.Attribute, cst.Subscript)) and _only_here(loop, part, inside, turn):
+        if isinstance(target, (cst.Attribute, cst.Subscript)) and _only_here(loop, part, inside, turn):
             found[code(target)] = part
     return found
+
+
+def _names(target: cst.BaseExpression) -> tuple[str, ...]:
+    """The names that are bound by `name = ...` or `x, name = ...`."""
+    parts = [e.value for e in target.elements] if isinstance(target, cst.Tuple) else [target]
+    return tuple(part.value for part in parts if isinstance(part, cst.Name))
 
 
 def _only_here(loop: cst.For, assign: cst.Assign, inside: tuple[cst.CSTNode, ...], turn: set[str]) -> bool:
