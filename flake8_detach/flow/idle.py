@@ -165,7 +165,10 @@ def _from_nowhere(m: Machine, node: cst.Call, name: str) -> None:
     op = ops.function(f"torch.{name}")
     pure = op is not None and op.graph == "yes" and not op.inplace and ops.method(f"{name}_") is not None
     into = any(arg.keyword is not None and arg.keyword.value == "out" for arg in node.args)
-    if pure and not into and isinstance(kept, (cst.Attribute, cst.Subscript)) and m.is_tensor(_again(m, kept) or NONE):
+    if not pure or into or not isinstance(kept, (cst.Attribute, cst.Subscript)):
+        return
+    part = m.is_tensor(_again(m, kept.value) or NONE)  # `x[None]` is made for the occasion
+    if m.is_tensor(_again(m, kept) or NONE) and not part:
         m.emit(Dropped, node, what="result", owner="argument", subject=m.text(kept), name=name)
 
 

@@ -169,17 +169,17 @@ def _op(name: str) -> Op | None:
     return replace(op, when=(*_OPTIONS[name], *op.when)) if name in _OPTIONS else op
 
 
-_RENORM = ("max_norm", {"writes": ("weight",)})
+_RENORM = ("max_norm & weight=<float>", {"writes": ("weight",)})
 """`max_norm` scales the rows that are looked up in place, without grad (`_no_grad_embedding_renorm_` in
-torch/nn/functional.py)."""
+torch/nn/functional.py). Of the order that `embedding_bag` had once, the indices behind the table, ops.json knows."""
 
 _OPTIONS: Mapping[str, tuple[tuple[str, Mapping[str, Any]], ...]] = {
     "torch.linalg.qr": (("mode='r'", {"graph": "raises"}), ("mode='complete' & A=<tall>", {"graph": "raises"})),
     "torch.nn.functional.embedding": (_RENORM,),
     "torch.nn.functional.embedding_bag": (_RENORM,),
 }
-"""What the ops of ops.json do not say, or say of the wrong parameter: options with which backward raises
-(tests/truth/test_kinds.py asks torch), or an argument is written."""
+"""What the ops of ops.json do not say: options with which backward raises (tests/truth/test_kinds.py asks torch), or an
+argument is written."""
 
 _NEEDED = {"torch.nn.functional.smooth_l1_loss": ("beta", "input target")}
 """Parameters that backward needs unless an option is given."""
